@@ -1,0 +1,59 @@
+# make demo    paints a photo with the shipped Starry Night: make demo PHOTO=holiday.jpg
+# make test    runs every test, MXNet included
+# make lint    checks style and form
+# make bench   times painting and training beside PyTorch
+# make clean   removes what the others made, .venv too
+#
+# Each works from a bare checkout: it makes .venv and installs there what it needs, once.
+
+PHOTO ?=
+MODEL = starry_night
+WANTED = python3.12 python3.11 python3.10 python3.9 python3
+
+# The newest Python here that MXNet and numpy 1 run on; running each one passes by stubs that only have the name.
+PYTHON = $(shell for python in $(WANTED); do \
+	$$python -c 'import sys; sys.exit(not (3, 9) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null \
+	&& echo $$python && break; done)
+NO_PYTHON = No Python 3.9 to 3.12 was found: install one, or point to it with PYTHON=/path/to/python
+NO_VENV = $(PYTHON) cannot make virtual environments, it has no ensurepip: install its venv package \
+	(on Debian and Ubuntu: apt install $(notdir $(PYTHON))-venv), or point to another Python with PYTHON=/path/to/python
+HAS_VENV = $(shell $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null && echo yes)
+
+VENV = .venv/bin/python
+INSTALL = $(VENV) -m pip install --quiet --quiet --disable-pip-version-check
+
+.PHONY: demo test lint bench clean
+.NOTPARALLEL:
+
+demo: .venv/e2e-art
+	@photo="$${PHOTO:-$$($(VENV) -c 'import skimage; print(skimage.__path__[0])')/data/rocket.jpg}" \
+	&& name="$$(basename "$$photo")" \
+	&& $(VENV) infer.py "$$photo" --model "$(MODEL)" --stages --overwrite -o "demo/$${name%.*}.jpg"
+
+test: .venv/e2e-art-test
+	@$(VENV) -m pytest
+
+lint: .venv/e2e-art-test
+	@$(VENV) -m ruff check
+	@$(VENV) -m ruff format --check
+
+bench: .venv/e2e-art-bench
+	@$(VENV) benchmarks/inference.py
+	@$(VENV) benchmarks/training.py
+
+clean:
+	rm -rf .venv build dist demo *.egg-info .pytest_cache .ruff_cache
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+# A stamp says what is installed; it is made anew when setup.cfg changes.  .venv/bin/pip is the last file of a new .venv.
+.venv/e2e-art .venv/e2e-art-test .venv/e2e-art-bench: setup.cfg pyproject.toml
+	@$(if $(PYTHON),,$(error $(NO_PYTHON)))
+	@$(if $(HAS_VENV),,$(error $(NO_VENV)))
+	@test -x .venv/bin/pip || $(PYTHON) -m venv --clear .venv
+	@echo "Installing into .venv ..."
+	@$(INSTALL) --upgrade pip
+	@$(INSTALL) --editable '.$(EXTRAS)'
+	@touch .venv/e2e-art $@
+
+.venv/e2e-art-test: EXTRAS = [train,test]
+.venv/e2e-art-bench: EXTRAS = [train,bench]

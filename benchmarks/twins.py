@@ -1,0 +1,134 @@
+"""Our networks once more, in PyTorch: the `packed` generator, VGG-19 and the loss, to time training against.
+
+Line by line what e2e_art/generators.py, vgg.py and losses.py do, instance norm and average pooling included.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from e2e_art.files import pretrained_folder
+from e2e_art.images import CHANNEL_MEANS
+
+__all__ = ["Loss", "Packed"]
+
+BORDER = 16
+LEAK = 0.25
+
+
+def _layer(inputs: int, channels: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(inputs, channels, 3, padding=1, bias=False),
+        nn.InstanceNorm2d(channels, affine=True),
+        nn.LeakyReLU(LEAK),
+    )
+
+
+class _Residual(nn.Module):
+    def __init__(self, channels: int):
+        super().__init__()
+        self.first = _layer(channels, channels)
+        self.second = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.norm = nn.InstanceNorm2d(channels, affine=True)
+
+    def forward(self, x):
+        return x + self.norm(self.second(self.first(x)))
+
+
+class Packed(nn.Module):
+    """The `packed` generator, frame and all: a photo (N, 3, H, W) in VGG space to a painting alike.
+
+    channels, blocks, details, pack, residual_weight: as our generator describes itself.  noise: (1, 1, H + 32, W + 32).
+    """
+
+    def __init__(
+        self, channels: int, blocks: int, details: int, pack: int, residual_weight: float, noise: np.ndarray, **ignored
+    ):
+        super().__init__()
+        self.pack, self.residual_weight = pack, residual_weight
+        body = [_layer(4 * pack * pack, channels), *(_Residual(channels) for _ in range(blocks))]
+        self.body = nn.Sequential(*body, _layer(channels, details))
+        self.grow = nn.ConvTranspose2d(details, details, 2 * pack, pack, pack // 2, groups=details, bias=False)
+        self.grow.weight.requires_grad_(False)
+        self.finish = nn.Sequential(
+            nn.Conv2d(details + 3, details, 3, padding=1), nn.LeakyReLU(LEAK), nn.Conv2d(details, 3, 3, padding=1)
+        )
+        self.register_buffer("noise", torch.from_numpy(noise))
+        self.register_buffer("means", torch.tensor(CHANNEL_MEANS).reshape(1, 3, 1, 1))
+
+    def take(self, weights: dict[str, np.ndarray]) -> None:
+        """Takes the weights of our generator, so that both start alike."""
+        names = {"weight": "gamma", "bias": "beta"}  # what our norms call them
+        with torch.no_grad():
+            for name, parameter in self.named_parameters():
+                place, _, last = name.rpartition(".")
+                own = weights[name if name in weights else f"{place}.{names[last]}"]
+                parameter.copy_(torch.from_numpy(own))
+
+    def forward(self, photo):
+        picture = F.pad(photo, (BORDER,) * 4, mode="reflect")
+        x = torch.cat([picture, self.noise.expand(len(photo), -1, -1, -1)], 1) / 64
+        n, c, height, width = x.shape
+        p = self.pack
+        packed = x.reshape(n, c, height // p, p, width // p, p).permute(0, 3, 5, 1, 2, 4)  # in the order of MXNet
+        y = self.grow(self.body(packed.reshape(n, c * p * p, height // p, width // p)))
+        colors = 128 * torch.tanh(self.finish(torch.cat([y, x[:, :3]], 1))) + 128
+        painting = colors - self.means
+        picture = picture + self.residual_weight * (painting - picture)
+        return picture[:, :, BORDER:-BORDER, BORDER:-BORDER]
+
+
+class Loss:
+    """THE loss with its default options: content, style and smoothness of a picture, each weighted."""
+
+    STYLE, CONTENT = ("1_1", "2_1", "3_1", "4_1", "5_1"), "4_2"
+
+    def __init__(self, style: np.ndarray):
+        counts = enumerate((2, 2, 4, 4, 1), 1)  # convolutions of each block, as deep as the loss looks
+        positions = [f"{block}_{index}" for block, count in counts for index in range(1, count + 1)]
+        self.weights = {}
+        with np.load(pretrained_folder() / "vgg19" / "vgg19-conv-8bit.npz") as file:
+            for position in positions:
+                weight = file[f"conv{position}_table"][file[f"conv{position}_index"]]
+                weight = weight[:, ::-1].copy() if position == "1_1" else weight  # trained on BGR
+                self.weights[position] = torch.from_numpy(weight), torch.from_numpy(file[f"conv{position}_bias"])
+        with torch.no_grad():
+            maps = self._maps(torch.from_numpy(style))
+            self.targets = [_gram(maps[layer]) for layer in self.STYLE]
+
+    def _maps(self, x, last: str = "5_1") -> dict:
+        maps = {}
+        for position, (weight, bias) in self.weights.items():
+            if position.endswith("_1") and position != "1_1":
+                x = F.avg_pool2d(x, 2)
+            x = maps[position] = F.relu(F.conv2d(x, weight, bias, padding=1))
+            if position == last:
+                break
+        return maps
+
+    @torch.no_grad()
+    def content_features(self, photo):
+        return self._maps(photo, self.CONTENT)[self.CONTENT]
+
+    def __call__(self, picture, photo_features) -> dict:
+        maps = self._maps(picture)
+        errors = [_relative_error(_gram(maps[layer]), target) for layer, target in zip(self.STYLE, self.targets)]
+        down, across = picture.diff(dim=2), picture.diff(dim=3)
+        return {
+            "style": 20 * sum(errors) / len(errors),
+            "content": _relative_error(maps[self.CONTENT], photo_features),
+            "tv": 1e-5 * (down.square().mean() + across.square().mean()),
+        }
+
+
+def _gram(features):
+    n, c, height, width = features.shape
+    rows = features.reshape(n, c, -1)
+    return rows @ rows.transpose(1, 2) / (c * height * width)
+
+
+def _relative_error(x, target):
+    return (x - target).square().mean() / (target.square().mean() + 1e-12)

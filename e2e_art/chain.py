@@ -1,0 +1,149 @@
+"""The boosted chain: generators in a line, each painting on the last one's work.
+
+Stage k takes the picture of stage k - 1, and all are judged against the original photo.  The chain frames the photo
+once with its own reflection, so that no generator sees a hard border, and cuts the frame off at the end.
+
+Bing Xu: End to End Neural Art with Generative Models, DMLC blog, 2016.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from .backend import mx
+from .errors import OptionError
+from .generators import make_generator
+
+__all__ = ["BORDER", "NOISE_PERIOD", "Chain", "multiply_adds", "noise_tile", "reflect"]
+
+BORDER = 16  # pixels of reflection on each side
+NOISE_PERIOD = 509  # pixels after which the noise repeats: a prime, so that packed pixels do not fall in step with it
+
+
+def reflect(length: int, before: int, after: int) -> np.ndarray:
+    """Returns which of `length` rows to take so that they continue as in a mirror, at any length from 1."""
+    return np.pad(np.arange(length), (before, after), mode="reflect").astype(np.float32)
+
+
+def noise_tile() -> np.ndarray:
+    """Returns the noise that all chains paint on, (1, 1, NOISE_PERIOD, NOISE_PERIOD) int8: the same everywhere."""
+    return np.random.RandomState(509).randint(-128, 128, (1, 1, NOISE_PERIOD, NOISE_PERIOD)).astype(np.int8)
+
+
+class Chain(mx.gluon.Block):
+    """Generators in a line.
+
+    stages: the arguments of each generator, as `Generator.describe` returns them.
+    share_weights: stages with equal arguments are one and the same network (the recurrent variant).
+
+    Called with a photo (N, 3, H, W) in VGG space, any H, W >= 1, and a strength (a factor on every residual weight:
+    0 is the photo, 1 the trained look), it returns a list with the picture of each stage, in the photo's size.
+    """
+
+    def __init__(self, stages: Sequence[dict], share_weights: bool = False):
+        super().__init__()
+        if not stages:
+            raise OptionError("A chain needs at least one stage")
+        self.share_weights = share_weights
+        self.generators = []
+        with self.name_scope():
+            for index, stage in enumerate(stages):
+                generator = make_generator(**stage)
+                twins = [other for other in self.generators if other.describe() == generator.describe()]
+                self.generators.append(twins[0] if share_weights and twins else generator)
+                self.register_child(self.generators[-1], f"stage_{index}")
+        self._noise_tile = mx.nd.array(noise_tile())
+        self.multiple = math.lcm(*(generator.multiple for generator in self.generators))
+
+    def describe(self) -> list[dict]:
+        """Returns the arguments of each generator."""
+        return [generator.describe() for generator in self.generators]
+
+    def frame(self, photo):
+        """Returns the photo (N, 3, H, W) with its reflection around it, in a size that every generator can take."""
+        for axis in (2, 3):
+            length = photo.shape[axis]
+            rows = reflect(length, BORDER, BORDER + -length % self.multiple)
+            photo = mx.nd.take(photo, mx.nd.array(rows, ctx=photo.context), axis=axis)
+        return photo
+
+    def noise(self, picture, shift: int = 0):
+        """Returns a plane of noise for a framed picture, (N, 1, H, W); `shift` moves it, for training."""
+        plane = self._noise_tile.as_in_context(picture.context)
+        for axis in (2, 3):
+            places = (np.arange(picture.shape[axis]) + shift) % NOISE_PERIOD
+            plane = mx.nd.take(plane, mx.nd.array(places, ctx=picture.context), axis=axis)
+            shift //= NOISE_PERIOD
+        return mx.nd.broadcast_axis(plane, axis=0, size=picture.shape[0])
+
+    @staticmethod
+    def unframe(picture, photo):
+        """Cuts the frame off a picture, back to the photo's size."""
+        height, width = photo.shape[2:]
+        return picture[:, :, BORDER : BORDER + height, BORDER : BORDER + width]
+
+    def paint(self, index: int, picture, strength: float = 1.0, learning: bool = False, noise_shift: int = 0):
+        """Returns what stage `index` makes of a framed picture (N, 3, H, W).
+
+        Instance norm takes the statistics of the picture at hand, learning or not, so pictures go one by one in
+        training mode; batch norm takes the batch's while learning, and afterwards the running ones.
+        """
+        generator = self.generators[index]
+        factor = mx.nd.full((1,), strength, ctx=picture.context)
+        if generator.noise:
+            picture = mx.nd.concat(picture, self.noise(picture, noise_shift), dim=1)
+        if generator.norm == "batch":
+            with mx.autograd.train_mode() if learning else mx.autograd.predict_mode():
+                return generator(picture, factor)
+        with mx.autograd.train_mode():
+            singles = [generator(picture[n : n + 1], factor) for n in range(len(picture))]
+        return singles[0] if len(singles) == 1 else mx.nd.concat(*singles, dim=0)
+
+    def forward(self, photo, strength: float = 1.0, stages: int | None = None) -> list:
+        pictures = []
+        picture = self.frame(photo)
+        for index in range(len(self.generators) if stages is None else stages):
+            picture = self.paint(index, picture, strength)
+            pictures.append(self.unframe(picture, photo))
+        return pictures
+
+    def stage_weights(self, index: int) -> dict[str, np.ndarray]:
+        """Returns the weights of a stage by their place in it ("body.0.0.weight"): what a file of it holds."""
+        parameters = self.generators[index]._collect_params_with_prefix()
+        return {name: parameter.data(parameter.list_ctx()[0]).asnumpy() for name, parameter in parameters.items()}
+
+    def set_stage_weights(self, index: int, weights: dict[str, np.ndarray]) -> None:
+        """Sets the weights of a stage; raises ValueError where they belong to a generator of another shape."""
+        parameters = self.generators[index]._collect_params_with_prefix()
+        shapes = {name: parameter.shape for name, parameter in parameters.items()}
+        if {name: tuple(weight.shape) for name, weight in weights.items()} != shapes:
+            raise ValueError(f"these weights do not fit stage {index}, {self.generators[index].describe()}")
+        for name, parameter in parameters.items():
+            parameter.set_data(mx.nd.array(weights[name]))
+
+
+def multiply_adds(generator) -> float:
+    """Returns how many multiply-adds a generator's convolutions spend on each pixel, borders aside."""
+    edge = 8 * generator.multiple
+    symbol = generator(mx.sym.var("picture"), mx.sym.var("strength"))
+    internals = symbol.get_internals()
+    _, shapes, _ = internals.infer_shape(picture=(1, 3 + generator.noise, edge, edge), strength=(1,))
+    shapes = dict(zip(internals.list_outputs(), shapes))
+    nodes = json.loads(symbol.tojson())["nodes"]
+
+    def shape(index: int) -> tuple[int, ...]:
+        name = nodes[index]["name"]
+        return shapes[name] if nodes[index]["op"] == "null" else shapes[f"{name}_output"]
+
+    total = 0
+    for index, node in enumerate(nodes):
+        if node["op"] in ("Convolution", "Deconvolution"):
+            data, weight = (shape(source[0]) for source in node["inputs"][:2])
+            # A convolution spends all its weights on each pixel it makes; a deconvolution, on each it takes.
+            height, width = (shape(index) if node["op"] == "Convolution" else data)[2:]
+            total += math.prod(weight) * height * width
+    return total / edge**2

@@ -1,0 +1,255 @@
+"""`infer.py`: photos in, paintings out."""
+
+from __future__ import annotations
+
+import argparse
+import glob
+import io
+import logging
+import os
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from .compare import sheet
+from .errors import OptionError, UserError
+from .images import WRITABLE_SUFFIXES, ImageError, encode_image, list_images, read_image, write_image
+from .models import Model, list_models, read_model
+from .stylize import ENGINES, Painter, load
+
+__all__ = ["add_command", "describe_models"]
+
+log = logging.getLogger(__name__)
+
+STREAM = "-"  # stdin as a photo, stdout as a painting
+AHEAD = 3  # photos decoded before their turn
+
+
+@dataclass(frozen=True)
+class Job:
+    """A photo to read, and the file its painting goes to."""
+
+    photo: str
+    target: Path | None  # None is stdout
+
+
+def add_command(commands) -> None:
+    """Adds `infer` to the commands."""
+    parser = commands.add_parser(
+        "infer",
+        help="paint photos",
+        description="Paint photos with a trained model.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.set_defaults(run=run)
+    parser.add_argument("photos", nargs="*", metavar="PHOTO", help="files, folders, patterns, or - for standard input")
+    parser.add_argument("--model", default="starry_night", help="a shipped model's name, or a model's folder")
+    parser.add_argument("-o", "--out", metavar="OUT", help="a file for one photo, a folder for several, - for stdout")
+    parser.add_argument("--stages", action="store_true", help="also write every stage, and a sheet of them all")
+    parser.add_argument("--stage", type=int, metavar="K", help="stop at stage K, counted from 0: faster")
+    parser.add_argument("--strength", type=float, default=1.0, help="0 is the photo, 1 the trained look, up to 2")
+    parser.add_argument("--keep-colors", action="store_true", help="keep the photo's colors")
+    parser.add_argument(
+        "--denoise", type=float, nargs="?", const=0.02, default=0.0, help="smooth the painting this much"
+    )
+    parser.add_argument("--size", type=int, metavar="EDGE", help="long edge to paint at: sets the size of strokes")
+    parser.add_argument("--as-painted", action="store_true", help="leave the painting at --size")
+    parser.add_argument("--engine", choices=ENGINES, default="auto", help="what computes")
+    parser.add_argument("--gpu", type=int, metavar="N", help="number of the GPU to use")
+    parser.add_argument("--threads", type=int, metavar="N", help="threads to use: all cores if left out")
+    parser.add_argument("--overwrite", action="store_true", help="replace files that exist")
+    parser.add_argument("--list", action="store_true", help="list the shipped models")
+    parser.add_argument("--info", action="store_true", help="tell how the model was trained")
+    parser.add_argument("--verbose", action="store_true", help="say more")
+
+
+def run(flags: argparse.Namespace) -> int:
+    """Paints; returns 0 where at least one painting was made."""
+    if flags.list:
+        return describe_models()
+    if flags.info:
+        return describe_model(read_model(flags.model))
+    if not flags.photos or not flags.out:
+        raise OptionError("Say what to paint and where to: e2e-art infer PHOTO... -o OUT (--help lists all flags)")
+    jobs = list(_jobs(flags.photos, flags.out))
+    _check_targets(jobs, flags)
+    if flags.threads is not None:
+        if flags.threads < 1:
+            raise OptionError(f"--threads must be at least 1, not {flags.threads}")
+        os.environ["OMP_NUM_THREADS"] = str(flags.threads)  # MXNet reads it when it is imported
+    painter = load(flags.model, flags.engine, flags.threads, flags.gpu)
+    done, seconds, failures = 0, 0.0, []
+    with ThreadPoolExecutor(1) as reader, tqdm(total=len(jobs), unit="photo", disable=len(jobs) == 1) as bar:
+        for job, photo in _read_ahead(reader, jobs):
+            if isinstance(photo, ImageError):
+                if len(jobs) == 1:
+                    raise photo
+                failures.append(photo)
+                bar.write(f"skipped: {photo}", file=sys.stderr)
+            else:
+                started = time.perf_counter()
+                pictures = _paint(painter, photo, flags)
+                seconds += time.perf_counter() - started
+                _write(job, photo, pictures, painter, flags)
+                done += 1
+            bar.update()
+    report = f"{done} painted in {seconds:.2f} s"
+    if failures:
+        report += f", {len(failures)} could not be read and {'was' if len(failures) == 1 else 'were'} skipped"
+    print(report, file=sys.stderr)
+    if not done:
+        raise UserError(f"None of the {len(jobs)} photos could be read: the lines above say why")
+    return 0
+
+
+def _jobs(photos: list[str], out: str) -> Iterator[Job]:
+    """Yields what to paint; folders keep their tree below OUT."""
+    found: list[tuple[str, str]] = []  # the photo, and its name below OUT
+    for photo in photos:
+        if photo == STREAM:
+            found.append((photo, "stdin.png"))
+        elif Path(photo).is_dir():
+            inside = list_images(photo)
+            if not inside:
+                raise ImageError(f"The folder {photo} holds no pictures: check the path")
+            found += [(str(path), str(path.relative_to(photo))) for path in inside]
+        elif Path(photo).exists() or not glob.has_magic(photo):
+            found.append((photo, Path(photo).name))
+        else:
+            matches = [path for path in sorted(glob.glob(photo, recursive=True)) if Path(path).is_file()]
+            if not matches:
+                raise ImageError(f"No file matches '{photo}': check the pattern")
+            found += [(path, Path(path).name) for path in matches]
+    single = len(found) == 1 and not Path(photos[0]).is_dir()
+    if out == STREAM:
+        if not single:
+            raise OptionError(f"{len(found)} paintings do not fit into one stream: give a folder as -o")
+        yield Job(found[0][0], None)
+    elif single and (Path(out).suffix or found[0][0] == STREAM) and not Path(out).is_dir():
+        yield Job(found[0][0], Path(out))
+    else:
+        if Path(out).is_file():
+            raise OptionError(f"{out} is a file, and there are {len(found)} photos: give a folder as -o")
+        for photo, name in found:
+            target = Path(out) / name
+            yield Job(photo, target if target.suffix.lower() in WRITABLE_SUFFIXES else target.with_suffix(".png"))
+
+
+def _stage_path(target: Path, stage: int) -> Path:
+    return target.with_name(f"{target.stem}_stage-{stage}{target.suffix}")
+
+
+def _sheet_path(target: Path) -> Path:
+    return target.with_name(f"{target.stem}_sheet.jpg")
+
+
+def _check_targets(jobs: list[Job], flags: argparse.Namespace) -> None:
+    """Finds before the work what would only show after it: files in the way, formats that cannot be written."""
+    if flags.stages and flags.out == STREAM:
+        raise OptionError("--stages writes several files: give a file or folder as -o")
+    targets = [job.target for job in jobs if job.target]
+    for target in targets:
+        if target.suffix.lower() not in WRITABLE_SUFFIXES:
+            known = ", ".join(WRITABLE_SUFFIXES)
+            raise OptionError(f"{target}: pictures cannot be written as '{target.suffix}': choose one of {known}")
+    if len(set(targets)) < len(targets):
+        twice = next(target for index, target in enumerate(targets) if target in targets[:index])
+        raise OptionError(f"Two photos would both become {twice}: give their folder instead, it keeps its tree")
+    existing = [target for target in targets if target.exists()]
+    if flags.stages:
+        existing += [_sheet_path(target) for target in targets if _sheet_path(target).exists()]
+    if existing and not flags.overwrite:
+        others = f" (and {len(existing) - 1} more)" if len(existing) > 1 else ""
+        raise OptionError(f"{existing[0]}{others} exists: choose another -o, or add --overwrite")
+
+
+def _read_ahead(reader: ThreadPoolExecutor, jobs: list[Job]) -> Iterator[tuple[Job, np.ndarray | ImageError]]:
+    """Yields each job with its photo, decoded while others are painted, or with the reason why it cannot be read."""
+
+    def read(job: Job):
+        try:
+            return read_image(io.BytesIO(sys.stdin.buffer.read()) if job.photo == STREAM else job.photo)
+        except ImageError as error:
+            return error
+
+    waiting = [(job, reader.submit(read, job)) for job in jobs[:AHEAD]]
+    for index in range(len(jobs)):
+        job, future = waiting.pop(0)
+        if index + AHEAD < len(jobs):
+            waiting.append((jobs[index + AHEAD], reader.submit(read, jobs[index + AHEAD])))
+        yield job, future.result()
+
+
+def _paint(painter: Painter, photo: np.ndarray, flags: argparse.Namespace) -> list[np.ndarray]:
+    """Returns the pictures to write: of every stage, or of the last one alone."""
+    last = len(painter.model.stages) - 1 if flags.stage is None else flags.stage
+    return painter.stages(
+        photo,
+        list(range(last + 1)) if flags.stages else [last],
+        strength=flags.strength,
+        size=flags.size,
+        as_painted=flags.as_painted,
+        keep_colors=flags.keep_colors,
+        denoise=flags.denoise,
+    )
+
+
+def _write(job: Job, photo: np.ndarray, pictures: list[np.ndarray], painter: Painter, flags) -> None:
+    if job.target is None:
+        sys.stdout.buffer.write(encode_image(pictures[-1], ".png"))
+        return
+    write_image(job.target, pictures[-1], flags.overwrite)
+    written = [job.target]
+    if flags.stages:
+        for stage, picture in enumerate(pictures):
+            written.append(_stage_path(job.target, stage))
+            write_image(written[-1], picture, flags.overwrite)
+        written.append(_sheet_path(job.target))
+        labels = [Path(job.photo).name, *_labels(painter.model, photo, pictures)]
+        write_image(written[-1], sheet([photo, *pictures], labels, painter.model.title), flags.overwrite)
+    if log.isEnabledFor(logging.DEBUG) or flags.stages:
+        for path in written:
+            print(path)
+
+
+def _labels(model: Model, photo: np.ndarray, pictures: list[np.ndarray]) -> list[str]:
+    """Returns each stage's number and, where the training extra is there, its losses."""
+    try:
+        from .judge import Judge
+
+        losses = Judge(model).losses(photo, pictures)
+    except UserError as error:
+        log.debug("the sheet goes without losses: %s", error)
+        return [f"stage {stage}" for stage in range(len(pictures))]
+    return [
+        f"stage {stage}\ntotal {loss['total']:.2f}: style {loss['style']:.2f}, content {loss['content']:.2f}"
+        for stage, loss in enumerate(losses)
+    ]
+
+
+def describe_models() -> int:
+    """Prints the shipped models, one a line."""
+    for folder in list_models():
+        model = read_model(folder)
+        size = sum(path.stat().st_size for path in folder.iterdir()) / 1e6
+        print(f"{model.name:20} {len(model.stages)} stages  {size:.1f} MB  {model.title}")
+    return 0
+
+
+def describe_model(model: Model) -> int:
+    """Prints how a model was trained."""
+    record = model.record
+    print(f"{model.title}\nin {model.folder}, {len(model.stages)} stages")
+    for index, stage in enumerate(model.stages):
+        print(f"  stage {index}: " + ", ".join(f"{key} {value}" for key, value in stage.items() if key != "file"))
+    for key in ("command", "photos", "seconds", "versions"):
+        print(f"{key}: {record.get(key, 'not recorded')}")
+    for result in record.get("validation", []):
+        print("validation: " + ", ".join(f"{key} {value:.4g}" for key, value in result.items()))
+    return 0

@@ -1,0 +1,249 @@
+"""`train.py`: flags for a training, its progress bar, log, previews and curves."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import logging
+import platform
+import shlex
+import signal
+from dataclasses import asdict, fields
+from pathlib import Path
+
+from tqdm import tqdm
+
+from . import __version__
+from .errors import OptionError, UserError
+from .options import LossOptions, TrainingOptions
+
+__all__ = ["add_command"]
+
+log = logging.getLogger(__name__)
+
+SHEET_EDGE = 320  # the sheet travels with the model, which has to stay small
+
+
+def add_command(commands) -> None:
+    """Adds `train` to the commands."""
+    parser = commands.add_parser(
+        "train",
+        help="train a chain on a painting",
+        description="Train a chain of generators on a painting, stage by stage.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.set_defaults(run=run)
+    files = parser.add_argument_group("files")
+    files.add_argument("--style", nargs="+", required=True, metavar="PAINTING", help="one or more paintings to blend")
+    files.add_argument("--photos", required=True, metavar="DIR", help="photos to train on, in any tree of folders")
+    files.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder of the model to write")
+    files.add_argument("--validate", type=Path, metavar="DIR", help="photos to judge by, never trained on")
+    files.add_argument(
+        "--preview", nargs="+", type=Path, default=[], metavar="PHOTO", help="photos to paint as it learns"
+    )
+    files.add_argument("--start-from", metavar="MODEL", help="begin with the weights of a trained model of such stages")
+    for title, options in (("the chain and its course", TrainingOptions), ("the loss", LossOptions)):
+        group = parser.add_argument_group(f"{title} (tuples: one value for all stages, or one each)")
+        for option in fields(options):
+            if "help" in option.metadata:
+                _add_flag(group, option)
+    running = parser.add_argument_group("running")
+    running.add_argument("--gpus", metavar="0,1", help="GPUs to split each batch over (the CPU if left out)")
+    running.add_argument(
+        "--cpu-devices", type=int, default=1, metavar="N", help="CPU contexts, to try what --gpus does"
+    )
+    running.add_argument("--no-bfloat16", action="store_true", help="keep the loss network in single precision")
+    running.add_argument("--workers", type=int, default=1, metavar="N", help="threads that decode photos")
+    running.add_argument("--checkpoint-every", type=int, default=250, metavar="N", help="steps between checkpoints")
+    running.add_argument("--resume", action="store_true", help="go on from the last checkpoint of --out")
+    running.add_argument("--overwrite", action="store_true", help="replace a model of that name")
+    running.add_argument("--verbose", action="store_true", help="say more")
+
+
+def _add_flag(group, option) -> None:
+    """Makes a flag of an option, with its default, its type and its help."""
+    default, flag = option.default, option.metadata["flag"] or "--" + option.name.replace("_", "-")
+    settings = {"dest": option.name, "default": default, "help": option.metadata["help"]}
+    if isinstance(default, bool):
+        group.add_argument(flag, action="store_false" if default else "store_true", **settings)
+        return
+    several = isinstance(default, tuple)
+    kind = option.metadata["kind"] or type(default[0] if several else default)
+    settings["type"] = str if kind is type(None) else kind
+    if several:
+        settings["nargs"] = "+"
+    if option.metadata["choices"]:
+        settings["choices"] = option.metadata["choices"]
+    else:
+        settings["metavar"] = {int: "N", float: "X", str: "NAME"}[settings["type"]]
+    group.add_argument(flag, **settings)
+
+
+def _options(flags: argparse.Namespace) -> TrainingOptions:
+    """Gathers the flags that became options."""
+
+    def gather(options) -> dict:
+        values = {option.name: getattr(flags, option.name) for option in fields(options) if "help" in option.metadata}
+        return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+
+    loss = LossOptions(**gather(LossOptions))
+    return TrainingOptions(styles=tuple(flags.style), photos=flags.photos, loss=loss, **gather(TrainingOptions))
+
+
+def run(flags: argparse.Namespace) -> int:
+    """Trains, and writes the model."""
+    if flags.out.exists() and not flags.overwrite:
+        raise OptionError(f"{flags.out} exists: choose another --out, or add --overwrite")
+    options = _options(flags)
+    from .backend import contexts
+    from .images import list_images, read_image
+    from .models import read_model
+    from .publish import load_chain
+    from .training import Training
+
+    devices = contexts(flags.gpus, flags.cpu_devices)
+    working = flags.out.with_name(f"{flags.out.name}.training")
+    validation = list_images(flags.validate) if flags.validate else []
+    previews = [(path, read_image(path)) for path in flags.preview]
+    try:
+        working.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OptionError(f"{working} cannot be made ({error.strerror}): choose another --out") from error
+    training = Training(
+        options,
+        working / "checkpoint.npz",
+        contexts=devices,
+        resume=flags.resume,
+        start_from=load_chain(read_model(flags.start_from)) if flags.start_from else None,
+        bfloat16=False if flags.no_bfloat16 else None,
+        workers=flags.workers,
+    )
+    diary = _Diary(training, working, validation, previews, fresh=not flags.resume)
+    again = shlex.join(["e2e-art", *flags.command_line] + ([] if flags.resume else ["--resume"]))
+    signal.signal(signal.SIGINT, diary.stop)
+    try:
+        training.run(diary.step, diary.checkpoint, flags.checkpoint_every)
+    except KeyboardInterrupt:
+        diary.close()
+        print(f"\nStopped; nothing is lost. To go on: {again}")
+        raise
+    except OSError as error:
+        raise UserError(
+            f"{working} cannot be written ({error.strerror}): free space, then go on with {again}"
+        ) from error
+    finally:
+        diary.close()
+    _publish(training, flags, diary)
+    return 0
+
+
+class _Diary:
+    """What people see of a training: a progress bar, log.jsonl, curves.png and previews."""
+
+    def __init__(self, training, folder: Path, validation, previews, fresh: bool):
+        from .reports import append_line, plot_curves, read_lines
+
+        self._append, self._plot, self._read = append_line, plot_curves, read_lines
+        self.training, self.folder, self.validation, self.previews = training, folder, validation, previews
+        self.log = folder / "log.jsonl"
+        self.stopping = False
+        if fresh:
+            self.log.unlink(missing_ok=True)
+        total = sum(training.steps_of(phase) for phase in range(len(training.phases)))
+        self.bar = tqdm(total=total, unit="step", smoothing=0.05, dynamic_ncols=True)
+        self.total_step = sum(training.steps_of(phase) for phase in range(training.phase)) + training.step
+        self.bar.update(self.total_step)
+
+    def step(self, step) -> None:
+        losses = step.losses[-1]
+        self.total_step = step.total_step
+        if step.step == 1:
+            words = ", ".join(f"{name} {value:.4g}" for name, value in losses.items())
+            self.bar.write(f"Stage {step.phase}, first step: {words} (weighted)")
+        self.bar.set_postfix_str(
+            f"stage {step.phase} style {losses['style']:.3f} content {losses['content']:.3f} tv {losses['tv']:.4f}",
+            False,
+        )
+        self.bar.update()
+        entry = {key: value for key, value in asdict(step).items() if key != "losses"}
+        self._append(self.log, {**entry, **losses})
+        if self.stopping:
+            raise KeyboardInterrupt
+
+    def stop(self, *signal_and_frame) -> None:
+        """Answers Ctrl-C: the step at hand is finished first, so that the checkpoint is of whole steps."""
+        if self.stopping:
+            raise KeyboardInterrupt  # pressed again: now
+        self.stopping = True
+        self.bar.write("Stopping after this step ...")
+
+    def checkpoint(self, training) -> None:
+        """Validates, paints the previews and draws the curves."""
+        from .images import from_vgg_space, to_vgg_space, write_image
+
+        stages = training.phases[training.phase - (training.step == 0)]  # at step 0 a phase has just ended
+        if self.validation:
+            last = training.validate(self.validation, stages[-1:])[0]
+            self._append(self.log, {"total_step": self.total_step, "stage": stages[-1], "validation": last})
+            words = ", ".join(f"{name} {value:.4g}" for name, value in last.items())
+            self.bar.write(f"Stage {stages[-1]}, step {self.total_step}, on {len(self.validation)} photos: {words}")
+        for path, photo in self.previews:
+            pictures = training.paint(to_vgg_space(photo), stages[-1] + 1)
+            target = self.folder / f"{path.stem}_step-{self.total_step:06d}_stage-{stages[-1]}.png"
+            write_image(target, from_vgg_space(pictures[-1].asnumpy()), overwrite=True)
+        self._plot(self._read(self.log), self.folder / "curves.png")
+
+    def close(self) -> None:
+        self.bar.close()
+
+
+def _publish(training, flags: argparse.Namespace, diary: _Diary) -> None:
+    """Writes the model with its record, its painting's statistics, and a sheet of the first preview photo."""
+    import mxnet
+    import numpy
+
+    from .compare import sheet
+    from .images import encode_image, from_vgg_space, read_image, to_vgg_space
+    from .judge import STYLE_FILE, pack_targets
+    from .losses import PerceptualLoss, style_targets
+    from .publish import publish
+
+    options = training.options
+    stages = list(range(len(training.chain.generators)))
+    # Whatever the recipe weighed, records are in the house's convention, so that they compare.
+    convention = LossOptions()
+    targets = style_targets(convention, training.styles, options.style_blend)
+    validation = []
+    if diary.validation:
+        validation = training.validate(diary.validation, stages, PerceptualLoss(convention, targets, training.contexts))
+    record = {
+        "command": shlex.join(["e2e-art", *(word for word in flags.command_line if word != "--resume")]),
+        "styles": [
+            {"file": Path(path).name, "sha256": hashlib.sha256(Path(path).read_bytes()).hexdigest()}
+            for path in options.styles
+        ],
+        "photos": training.photo_count,
+        "skipped": len(training.skipped),
+        "seconds": round(training.seconds),
+        "validation_photos": len(diary.validation),
+        "validation": [{"stage": stage, **result} for stage, result in zip(stages, validation)],
+        "versions": {
+            "e2e_art": __version__,
+            "python": platform.python_version(),
+            "mxnet": mxnet.__version__,
+            "numpy": numpy.__version__,
+        },
+        "options": options.describe(),
+    }
+    extras = {STYLE_FILE: pack_targets(targets)}
+    if diary.previews:
+        path, photo = diary.previews[0]
+        pictures = [from_vgg_space(picture.asnumpy()) for picture in training.paint(to_vgg_space(photo), len(stages))]
+        labels = [path.name, Path(options.styles[0]).name, *(f"stage {stage}" for stage in stages)]
+        title = f"{flags.out.name} of e2e-art"
+        picture = sheet([photo, read_image(options.styles[0]), *pictures], labels, title, SHEET_EDGE)
+        extras["sheet.jpg"] = encode_image(picture, ".jpg")
+    model = publish(training.chain, flags.out, record, extras, flags.overwrite)
+    if training.skipped:
+        print(f"{len(training.skipped)} photos could not be read and were skipped: {', '.join(training.skipped)}")
+    print(f"{model.folder} is trained: e2e-art infer PHOTO --model {model.folder} -o OUT")

@@ -1,0 +1,244 @@
+"""The generators: networks that repaint a picture, blended with it by a residual weight.
+
+A generator maps a picture x to ``w * paint(x) + (1 - w) * x``: w, the residual weight, is how much of the painting
+shows.  Pictures are in VGG space, (N, 3, H, W).  Pads and crops happen once for the whole chain (`chain.py`); inside,
+convolutions pad with zeros.
+
+Bing Xu: End to End Neural Art with Generative Models, DMLC blog, 2016.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .backend import mx
+from .errors import OptionError
+from .images import CHANNEL_MEANS
+
+__all__ = ["GENERATORS", "Conv", "Deconv", "Generator", "InstanceNorm", "Packed", "make_generator"]
+
+nn = mx.gluon.nn
+
+PIXEL_SCALE = 1 / 64  # brings VGG space, about -128..128, to the unit variance that initializers expect
+NORM_EPSILON = 1e-5
+LEAK = 0.25  # slope of the leaky ReLU below 0, MXNet's default, as in the networks of 2016
+
+
+class InstanceNorm(mx.gluon.HybridBlock):
+    """Brings each channel of a picture to mean 0 and variance 1, then scales and shifts it.
+
+    For one picture at a time, (1, C, H, W), under autograd.train_mode(): `Chain` sees to both.  Then batch
+    normalization is the same arithmetic as the InstanceNorm operator, 5 to 25 times cheaper on a CPU.
+
+    D. Ulyanov, A. Vedaldi, V. Lempitsky: Instance Normalization, arXiv 1607.08022.
+    """
+
+    def __init__(self, channels: int):
+        super().__init__()
+        with self.name_scope():
+            self.gamma = self.params.get("gamma", shape=(channels,), init="ones")
+            self.beta = self.params.get("beta", shape=(channels,), init="zeros")
+            # The operator insists on running statistics; momentum 1 leaves them alone, and nothing reads them.
+            self.mean = self.params.get("unused_mean", shape=(channels,), init="zeros", differentiable=False)
+            self.variance = self.params.get("unused_variance", shape=(channels,), init="ones", differentiable=False)
+
+    def hybrid_forward(self, F, x, gamma, beta, mean, variance):
+        return F.BatchNorm(x, gamma, beta, mean, variance, fix_gamma=False, eps=NORM_EPSILON, momentum=1.0)
+
+
+def _norm(kind: str, channels: int):
+    if kind == "instance":
+        return InstanceNorm(channels)
+    if kind == "batch":
+        return nn.BatchNorm(in_channels=channels)
+    raise OptionError(f"'{kind}' is no normalization: choose instance or batch")
+
+
+def _layer(convolution, norm: str):
+    """Returns convolution, normalization and leaky ReLU in a row."""
+    row = nn.HybridSequential()
+    row.add(convolution, _norm(norm, convolution._channels), nn.LeakyReLU(LEAK))
+    return row
+
+
+def _conv(inputs: int, channels: int, kernel: int = 3, stride: int = 1, **options):
+    return nn.Conv2D(channels, kernel, stride, kernel // 2, in_channels=inputs, **options)
+
+
+class Generator(mx.gluon.HybridBlock):
+    """What all generators share: a picture in, the same picture repainted out.
+
+    residual_weight: how much of the painting shows, 0..1.
+    norm: "instance", or "batch" (whose running means then paint other than it trained: see docs/recipe.md).
+
+    Inputs: x (N, 3, H, W) with H and W multiples of `multiple`, and a fourth channel of noise where `noise` is set;
+    strength (1,), a factor on the residual weight.  Output: (N, 3, H, W).  Subclasses write `paint_layers`, which
+    returns three channels for the tanh.
+    """
+
+    kind = ""
+    multiple = 1  # what H and W must divide by
+    noise = False  # whether it paints on the picture alone, or on picture and noise
+
+    def __init__(self, residual_weight: float = 0.4, norm: str = "instance"):
+        super().__init__()
+        if not 0 <= residual_weight <= 1:
+            raise OptionError(f"A residual weight lies in 0..1, not at {residual_weight}")
+        self.residual_weight = residual_weight
+        self.norm = norm
+        self.means = self.params.get_constant("means", [[[[mean]] for mean in CHANNEL_MEANS]])
+
+    def describe(self) -> dict:
+        """Returns the arguments that make this generator again."""
+        return {"kind": self.kind, "residual_weight": self.residual_weight, "norm": self.norm}
+
+    def paint_layers(self, F, x):
+        raise NotImplementedError
+
+    def hybrid_forward(self, F, x, strength, means):
+        # 128 * tanh + 128 covers all colors, 0..256; far out, tanh keeps a stray value from running away.
+        colors = 128 * F.tanh(self.paint_layers(F, x)) + 128
+        painting = F.broadcast_sub(colors, means)
+        x = F.slice_axis(x, axis=1, begin=0, end=3) if self.noise else x
+        return x + F.broadcast_mul(painting - x, F.reshape(strength * self.residual_weight, shape=(1, 1, 1, 1)))
+
+
+class Conv(Generator):
+    """Bing Xu's pure convolution generator: feature maps as large as the picture from first to last.
+
+    widths and kernels: the layers before the last one, which goes to three channels.
+    About 189 thousand multiply-adds a pixel, receptive field 25 pixels.
+    """
+
+    kind = "conv"
+    KERNELS = (5, 5, 3, 5, 5, 5)
+
+    def __init__(self, widths: Sequence[int] = (48, 32, 64, 32, 48, 32), **options):
+        super().__init__(**options)
+        self.widths = tuple(widths)
+        with self.name_scope():
+            self.body = nn.HybridSequential()
+            inputs = 3
+            for channels, kernel in zip(self.widths, self.KERNELS):
+                self.body.add(_layer(_conv(inputs, channels, kernel), self.norm))
+                inputs = channels
+            self.body.add(_conv(inputs, 3), _norm(self.norm, 3))
+
+    def describe(self) -> dict:
+        return {**super().describe(), "widths": list(self.widths)}
+
+    def paint_layers(self, F, x):
+        return self.body(x * PIXEL_SCALE)
+
+
+class Deconv(Generator):
+    """Bing Xu's second generator: strided convolutions down, deconvolutions up, additions across.
+
+    widths: channels at a half, a quarter and an eighth of the size; each is followed by a 3x3 convolution of three
+    quarters of them.  About 121 thousand multiply-adds a pixel, receptive field 111 pixels.  His up-sampling kernels
+    of 7 and 8 pixels are all 4 here, twice the stride, so that every pixel gets as many taps.
+    """
+
+    kind = "deconv"
+    multiple = 8
+
+    def __init__(self, widths: Sequence[int] = (64, 128, 256), **options):
+        super().__init__(**options)
+        self.widths = tuple(widths)
+        half, quarter, eighth = self.widths
+        with self.name_scope():
+            self.down_1 = self._down(3, half)
+            self.down_2 = self._down(half * 3 // 4, quarter)
+            self.down_3 = self._down(quarter * 3 // 4, eighth)
+            self.up_3 = self._up(eighth * 3 // 4, quarter * 3 // 4)
+            self.mix_3 = _layer(_conv(quarter * 3 // 4, quarter), self.norm)
+            self.up_2 = self._up(quarter, half * 3 // 4)
+            self.mix_2 = _layer(_conv(half * 3 // 4, half), self.norm)
+            self.up_1 = nn.Conv2DTranspose(3, 4, 2, 1, in_channels=half)
+
+    def _down(self, inputs: int, channels: int):
+        rows = nn.HybridSequential()
+        rows.add(_layer(_conv(inputs, channels, 5, 2), self.norm))
+        rows.add(_layer(_conv(channels, channels * 3 // 4), self.norm))
+        return rows
+
+    def _up(self, inputs: int, channels: int):
+        return _layer(nn.Conv2DTranspose(channels, 4, 2, 1, in_channels=inputs), self.norm)
+
+    def describe(self) -> dict:
+        return {**super().describe(), "widths": list(self.widths)}
+
+    def paint_layers(self, F, x):
+        half = self.down_1(x * PIXEL_SCALE)  # (N, 48, H / 2, W / 2)
+        quarter = self.down_2(half)  # (N, 96, H / 4, W / 4)
+        y = self.down_3(quarter)  # (N, 192, H / 8, W / 8)
+        y = self.mix_3(self.up_3(y) + quarter)
+        y = self.mix_2(self.up_2(y) + half)
+        return self.up_1(y)  # (N, 3, H, W)
+
+
+class _Residual(mx.gluon.HybridBlock):
+    """Two 3x3 convolutions whose result is added to their input."""
+
+    def __init__(self, channels: int, norm: str):
+        super().__init__()
+        with self.name_scope():
+            self.first = _layer(_conv(channels, channels, use_bias=False), norm)
+            self.second = _conv(channels, channels, use_bias=False)
+            self.norm = _norm(norm, channels)
+
+    def hybrid_forward(self, F, x):
+        return x + self.norm(self.second(self.first(x)))
+
+
+class Packed(Generator):
+    """The fast generator: pure convolution over packed pixels, finished at full size.
+
+    Packing (space to depth) lays each square of `pack` x `pack` pixels into channels without losing any, so that
+    plain convolutions of constant size see far and run fast.  Coming back, the maps grow by fixed bilinear
+    interpolation, which treats every pixel alike, and join the picture for the last two convolutions at full size:
+    unpacking (depth to space) instead leaves a grid, since a flat sky then still tells pixel 0 from pixel 1.
+    A fourth channel of fixed noise takes over what the grid was good for: it gives strokes a place to begin.
+
+    channels and blocks: width and number of residual blocks on packed pixels; details: channels at full size.
+    """
+
+    kind = "packed"
+    noise = True
+
+    def __init__(self, channels: int = 80, blocks: int = 3, details: int = 16, pack: int = 4, **options):
+        super().__init__(**options)
+        self.channels, self.blocks, self.details, self.pack = channels, blocks, details, pack
+        self.multiple = pack
+        with self.name_scope():
+            self.body = nn.HybridSequential()
+            self.body.add(_layer(_conv(4 * pack * pack, channels, use_bias=False), self.norm))
+            for _ in range(blocks):
+                self.body.add(_Residual(channels, self.norm))
+            self.body.add(_layer(_conv(channels, details, use_bias=False), self.norm))
+            self.grow = nn.Conv2DTranspose(
+                details, 2 * pack, pack, pack // 2, groups=details, use_bias=False, in_channels=details,
+                weight_initializer=mx.init.Bilinear(),
+            )  # fmt: skip
+            self.grow.weight.grad_req = "null"
+            self.finish = nn.HybridSequential()
+            self.finish.add(_conv(details + 4, details), nn.LeakyReLU(LEAK), _conv(details, 3))
+
+    def describe(self) -> dict:
+        sizes = {"channels": self.channels, "blocks": self.blocks, "details": self.details, "pack": self.pack}
+        return {**super().describe(), **sizes}
+
+    def paint_layers(self, F, x):
+        x = x * PIXEL_SCALE  # (N, 4, H, W)
+        y = self.body(F.space_to_depth(x, block_size=self.pack))  # (N, details, H / pack, W / pack)
+        return self.finish(F.concat(self.grow(y), x, dim=1))  # (N, 3, H, W)
+
+
+GENERATORS = {block.kind: block for block in (Conv, Deconv, Packed)}
+
+
+def make_generator(kind: str, **options) -> Generator:
+    """Returns an untrained generator of a kind; raises ValueError for a kind that there is not."""
+    if kind not in GENERATORS:
+        raise OptionError(f"'{kind}' is no generator: choose from {', '.join(GENERATORS)}")
+    return GENERATORS[kind](**options)

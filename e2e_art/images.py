@@ -1,0 +1,299 @@
+"""Picture files <-> arrays: every oddity of image files ends here.
+
+Inside the house a picture is a ``numpy.uint8`` array of shape (H, W, 3): RGB in the sRGB color space, upright,
+without transparency.  What cannot be brought into that form raises an ImageError that says what to do.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import os
+from pathlib import Path
+from typing import BinaryIO
+
+import cv2
+import numpy as np
+from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+
+from .errors import UserError
+from .files import write_atomically
+
+__all__ = [
+    "CHANNEL_MEANS",
+    "IMAGE_SUFFIXES",
+    "WRITABLE_SUFFIXES",
+    "MAX_PIXELS",
+    "ImageError",
+    "denoise",
+    "encode_image",
+    "from_vgg_space",
+    "keep_colors",
+    "list_images",
+    "read_image",
+    "resize",
+    "resize_long_edge",
+    "resize_short_edge",
+    "to_vgg_space",
+    "write_image",
+]
+
+log = logging.getLogger(__name__)
+
+# RGB means of ImageNet as the Oxford group subtracted them.
+CHANNEL_MEANS = (123.68, 116.779, 103.939)
+
+# What counts as a picture when a folder is searched; a file that is named outright may have any suffix.
+IMAGE_SUFFIXES = frozenset(
+    (".bmp", ".gif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
+)
+
+# Larger pictures are refused before they are decoded.  Pillow takes anything above 89 megapixels for an attack; it
+# warns there, and gives up at twice as many, but panoramas are larger than that.
+MAX_PIXELS = 400_000_000
+Image.MAX_IMAGE_PIXELS = MAX_PIXELS
+
+_JPEG = ("JPEG", {"quality": 95, "subsampling": 0})
+_TIFF = ("TIFF", {"compression": "tiff_adobe_deflate"})
+_ENCODERS = {
+    ".jpg": _JPEG,
+    ".jpeg": _JPEG,
+    ".png": ("PNG", {}),
+    ".webp": ("WEBP", {"quality": 95}),
+    ".tif": _TIFF,
+    ".tiff": _TIFF,
+    ".bmp": ("BMP", {}),
+}
+
+WRITABLE_SUFFIXES = tuple(_ENCODERS)
+
+# The brightness of a color, as JPEG weighs it (ITU-R BT.601).
+_LUMINANCE = np.array((0.299, 0.587, 0.114), np.float32)
+
+
+class ImageError(UserError, ValueError):
+    """A picture cannot be read, written or resized; the message names the file and the fix."""
+
+
+def read_image(source: Path | str | BinaryIO, at_least: int | None = None) -> np.ndarray:
+    """Reads a picture: upright, in sRGB, 8 bits a channel, transparency laid onto white, the first frame only.
+
+    source: a path, or an open binary file.
+    at_least: a JPEG may be shrunk to 1/2, 1/4 or 1/8 while it is decoded (much faster), as long as its short edge
+    keeps this many pixels; None reads it at full size.
+    Returns uint8 RGB, (H, W, 3).  Raises ImageError for what is missing, damaged, no picture or above MAX_PIXELS.
+    """
+    if hasattr(source, "read"):
+        return _decode(io.BytesIO(source.read()), str(getattr(source, "name", "The picture")), at_least)
+    if os.path.isdir(source):
+        raise ImageError(f"{source} is a folder: give the path of one picture")
+    try:
+        with open(source, "rb") as file:
+            return _decode(file, str(source), at_least)
+    except FileNotFoundError:
+        raise ImageError(f"{source} does not exist: check the path") from None
+    except OSError as error:
+        raise ImageError(f"{source} cannot be opened ({error.strerror}): check its path and permissions") from error
+
+
+def _decode(file: BinaryIO, name: str, at_least: int | None) -> np.ndarray:
+    """Decodes an open file; whatever goes wrong in Pillow's many decoders becomes an ImageError."""
+    too_large = ImageError(f"{name} has more than {MAX_PIXELS // 10**6} megapixels: make it smaller first")
+    try:
+        image = Image.open(file)  # reads the header only
+        if image.width * image.height > MAX_PIXELS:
+            raise too_large
+        if at_least:
+            image.draft(None, (at_least, at_least))
+        image.load()
+        return _to_rgb(image, name)
+    except ImageError:
+        raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise too_large from error
+    except UnidentifiedImageError as error:
+        file.seek(0)
+        if not file.read(1):
+            raise ImageError(f"{name} is empty: copy it again") from error
+        raise ImageError(f"{name} is no picture of a known kind: save it as .jpg or .png") from error
+    except MemoryError as error:
+        raise ImageError(f"{name} does not fit into memory: make it smaller first") from error
+    except Exception as error:  # decoders also raise SyntaxError, struct.error, IndexError and more
+        raise ImageError(f"{name} is damaged or cut short ({error}): copy it again") from error
+
+
+def _to_rgb(image: Image.Image, name: str) -> np.ndarray:
+    """Brings a loaded picture of any mode into the house's form: uint8 RGB, (H, W, 3)."""
+    profile = image.info.get("icc_profile")
+    try:
+        image = ImageOps.exif_transpose(image)
+    except Exception as error:  # broken EXIF data, of which there are as many kinds as cameras
+        log.warning("%s: its EXIF data is broken and was ignored (%s)", name, error)
+    if image.mode[0] in "IF":
+        image = _to_eight_bits(image)
+    if image.mode in ("La", "RGBa"):  # colors that have been multiplied by their opacity
+        image = image.convert(image.mode.upper())
+    colors = _to_srgb(image, profile, name)
+    if image.mode in ("LA", "PA", "RGBA") or "transparency" in image.info:
+        opacity = image.convert("RGBA").getchannel("A")
+        colors = Image.composite(colors, Image.new("RGB", colors.size, "white"), opacity)
+    return np.array(colors)
+
+
+def _to_eight_bits(image: Image.Image) -> Image.Image:
+    """Scales grey of 16 bits, 32 bits or floating point to 8; Pillow's own conversion clips.
+
+    White is 65535 in 16 bits.  Other kinds do not say: it is the lowest of 1 (floating point only), 255 (likewise),
+    65535 and 2**31 - 1 that no pixel exceeds.
+    """
+    values = np.nan_to_num(np.asarray(image).astype(np.float32))  # (H, W)
+    levels = (1, 255, 65535, 2**31 - 1) if image.mode == "F" else (65535, 2**31 - 1)
+    brightest = float(values.max())
+    white = next((level for level in levels if brightest <= level), brightest)
+    return Image.fromarray(np.rint(np.clip(values / white, 0, 1) * 255).astype(np.uint8))
+
+
+def _to_srgb(image: Image.Image, profile: bytes | None, name: str) -> Image.Image:
+    """Returns the colors as the profile means them, in mode RGB, whatever the opacity; a broken profile is ignored."""
+    colors = image if image.mode in ("L", "CMYK", "LAB") else image.convert("RGB")
+    if profile or colors.mode == "LAB":
+        try:
+            if colors.mode == "LAB":
+                source = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))
+            else:
+                source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+                if colors.mode == "L" and source.profile.xcolor_space.strip() == "RGB":
+                    colors = colors.convert("RGB")
+            return ImageCms.profileToProfile(colors, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
+        except (OSError, ValueError, TypeError, ImageCms.PyCMSError) as error:
+            log.warning("%s: its color profile is broken and was ignored (%s)", name, error)
+    return colors.convert("RGB")
+
+
+def encode_image(image: np.ndarray, suffix: str) -> bytes:
+    """Encodes a picture as the suffix says: JPEG in quality 95 without color subsampling, PNG, WebP, TIFF or BMP.
+
+    image: uint8 RGB, (H, W, 3).  suffix: ".jpg" or the like.
+    Raises ImageError for other arrays, for unknown suffixes, and where the format cannot hold so large a picture.
+    """
+    if suffix.lower() not in _ENCODERS:
+        raise ImageError(f"Pictures cannot be written as '{suffix}': choose one of {', '.join(_ENCODERS)}")
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
+        raise ImageError(f"A picture is uint8 of shape (H, W, 3): {image.dtype} of shape {image.shape} is none")
+    kind, options = _ENCODERS[suffix.lower()]
+    file = io.BytesIO()
+    try:
+        Image.fromarray(np.ascontiguousarray(image)).save(file, kind, **options)
+    except (OSError, ValueError) as error:
+        height, width = image.shape[:2]
+        raise ImageError(f"{width}x{height} pixels do not fit into a {suffix} ({error}): choose .png") from error
+    return file.getvalue()
+
+
+def write_image(path: Path | str, image: np.ndarray, overwrite: bool = False) -> None:
+    """Writes a picture as its suffix says, whole or not at all; missing folders are made.
+
+    image: uint8 RGB, (H, W, 3).
+    Raises ImageError where the file exists already (unless overwrite), or cannot be encoded or written.
+    """
+    if os.path.exists(path) and not overwrite:
+        raise ImageError(f"{path} exists already: choose another name, or allow overwriting")
+    try:
+        data = encode_image(image, Path(path).suffix)
+    except ImageError as error:
+        raise ImageError(f"{path} cannot be written: {error}") from error
+    try:
+        write_atomically(Path(path), data)
+    except OSError as error:
+        raise ImageError(
+            f"{path} cannot be written ({error.strerror}): choose a folder that has space and that you may write to"
+        ) from error
+
+
+def list_images(folder: Path | str) -> list[Path]:
+    """Lists the pictures of a folder and of the folders in it, sorted.
+
+    Hidden files and folders are skipped; links are followed, and each folder is entered once, so that loops end.
+    Raises ImageError where there is no such folder; an empty one gives an empty list.
+    """
+    if not os.path.isdir(folder):
+        raise ImageError(f"{folder} is no folder: check the path")
+    found, entered = [], set()
+    for parent, folders, names in os.walk(folder, followlinks=True):
+        status = os.stat(parent)
+        if (status.st_dev, status.st_ino) in entered:
+            folders.clear()
+            continue
+        entered.add((status.st_dev, status.st_ino))
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        paths = (Path(parent, name) for name in names if not name.startswith("."))
+        found += [path for path in paths if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()]
+    return sorted(found)
+
+
+def resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Resizes (H, W, 3) to (height, width, 3): sides that shrink are averaged, sides that grow are interpolated.
+
+    Raises ImageError for sides below one pixel.
+    """
+    if height < 1 or width < 1:
+        raise ImageError(f"A picture cannot be resized to {width}x{height}: both sides need at least 1 pixel")
+    rows, columns = image.shape[:2]
+    image = cv2.resize(image, (min(width, columns), min(height, rows)), interpolation=cv2.INTER_AREA)
+    return cv2.resize(image, (width, height), interpolation=cv2.INTER_CUBIC)
+
+
+def resize_long_edge(image: np.ndarray, edge: int) -> np.ndarray:
+    """Resizes so that the longer side has `edge` pixels, and the shorter one as many as keep the shape, at least 1."""
+    return _resize_by(image, edge, max(image.shape[:2]))
+
+
+def resize_short_edge(image: np.ndarray, edge: int) -> np.ndarray:
+    """Resizes so that the shorter side has `edge` pixels, and the longer one as many as keep the shape."""
+    return _resize_by(image, edge, min(image.shape[:2]))
+
+
+def _resize_by(image: np.ndarray, numerator: int, denominator: int) -> np.ndarray:
+    if numerator < 1:
+        raise ImageError(f"A picture cannot be resized to an edge of {numerator}: give at least 1 pixel")
+    height, width = (max(1, round(side * numerator / denominator)) for side in image.shape[:2])
+    return resize(image, height, width)
+
+
+def to_vgg_space(image: np.ndarray) -> np.ndarray:
+    """Turns uint8 RGB (H, W, 3) into float32 (1, 3, H, W): RGB, 0..255 minus CHANNEL_MEANS."""
+    centered = image.astype(np.float32) - np.array(CHANNEL_MEANS, np.float32)  # (H, W, 3)
+    return np.ascontiguousarray(centered.transpose(2, 0, 1)[np.newaxis])
+
+
+def from_vgg_space(array: np.ndarray) -> np.ndarray:
+    """Turns one picture in VGG space, (1, 3, H, W), into uint8 RGB (H, W, 3): rounded, and clipped to 0..255."""
+    (picture,) = np.asarray(array, np.float32)  # (3, H, W)
+    colors = picture.transpose(1, 2, 0) + np.array(CHANNEL_MEANS, np.float32)
+    return np.clip(np.rint(colors), 0, 255).astype(np.uint8)
+
+
+def keep_colors(painting: np.ndarray, photo: np.ndarray) -> np.ndarray:
+    """Gives the painting the photo's colors: its own luminance, and the photo's Cb and Cr (YCbCr, full range).
+
+    Where a color is too strong for the luminance it gets, it is paled until it fits, so that luminance and hue stay.
+    painting, photo: uint8 RGB, (H, W, 3); the photo is resized where it has another size.  Returns the same.
+    """
+    photo = resize(photo, *painting.shape[:2]).astype(np.float32)
+    luminance = (painting @ _LUMINANCE)[..., np.newaxis]  # (H, W, 1)
+    chroma = photo - (photo @ _LUMINANCE)[..., np.newaxis]  # (H, W, 3), of luminance 0
+    room = np.where(chroma > 0, 255 - luminance, luminance) / np.maximum(np.abs(chroma), 1e-6)
+    fitting = np.minimum(room.min(axis=-1, keepdims=True), 1)  # (H, W, 1)
+    return np.clip(np.rint(luminance + fitting * chroma), 0, 255).astype(np.uint8)
+
+
+def denoise(image: np.ndarray, weight: float = 0.02) -> np.ndarray:
+    """Smooths a picture by Chambolle's total-variation filter, which keeps its edges.
+
+    image: uint8 RGB, (H, W, 3).  weight: 0.02 is Bing Xu's; more is smoother, 0 changes nothing.
+    """
+    if weight <= 0:
+        return image.copy()
+    from skimage.restoration import denoise_tv_chambolle
+
+    return np.rint(255 * denoise_tv_chambolle(image, weight, channel_axis=-1)).clip(0, 255).astype(np.uint8)

@@ -1,0 +1,70 @@
+"""What a model's pictures are worth: their losses in the house's convention, whatever the recipe trained with."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+
+import numpy as np
+
+from .images import to_vgg_space
+from .models import Model
+from .options import LossOptions
+
+__all__ = ["Judge", "pack_targets", "unpack_targets"]
+
+STYLE_FILE = "style.npz"
+
+
+class Judge:
+    """Judges pictures by a model's painting, with the default weights and layers.
+
+    Raises BackendError where MXNet is not installed, ModelError where the model does not carry its style.
+    """
+
+    def __init__(self, model: Model):
+        from .losses import PerceptualLoss
+
+        targets = unpack_targets(model.path(STYLE_FILE).read_bytes())
+        self._loss = PerceptualLoss(LossOptions(), targets)
+
+    def losses(self, photo: np.ndarray, pictures: Sequence[np.ndarray]) -> list[dict[str, float]]:
+        """Returns the weighted terms and the total of each picture.
+
+        photo: uint8 (H, W, 3).  pictures: as large as the photo.  Terms: style, content, tv, total.
+        """
+        from .backend import mx
+
+        features = self._loss.content_features(mx.nd.array(to_vgg_space(photo)))
+        results = []
+        for picture in pictures:
+            terms = self._loss(mx.nd.array(to_vgg_space(picture)), features)
+            terms = {name: float(term.asscalar()) for name, term in terms.items()}
+            results.append({**terms, "total": sum(terms.values())})
+        return results
+
+
+def pack_targets(targets: Sequence[np.ndarray]) -> bytes:
+    """Returns Gram matrices as a file: they are symmetric, so one triangle in half precision will do."""
+    arrays = {}
+    for index, target in enumerate(targets):
+        gram = target[0]
+        scale = np.abs(gram).max()
+        arrays[f"scale_{index}"] = scale
+        arrays[f"triangle_{index}"] = (gram[np.triu_indices(len(gram))] / scale).astype(np.float16)
+    file = io.BytesIO()
+    np.savez_compressed(file, **arrays)
+    return file.getvalue()
+
+
+def unpack_targets(content: bytes) -> list[np.ndarray]:
+    """Returns the Gram matrices that `pack_targets` packed, each (1, C, C) float32."""
+    targets = []
+    with np.load(io.BytesIO(content)) as arrays:
+        for index in range(len(arrays.files) // 2):
+            triangle = arrays[f"triangle_{index}"].astype(np.float32) * arrays[f"scale_{index}"]
+            channels = int((2 * triangle.size) ** 0.5)
+            gram = np.zeros((channels, channels), np.float32)
+            gram[np.triu_indices(channels)] = triangle
+            targets.append((gram + np.triu(gram, 1).T)[None])
+    return targets

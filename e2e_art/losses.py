@@ -1,0 +1,129 @@
+"""THE loss: content, style and smoothness, shared by training and by the optimization baseline.
+
+Every term is relative, so that a number means the same for each layer, picture size and style: a style of 1 is as
+far from the painting as a black image, 0 is the painting's own statistics; a content of 0 is the photo,
+about 1 is nothing of it left.
+
+L. Gatys, A. Ecker, M. Bethge: A Neural Algorithm of Artistic Style, arXiv 1508.06576.  The relative
+form is ours; ``docs/losses.md`` tabulates the factors to the conventions of others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from .backend import mx
+from .errors import OptionError
+from .options import LossOptions
+from .vgg import VGGFeatures, load_vgg
+
+__all__ = ["PerceptualLoss", "gram_matrix", "relative_error", "smoothness", "style_targets"]
+
+
+def gram_matrix(F, features, covariance: bool = False):
+    """Returns which channels fire together: F_l F_l^T / (C H W), for each picture of the batch.
+
+    features: (N, C, H, W).  covariance: subtract each channel's mean first.  Returns (N, C, C).
+    """
+    rows = F.reshape(features, shape=(0, 0, -1))  # (N, C, H * W)
+    if covariance:
+        rows = F.broadcast_sub(rows, F.mean(rows, axis=2, keepdims=True))
+    size = F.prod(
+        F.cast(F.slice_axis(F.shape_array(features), axis=0, begin=1, end=None), dtype="float32")
+    )  # C * H * W
+    return F.broadcast_div(F.batch_dot(rows, rows, transpose_b=True), F.reshape(size, shape=(1, 1, 1)))  # (N, C, C)
+
+
+def relative_error(F, x, target):
+    """Returns mean((x - target)^2) / mean(target^2) over all axes but the first.  Returns (N,)."""
+    error = F.mean(F.square(F.broadcast_sub(x, target)), axis=0, exclude=True)
+    return F.broadcast_div(error, F.mean(F.square(target), axis=0, exclude=True) + 1e-12)
+
+
+def smoothness(F, x):
+    """Returns the mean squared difference of neighboring pixels (total variation), in VGG space.
+
+    x: (N, 3, H, W) with H, W >= 2.  Returns (N,).  A checkerboard of 0 and 1 has 2: 1 down and 1 across.
+    """
+    down = F.slice_axis(x, axis=2, begin=1, end=None) - F.slice_axis(x, axis=2, begin=0, end=-1)
+    across = F.slice_axis(x, axis=3, begin=1, end=None) - F.slice_axis(x, axis=3, begin=0, end=-1)
+    return F.mean(F.square(down), axis=0, exclude=True) + F.mean(F.square(across), axis=0, exclude=True)
+
+
+def _shares(weights: Sequence[float], count: int) -> list[float]:
+    """Returns weights that add up to 1; all alike where none are given."""
+    weights = list(weights) or [1.0] * count
+    return [weight / sum(weights) for weight in weights]
+
+
+def style_targets(options: LossOptions, styles: Sequence, blend: Sequence[float] = ()) -> list[np.ndarray]:
+    """Returns the Gram matrix to reach in each style layer, (1, C, C): the mean of the paintings' own.
+
+    styles: one or more paintings, each (1, 3, H, W) in VGG space.  blend: what each counts; all alike where left out.
+    """
+    if blend and len(blend) != len(styles):
+        raise OptionError(f"There are {len(styles)} paintings, but {len(blend)} shares to blend them by")
+    network = load_vgg(options.style_layers, options.loss_network, pooling=options.pooling, bfloat16=False)
+    targets = [0.0] * len(options.style_layers)
+    for style, share in zip(styles, _shares(blend, len(styles))):
+        for index, maps in enumerate(network(style)):
+            targets[index] = targets[index] + share * gram_matrix(mx.nd, maps, options.covariance).asnumpy()
+    return targets
+
+
+class PerceptualLoss(mx.gluon.HybridBlock):
+    """How far a picture is from a painting's style and from a photo's content.
+
+    options: layers, weights, pooling.
+    targets: the Gram matrices to reach, from `style_targets`.
+    contexts: where to compute; bfloat16: None takes it where the processor is fast at it.
+
+    Calling it with a picture (N, 3, H, W) and the photo's content features (from `content_features`) returns the
+    three weighted terms by name, each (N,): their sum is the total.
+    """
+
+    def __init__(
+        self,
+        options: LossOptions,
+        targets: Sequence[np.ndarray],
+        contexts: Sequence | None = None,
+        bfloat16: bool | None = None,
+    ):
+        super().__init__(prefix="loss_")
+        self.options = options
+        contexts = list(contexts or [mx.cpu()])
+        layers = list(dict.fromkeys((*options.style_layers, *options.content_layers)))
+        self.network: VGGFeatures = load_vgg(
+            layers, options.loss_network, pooling=options.pooling, bfloat16=bfloat16, contexts=contexts
+        )
+        self.content_network = self.network.looking_at(options.content_layers)
+        with self.name_scope():
+            for index, target in enumerate(targets):
+                setattr(self, f"target_{index}", self.params.get_constant(f"target_{index}", target))
+        self.collect_params(".*target.*").initialize(ctx=contexts)
+        self.hybridize(static_alloc=True)
+
+    def content_features(self, photo) -> list:
+        """Returns what a painting should keep of its photo (N, 3, H, W): a map for each content layer."""
+        return self.content_network(photo)
+
+    def forward(self, picture, photo_features) -> dict:
+        style, content, tv = super().forward(picture, *photo_features)
+        return {"style": style, "content": content, "tv": tv}
+
+    def hybrid_forward(self, F, picture, *photo_features, **targets):
+        options = self.options
+        maps = dict(zip(self.network.layers, self.network(picture)))
+        style = content = 0
+        for index, share in enumerate(_shares(options.style_layer_weights, len(options.style_layers))):
+            gram = gram_matrix(F, maps[options.style_layers[index]], options.covariance)
+            style = style + share * relative_error(F, gram, targets[f"target_{index}"])
+        for index, share in enumerate(_shares(options.content_layer_weights, len(options.content_layers))):
+            content = content + share * relative_error(F, maps[options.content_layers[index]], photo_features[index])
+        return (
+            options.style_weight * style,
+            options.content_weight * content,
+            options.tv_weight * smoothness(F, picture),
+        )

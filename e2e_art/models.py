@@ -1,0 +1,172 @@
+"""A trained model on disk: save, load, verify, describe, list.
+
+A model is a folder: ``model.json`` (what it is and how it was trained), ``stage-K.params`` (Gluon), ``model.onnx`` (the
+whole chain), ``sheet.jpg``.  Every file's sha256 stands in model.json and is checked when the model is loaded.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .errors import UserError
+from .files import pretrained_folder
+
+__all__ = ["FORMAT", "Model", "ModelError", "find_model", "list_models", "read_model", "write_model"]
+
+FORMAT = 1
+DESCRIPTION = "model.json"
+
+
+class ModelError(UserError):
+    """A model is missing, damaged or from the future; the message names folder, reason and fix."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """A verified model.
+
+    folder: where it lies.  name: what people call it.  stages: the arguments of each generator.
+    record: how it was trained.  files: sha256 of each file beside model.json.
+    """
+
+    folder: Path
+    name: str
+    kind: str
+    stages: list[dict]
+    record: dict
+    files: dict[str, str] = field(default_factory=dict)
+    share_weights: bool = False
+
+    @property
+    def title(self) -> str:
+        """The model's name for people, such as "Starry Night"."""
+        return self.name.replace("_", " ").replace("-", " ").title()
+
+    def path(self, name: str) -> Path:
+        """Returns the path of one of the model's files; raises ModelError for a file that it does not have."""
+        if name not in self.files:
+            raise ModelError(f"The model {self.folder} has no {name}: train it again, or get a whole copy")
+        return self.folder / name
+
+    def stage_files(self) -> list[str]:
+        """Returns the weight file of each stage; stages that share weights share a file."""
+        return [stage["file"] for stage in self.stages]
+
+
+def list_models(folder: Path | None = None) -> list[Path]:
+    """Returns the folders of all models in a folder, the shipped ones by default, by name."""
+    folder = pretrained_folder() if folder is None else folder
+    return sorted(path.parent for path in folder.glob(f"*/{DESCRIPTION}"))
+
+
+def find_model(name: str) -> Path:
+    """Returns the folder of a model given by its shipped name or by path; raises ModelError with the nearest name."""
+    if (Path(name) / DESCRIPTION).is_file():
+        return Path(name)
+    shipped = {path.name: path for path in list_models()}
+    if name in shipped:
+        return shipped[name]
+    if Path(name).exists():
+        raise ModelError(f"{name} is no model: it has no {DESCRIPTION}; give the folder that train.py wrote")
+    near = difflib.get_close_matches(name, shipped, n=1, cutoff=0.4)
+    hint = (
+        f"did you mean {near[0]}?" if near else f"shipped are {', '.join(shipped) or 'none'}, or give a model's folder"
+    )
+    raise ModelError(f"There is no model '{name}': {hint}")
+
+
+def read_model(name: str | Path) -> Model:
+    """Returns a model given by shipped name or folder, all of its files verified.
+
+    Raises ModelError for a missing folder, an unknown format version, a missing or changed file.
+    """
+    folder = find_model(str(name))
+    path = folder / DESCRIPTION
+    try:
+        description = json.loads(path.read_text(encoding="utf-8"))
+        version = description["format"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelError(
+            f"{path} cannot be read ({error!r}): get a whole copy of the model, or train it again"
+        ) from error
+    if version != FORMAT:
+        raise ModelError(
+            f"{path} has format version {version}, this e2e-art reads {FORMAT}: install the e2e-art that wrote it"
+        )
+    try:
+        model = Model(
+            folder=folder,
+            name=description["name"],
+            kind=description["kind"],
+            stages=description["stages"],
+            record=description["record"],
+            files=description["files"],
+            share_weights=description["share_weights"],
+        )
+    except KeyError as error:
+        raise ModelError(f"{path} has no entry {error}: get a whole copy of the model, or train it again") from error
+    for file, expected in model.files.items():
+        try:
+            found = hashlib.sha256((folder / file).read_bytes()).hexdigest()
+        except OSError as error:
+            raise ModelError(
+                f"{folder / file} is missing or unreadable ({error.strerror}): get a whole copy"
+            ) from error
+        if found != expected:
+            raise ModelError(f"{folder / file} has changed since it was trained (sha256 differs): get a whole copy")
+    return model
+
+
+def write_model(
+    folder: Path,
+    *,
+    kind: str,
+    stages: list[dict],
+    record: dict,
+    files: dict[str, bytes],
+    share_weights: bool = False,
+    overwrite: bool = False,
+) -> Model:
+    """Writes a model, whole or not at all: into a temporary folder first, which is then renamed.
+
+    files: the contents of each file beside model.json.  Raises ModelError where the folder exists (unless overwrite is
+    set) or cannot be written.
+    """
+    if folder.exists() and not overwrite:
+        raise ModelError(f"{folder} exists: choose another --out, or add --overwrite")
+    description = {
+        "format": FORMAT,
+        "name": folder.name,
+        "kind": kind,
+        "share_weights": share_weights,
+        "stages": stages,
+        "files": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
+        "record": record,
+    }
+    temporary = None
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+        for name, content in files.items():
+            (temporary / name).write_bytes(content)
+        text = json.dumps(description, indent=1, ensure_ascii=False) + "\n"
+        (temporary / DESCRIPTION).write_text(text, encoding="utf-8")
+        temporary.chmod(0o755)
+        if folder.exists():
+            shutil.rmtree(folder)
+        os.replace(temporary, folder)
+    except OSError as error:
+        raise ModelError(
+            f"{folder} cannot be written ({error.strerror}): free space or choose another --out"
+        ) from error
+    finally:
+        if temporary is not None and temporary.exists():
+            shutil.rmtree(temporary, ignore_errors=True)
+    return read_model(folder)

@@ -1,0 +1,221 @@
+"""A chain as an ONNX graph, so that a model paints without MXNet: in onnxruntime, a browser, a phone.
+
+The graph holds all of the way from photo to painting: inputs are `image` (N, 3, H, W), RGB in 0..255, any H, W >= 1,
+and `strength` (1,), which may be left out; outputs are `stage_0`, `stage_1`, ..., each as large as the image.  MXNet's
+own exporter is not used: it lists weights as inputs, which keeps runtimes from folding them, and gets some operators
+wrong.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from .backend import mx
+from .chain import BORDER, NOISE_PERIOD, Chain, noise_tile
+from .generators import LEAK
+from .images import CHANNEL_MEANS
+
+__all__ = ["HALF_FROM", "OPSET", "chain_to_onnx", "inline_weights"]
+
+OPSET = 17
+HALF_FROM = 32  # weights of at least so many numbers are kept in half precision
+
+
+class _Graph:
+    """Collects the nodes and constants of a graph."""
+
+    def __init__(self):
+        self.nodes: list = []
+        self.constants: dict = {}
+
+    def add(self, operator: str, *inputs: str, name: str | None = None, **attributes) -> str:
+        """Adds a node with one output, and returns the output's name."""
+        name = name or f"{operator.lower()}_{len(self.nodes)}"
+        self.nodes.append(helper.make_node(operator, list(inputs), [name], name=name, **attributes))
+        return name
+
+    def constant(self, value, dtype=np.float32, name: str | None = None) -> str:
+        """Adds a constant, and returns its name."""
+        array = np.asarray(value, dtype)
+        name = name or f"constant_{array.dtype}_{'x'.join(map(str, array.shape))}_{array.tobytes()[:64].hex()}"
+        self.constants[name] = numpy_helper.from_array(array, name)
+        return name
+
+
+def chain_to_onnx(chain: Chain, name: str, weight_files: Sequence[tuple[str, bytes]] = ()) -> bytes:
+    """Returns a chain as a serialized ONNX model.
+
+    name: the model's name, kept in the graph.  weight_files: for each stage the name and content of its .params file,
+    beside which the graph will lie: it then points into that file (ONNX external data), so that weights are kept once.
+    """
+    graph = _Graph()
+    height, width = (_axis(graph, axis) for axis in (2, 3))
+    means = graph.constant(np.reshape(CHANNEL_MEANS, (1, 3, 1, 1)))
+    rows, columns = (_mirror(graph, length, chain.multiple) for length in (height, width))
+    picture = graph.add("Sub", "image", means)
+    picture = graph.add("Gather", graph.add("Gather", picture, rows, axis=2), columns, axis=3)
+    noise = _noise(graph, rows, columns) if any(generator.noise for generator in chain.generators) else ""
+    begins = graph.constant([BORDER, BORDER], np.int64)
+    ends = graph.add("Add", graph.add("Concat", height, width, axis=0), begins)
+    axes = graph.constant([2, 3], np.int64)
+    for index, generator in enumerate(chain.generators):
+        inputs = graph.add("Concat", picture, noise, axis=1) if generator.noise else picture
+        file = weight_files[index] if weight_files else None
+        picture = _generator(graph, chain, index, inputs, file)
+        colors = graph.add("Add", graph.add("Slice", picture, begins, ends, axes), means)
+        graph.add("Clip", colors, graph.constant(0.0), graph.constant(255.0), name=f"stage_{index}")
+    shape = ["N", 3, "H", "W"]
+    graph.constant([1.0], name="strength")  # an input with a constant of the same name may be left out
+    proto = helper.make_graph(
+        graph.nodes,
+        name,
+        [
+            helper.make_tensor_value_info("image", TensorProto.FLOAT, shape),
+            helper.make_tensor_value_info("strength", TensorProto.FLOAT, [1]),
+        ],
+        [
+            helper.make_tensor_value_info(f"stage_{index}", TensorProto.FLOAT, shape)
+            for index in range(len(chain.generators))
+        ],
+        list(graph.constants.values()),
+    )
+    model = helper.make_model(proto, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="e2e-art")
+    model.ir_version = 8
+    return model.SerializeToString()
+
+
+def inline_weights(model: bytes, weight_files: dict[str, bytes]) -> bytes:
+    """Returns a model whose weights lie in .params files as one self-contained model."""
+    proto = onnx.load_model_from_string(model)
+    for tensor in proto.graph.initializer:
+        if tensor.data_location == TensorProto.EXTERNAL:
+            place = {entry.key: entry.value for entry in tensor.external_data}
+            begin = int(place["offset"])
+            tensor.raw_data = weight_files[place["location"]][begin : begin + int(place["length"])]
+            tensor.data_location = TensorProto.DEFAULT
+            del tensor.external_data[:]
+    return proto.SerializeToString()
+
+
+def _axis(graph: _Graph, axis: int) -> str:
+    """Returns the length of an axis of the image, (1,) int64."""
+    return graph.add("Slice", graph.add("Shape", "image"), *(graph.constant([n], np.int64) for n in (axis, axis + 1)))
+
+
+def _mirror(graph: _Graph, length: str, multiple: int) -> str:
+    """Returns the rows to take so that they continue as in a mirror: `chain.reflect`, computed in the graph."""
+    one, two = graph.constant(1, np.int64), graph.constant(2, np.int64)
+    scalar = graph.add("Squeeze", length)
+    last = graph.add("Sub", scalar, one)
+    period = graph.add("Max", graph.add("Mul", last, two), one)
+    whole = graph.add("Add", scalar, graph.constant(2 * BORDER + multiple - 1, np.int64))
+    many = graph.constant(multiple, np.int64)
+    whole = graph.add("Mul", graph.add("Div", whole, many), many)  # the next size that divides
+    border = graph.constant(BORDER, np.int64)
+    rows = graph.add("Range", graph.constant(-BORDER, np.int64), graph.add("Sub", whole, border), one)
+    inside = graph.add("Mod", rows, period)  # 0 .. period - 1, also for rows before the first
+    return graph.add("Sub", last, graph.add("Abs", graph.add("Sub", inside, last)))
+
+
+def _noise(graph: _Graph, rows: str, columns: str) -> str:
+    """Returns the noise plane of `Chain.noise`, one for each picture of the batch, in the size of the frame."""
+    tile = graph.add("Cast", graph.constant(noise_tile(), np.int8, name="noise"), to=TensorProto.FLOAT)
+    for indices, axis in ((rows, 2), (columns, 3)):
+        count = graph.add("Squeeze", graph.add("Shape", indices))
+        places = graph.add("Range", graph.constant(0, np.int64), count, graph.constant(1, np.int64))
+        places = graph.add("Mod", places, graph.constant(NOISE_PERIOD, np.int64))
+        tile = graph.add("Gather", tile, places, axis=axis)
+    shape = graph.add("Concat", _axis(graph, 0), graph.constant([1, 1, 1], np.int64), axis=0)
+    return graph.add("Expand", tile, shape)
+
+
+def _generator(graph: _Graph, chain: Chain, index: int, picture: str, file: tuple[str, bytes] | None) -> str:
+    """Adds the nodes of one generator, translated from its MXNet symbol; returns the name of its picture."""
+    generator = chain.generators[index]
+    symbol = generator(mx.sym.var("picture"), mx.sym.var("strength"))
+    nodes = json.loads(symbol.tojson())["nodes"]
+    keys = {parameter.name: key for key, parameter in generator._collect_params_with_prefix().items()}
+    weights = chain.stage_weights(index)
+    names: list[str] = []
+    for node in nodes:
+        inputs = [names[source[0]] for source in node["inputs"]]
+        attributes = {key: _value(value) for key, value in node.get("attrs", {}).items()}
+        if node["op"] != "null":
+            names.append(_operator(graph, node["op"], inputs, attributes, generator.norm))
+        elif node["name"] in ("picture", "strength"):
+            names.append({"picture": picture}.get(node["name"], node["name"]))
+        else:
+            key = keys[node["name"]]
+            names.append(_weight(graph, f"stage_{index}.{key}", weights[key], file))
+    return names[-1]
+
+
+def _value(text: str):
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
+
+
+def _weight(graph: _Graph, name: str, weight: np.ndarray, file: tuple[str, bytes] | None) -> str:
+    """Adds a weight in half precision, as the files hold it, cast to single when a runtime loads it."""
+    if weight.size < HALF_FROM:
+        return graph.constant(weight, name=name)
+    half = weight.astype(np.float16)
+    constant = graph.constant(half, np.float16, name=f"{name}.half")
+    if file:
+        begin = file[1].find(half.tobytes())
+        if begin < 0:
+            raise ValueError(f"{file[0]} does not hold the weight {name} in half precision")
+        onnx.external_data_helper.set_external_data(graph.constants[constant], file[0], begin, half.nbytes)
+        graph.constants[constant].ClearField("raw_data")
+        graph.constants[constant].data_location = TensorProto.EXTERNAL
+    return graph.add("Cast", constant, name=name, to=TensorProto.FLOAT)
+
+
+def _operator(graph: _Graph, operator: str, inputs: list[str], attributes: dict, norm: str) -> str:
+    """Adds what an MXNet operator does; raises NotImplementedError for one that no generator uses."""
+    simple = {
+        "elemwise_add": "Add",
+        "elemwise_sub": "Sub",
+        "broadcast_sub": "Sub",
+        "broadcast_mul": "Mul",
+        "tanh": "Tanh",
+    }
+    scalar = {"_mul_scalar": "Mul", "_plus_scalar": "Add"}
+    if operator in simple:
+        return graph.add(simple[operator], *inputs)
+    if operator in scalar:
+        return graph.add(scalar[operator], *inputs, graph.constant(attributes["scalar"]))
+    if operator in ("Convolution", "Deconvolution"):
+        settings = dict(
+            kernel_shape=attributes["kernel"],
+            strides=attributes["stride"],
+            pads=attributes["pad"] * 2,
+            dilations=attributes["dilate"],
+            group=attributes["num_group"],
+        )
+        return graph.add({"Convolution": "Conv", "Deconvolution": "ConvTranspose"}[operator], *inputs, **settings)
+    if operator == "BatchNorm":
+        if norm == "instance":
+            return graph.add("InstanceNormalization", *inputs[:3], epsilon=attributes["eps"])
+        return graph.add("BatchNormalization", *inputs, epsilon=attributes["eps"])
+    if operator == "LeakyReLU":
+        return graph.add("LeakyRelu", *inputs, alpha=attributes.get("slope", LEAK))
+    if operator == "Concat":
+        return graph.add("Concat", *inputs, axis=attributes["dim"])
+    if operator == "space_to_depth":
+        return graph.add("SpaceToDepth", *inputs, blocksize=attributes["block_size"])
+    if operator == "Reshape":
+        return graph.add("Reshape", *inputs, graph.constant(attributes["shape"], np.int64))
+    if operator == "slice_axis":
+        limits = (attributes["begin"], attributes["end"] or math.inf, attributes["axis"])
+        return graph.add("Slice", *inputs, *(graph.constant([min(limit, 2**31)], np.int64) for limit in limits))
+    raise NotImplementedError(f"{operator} has no ONNX translation yet: add it to onnx_graph.py")

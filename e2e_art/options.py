@@ -1,0 +1,128 @@
+"""What a training can be told, and what it does untold: the one place of all defaults.
+
+Both dataclasses are plain values; the command line makes a flag of each field that has a help text.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+
+from .errors import OptionError
+
+__all__ = ["COUPLINGS", "PRESETS", "LossOptions", "TrainingOptions", "stages_of"]
+
+COUPLINGS = ("staged", "straight-through", "joint")
+
+PRESETS: dict[str, list[dict]] = {
+    "boosted": [{"kind": "packed"}] * 4,
+    "bing-xu": [{"kind": kind} for kind in ("conv", "deconv", "deconv", "conv")],
+}
+
+
+def stages_of(names: str, residual_weights: Sequence[float] = (0.4,), norm: str = "instance") -> list[dict]:
+    """Returns the generator arguments of each stage.
+
+    names: a preset, or generator kinds with commas between them.  residual_weights: one for all stages, or one each.
+    Raises ValueError where the numbers of stages and weights differ.
+    """
+    stages = PRESETS.get(names) or [{"kind": kind.strip()} for kind in names.split(",")]
+    if len(residual_weights) not in (1, len(stages)):
+        raise OptionError(f"{len(stages)} stages were asked for, but {len(residual_weights)} residual weights for them")
+    weights = list(residual_weights) * (len(stages) if len(residual_weights) == 1 else 1)
+    return [{**stage, "residual_weight": weight, "norm": norm} for stage, weight in zip(stages, weights)]
+
+
+def _option(
+    default, help: str, flag: str | None = None, kind: type | None = None, choices: Sequence[str] | None = None
+):
+    """Returns a field with what the command line needs to know of it; `kind` where the default does not tell."""
+    return field(default=default, metadata={"help": help, "flag": flag, "kind": kind, "choices": choices})
+
+
+@dataclass(frozen=True)
+class LossOptions:
+    """What the loss looks at, and how much each term weighs."""
+
+    style_weight: float = _option(20.0, "weight of the style")
+    content_weight: float = _option(1.0, "weight of the content")
+    tv_weight: float = _option(1e-5, "weight of the smoothness")
+    style_layers: tuple[str, ...] = _option(tuple(f"relu{block}_1" for block in range(1, 6)), "where style is seen")
+    style_layer_weights: tuple[float, ...] = _option(
+        (), "what each style layer counts; all alike if left out", kind=float
+    )
+    content_layers: tuple[str, ...] = _option(("relu4_2",), "where content is seen", "--content-layer")
+    content_layer_weights: tuple[float, ...] = _option(
+        (), "what each content layer counts; all alike if left out", kind=float
+    )
+    covariance: bool = _option(False, "center features before the Gram matrix")
+    pooling: str = _option("average", "of the loss network", choices=("average", "max"))
+    loss_network: str = _option("vgg19", "vgg19 (shipped), or zoo:vgg11, zoo:vgg13, zoo:vgg16, zoo:vgg19 from gluoncv")
+
+    def __post_init__(self):
+        for layers, weights, kind in (
+            (self.style_layers, self.style_layer_weights, "style"),
+            (self.content_layers, self.content_layer_weights, "content"),
+        ):
+            if not layers:
+                raise OptionError(f"The loss needs at least one {kind} layer")
+            if weights and len(weights) != len(layers):
+                raise OptionError(f"{len(layers)} {kind} layers were named, but {len(weights)} weights for them")
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """Everything that decides what a training arrives at.  Tuples hold one value for all stages, or one each."""
+
+    styles: tuple[str, ...] = ()
+    photos: str = ""
+    style_blend: tuple[float, ...] = _option((), "what each painting counts; all alike if left out", kind=float)
+    style_size: int = _option(400, "long edge of the painting")
+    stages: str = _option(
+        "boosted", f"a preset ({', '.join(PRESETS)}), or kinds of generators with commas between them"
+    )
+    residual_weights: tuple[float, ...] = _option(
+        (0.4,), "how much of each stage's painting shows", "--residual-weight"
+    )
+    norm: str = _option("instance", "normalization", choices=("instance", "batch"))
+    share_weights: bool = _option(False, "equal stages are one and the same network")
+    coupling: str = _option("staged", "how stages learn", choices=COUPLINGS)
+    warm_start: bool = _option(True, "a stage does not begin as the one before it ended", "--cold-start")
+    steps: tuple[int, ...] = _option((1000,), "steps of each stage")
+    sizes: tuple[int, ...] = _option((256,), "pixels of a crop's edge", "--size")
+    batch: int = _option(1, "crops in a step")
+    learning_rates: tuple[float, ...] = _option((1.5e-3,), "of Adam, falling to 0 along a cosine", "--learning-rate")
+    gradient_clip: float = _option(10.0, "longest gradient")
+    list_file: str | None = _option(None, "text file that lists the photos to use, as MIT Places has them", "--list")
+    limit: int | None = _option(None, "train on a sample of so many photos", kind=int)
+    seed: int = _option(0, "of weights, photos and noise")
+    loss: LossOptions = field(default_factory=LossOptions)
+
+    def __post_init__(self):
+        if self.coupling not in COUPLINGS:
+            raise OptionError(f"'{self.coupling}' is no coupling: choose from {', '.join(COUPLINGS)}")
+        count = len(self.generators())
+        for name in ("steps", "sizes", "learning_rates"):
+            values = getattr(self, name)
+            if len(values) not in (1, count):
+                raise OptionError(f"{count} stages were asked for, but {len(values)} {name.replace('_', ' ')} for them")
+            if min(values) <= 0:
+                raise OptionError(f"{name.replace('_', ' ')} must be above 0, not {min(values)}")
+        if min(self.sizes) < 32 or self.batch < 1:
+            raise OptionError("Crops must be at least 32 pixels, and a batch at least one of them")
+
+    def generators(self) -> list[dict]:
+        """Returns the generator arguments of each stage."""
+        return stages_of(self.stages, self.residual_weights, self.norm)
+
+    def describe(self) -> dict:
+        """Returns the options as plain JSON values, for checkpoints and records."""
+        return json.loads(json.dumps(asdict(self)))
+
+    @classmethod
+    def of(cls, description: dict) -> TrainingOptions:
+        """Returns the options that `describe` described."""
+        values = {key: tuple(value) if isinstance(value, list) else value for key, value in description.items()}
+        loss = {key: tuple(value) if isinstance(value, list) else value for key, value in values.pop("loss").items()}
+        return cls(**values, loss=LossOptions(**loss))

@@ -1,0 +1,75 @@
+"""A chain becomes a model on disk, and a model on disk a chain again."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from .backend import mx
+from .chain import Chain
+from .models import Model, ModelError, write_model
+from .onnx_graph import HALF_FROM, chain_to_onnx
+
+__all__ = ["load_chain", "publish"]
+
+ONNX_FILE = "model.onnx"
+
+
+def publish(
+    chain: Chain, folder: Path, record: dict, extras: dict[str, bytes] | None = None, overwrite: bool = False
+) -> Model:
+    """Writes a chain as a model: model.json, a .params file for each stage, model.onnx, and extras.
+
+    record: how it was trained.  extras: other files to go with it, by name.  Weights are kept in half precision, once:
+    the ONNX graph points into the .params files.  Raises ModelError where the folder cannot be written.
+    """
+    stages, files = [], dict(extras or {})
+    for index, description in enumerate(chain.describe()):
+        twin = chain.generators.index(chain.generators[index])  # the first stage with these very weights
+        name = f"stage-{twin}.params"
+        if name not in files:
+            files[name] = _to_params(chain.stage_weights(index))
+        stages.append({**description, "file": name})
+    weight_files = [(stage["file"], files[stage["file"]]) for stage in stages]
+    files[ONNX_FILE] = chain_to_onnx(chain, folder.name, weight_files)
+    return write_model(
+        folder,
+        kind="chain",
+        stages=stages,
+        record=record,
+        files=files,
+        share_weights=chain.share_weights,
+        overwrite=overwrite,
+    )
+
+
+def load_chain(model: Model, contexts=None) -> Chain:
+    """Returns the chain of a model, ready to paint; raises ModelError where its files do not fit its description."""
+    if model.kind != "chain":
+        raise ModelError(f"{model.folder} is a model of kind '{model.kind}', not a chain: choose another --model")
+    try:
+        stages = [{key: value for key, value in stage.items() if key != "file"} for stage in model.stages]
+        chain = Chain(stages, model.share_weights)
+        chain.initialize(ctx=contexts or [mx.cpu()])
+        for index, name in enumerate(model.stage_files()):
+            arrays = mx.nd.load_frombuffer(model.path(name).read_bytes())
+            weights = {key: array.asnumpy().astype(np.float32) for key, array in arrays.items()}
+            chain.set_stage_weights(index, weights)
+    except (KeyError, TypeError, ValueError, mx.MXNetError) as error:
+        raise ModelError(f"The model {model.folder} cannot be loaded ({error}): get a whole copy") from error
+    chain.hybridize()
+    return chain
+
+
+def _to_params(weights: dict[str, np.ndarray]) -> bytes:
+    """Returns a Gluon .params file with the weights in half precision, short ones (biases, means) in single."""
+    arrays = {}
+    for name, weight in weights.items():
+        dtype = np.float32 if weight.size < HALF_FROM else np.float16
+        arrays[name] = mx.nd.array(weight, dtype=dtype)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "stage.params"
+        mx.nd.save(str(path), arrays)
+        return path.read_bytes()
