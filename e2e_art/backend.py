@@ -141,7 +141,7 @@ def contexts(gpus: str | None = None, cpus: int = 1) -> list:
     for number in numbers:
         if not 0 <= number < found:
             raise BackendError(
-                f"GPU {number} was asked for, but MXNet finds {found or 'none'}: leave the flag out to work on the CPU, "
+                f"GPU {number} was asked for, but MXNet finds {found or 'none'}: leave the flag out to use the CPU, "
                 "or install 'e2e-art[gpu]' (mxnet-cu112, for Pascal to Ada cards)"
             )
     return [mx.gpu(number) for number in numbers]

@@ -117,7 +117,7 @@ class Training:
         on_checkpoint: Callable[[Training], None] = lambda training: None,
         checkpoint_every: int = 250,
     ) -> None:
-        """Trains to the end; calls on_step after each step, and on_checkpoint when one was saved, also at a phase's end.
+        """Trains to the end; calls on_step after each step, and on_checkpoint when one was saved and as a phase ends.
 
         Raises TrainingError at a loss that is not finite.  A KeyboardInterrupt raised by on_step leaves a checkpoint.
         """
@@ -218,9 +218,9 @@ class Training:
         ]
         trainer.allreduce_grads()
         norm = self._clip(trainer, self.options.gradient_clip * len(crops)) / len(crops)
-        if not math.isfinite(norm) or not all(math.isfinite(value) for stage in losses for value in stage.values()):
+        if not all(map(math.isfinite, [norm, *(value for stage in losses for value in stage.values())])):
             raise TrainingError(
-                f"The loss is no longer finite at step {self.step + 1} of stage {self.phase} ({losses}, gradient {norm}): "
+                f"The loss is not finite at step {self.step + 1} of stage {self.phase} ({losses}, gradient {norm}): "
                 "lower --learning-rate or --gradient-clip; the last checkpoint is kept"
             )
         trainer.update(len(crops))
