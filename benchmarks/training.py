@@ -24,7 +24,8 @@ def our_step(crop: np.ndarray, bfloat16: bool, start: Path):
     """Returns one step of our own training; leaves the weights and the noise that it starts from in a file."""
     from e2e_art.backend import mx
     from e2e_art.chain import NOISE_PERIOD
-    from e2e_art.training import Training, TrainingOptions
+    from e2e_art.options import TrainingOptions
+    from e2e_art.training import Training
 
     options = TrainingOptions(
         styles=(str(STYLE),), stages="packed", sizes=crop.shape[:1], gradient_clip=CLIP, learning_rates=(LEARNING_RATE,)
@@ -35,7 +36,7 @@ def our_step(crop: np.ndarray, bfloat16: bool, start: Path):
     chain = training.chain
     framed = chain.frame(mx.nd.array(to_vgg_space(crop)))
     shift = int(np.random.RandomState(training.position).randint(NOISE_PERIOD**2))  # as the training draws it
-    noise = chain.noise(framed, shift).asnumpy()
+    noise = chain.guide(framed, shift).asnumpy()[:, 3:]
     np.savez(start, noise=noise, generator=chain.describe()[0], **chain.stage_weights(0))
 
     def step():

@@ -39,7 +39,7 @@ class _Residual(nn.Module):
 
 
 class Packed(nn.Module):
-    """The `packed` generator, frame and all: a photo (N, 3, H, W) in VGG space to a painting alike.
+    """The `packed` generator as first stage, frame and all: a photo (N, 3, H, W) in VGG space to a painting alike.
 
     channels, blocks, details, pack, residual_weight: as our generator describes itself.  noise: (1, 1, H + 32, W + 32).
     """
@@ -49,12 +49,12 @@ class Packed(nn.Module):
     ):
         super().__init__()
         self.pack, self.residual_weight = pack, residual_weight
-        body = [_layer(4 * pack * pack, channels), *(_Residual(channels) for _ in range(blocks))]
+        body = [_layer(7 * pack * pack, channels), *(_Residual(channels) for _ in range(blocks))]
         self.body = nn.Sequential(*body, _layer(channels, details))
         self.grow = nn.ConvTranspose2d(details, details, 2 * pack, pack, pack // 2, groups=details, bias=False)
         self.grow.weight.requires_grad_(False)
         self.finish = nn.Sequential(
-            nn.Conv2d(details + 3, details, 3, padding=1), nn.LeakyReLU(LEAK), nn.Conv2d(details, 3, 3, padding=1)
+            nn.Conv2d(details + 7, details, 3, padding=1), nn.LeakyReLU(LEAK), nn.Conv2d(details, 3, 3, padding=1)
         )
         self.register_buffer("noise", torch.from_numpy(noise))
         self.register_buffer("means", torch.tensor(CHANNEL_MEANS).reshape(1, 3, 1, 1))
@@ -70,12 +70,12 @@ class Packed(nn.Module):
 
     def forward(self, photo):
         picture = F.pad(photo, (BORDER,) * 4, mode="reflect")
-        x = torch.cat([picture, self.noise.expand(len(photo), -1, -1, -1)], 1) / 64
+        x = torch.cat([picture, picture, self.noise.expand(len(photo), -1, -1, -1)], 1) / 64
         n, c, height, width = x.shape
         p = self.pack
         packed = x.reshape(n, c, height // p, p, width // p, p).permute(0, 3, 5, 1, 2, 4)  # in the order of MXNet
         y = self.grow(self.body(packed.reshape(n, c * p * p, height // p, width // p)))
-        colors = 128 * torch.tanh(self.finish(torch.cat([y, x[:, :3]], 1))) + 128
+        colors = 128 * torch.tanh(self.finish(torch.cat([y, x], 1))) + 128
         painting = colors - self.means
         picture = picture + self.residual_weight * (painting - picture)
         return picture[:, :, BORDER:-BORDER, BORDER:-BORDER]

@@ -71,14 +71,17 @@ class Chain(mx.gluon.Block):
             photo = mx.nd.take(photo, mx.nd.array(rows, ctx=photo.context), axis=axis)
         return photo
 
-    def noise(self, picture, shift: int = 0):
-        """Returns a plane of noise for a framed picture, (N, 1, H, W); `shift` moves it, for training."""
-        plane = self._noise_tile.as_in_context(picture.context)
+    def guide(self, photo, noise_shift: int = 0):
+        """Returns what guides every stage: the framed photo, and a plane of noise as fourth channel, (N, 4, H, W).
+
+        noise_shift moves the noise, for training: down by its remainder by NOISE_PERIOD, across by its quotient.
+        """
+        plane = self._noise_tile.as_in_context(photo.context)
         for axis in (2, 3):
-            places = (np.arange(picture.shape[axis]) + shift) % NOISE_PERIOD
-            plane = mx.nd.take(plane, mx.nd.array(places, ctx=picture.context), axis=axis)
-            shift //= NOISE_PERIOD
-        return mx.nd.broadcast_axis(plane, axis=0, size=picture.shape[0])
+            places = (np.arange(photo.shape[axis]) + noise_shift) % NOISE_PERIOD
+            plane = mx.nd.take(plane, mx.nd.array(places, ctx=photo.context), axis=axis)
+            noise_shift //= NOISE_PERIOD
+        return mx.nd.concat(photo, mx.nd.broadcast_axis(plane, axis=0, size=photo.shape[0]), dim=1)
 
     @staticmethod
     def unframe(picture, photo):
@@ -86,16 +89,16 @@ class Chain(mx.gluon.Block):
         height, width = photo.shape[2:]
         return picture[:, :, BORDER : BORDER + height, BORDER : BORDER + width]
 
-    def paint(self, index: int, picture, strength: float = 1.0, learning: bool = False, noise_shift: int = 0):
-        """Returns what stage `index` makes of a framed picture (N, 3, H, W).
+    def paint(self, index: int, picture, guide, strength: float = 1.0, learning: bool = False):
+        """Returns what stage `index` makes of a framed picture (N, 3, H, W), with the guide of its photo.
 
         Instance norm takes the statistics of the picture at hand, learning or not, so pictures go one by one in
         training mode; batch norm takes the batch's while learning, and afterwards the running ones.
         """
         generator = self.generators[index]
         factor = mx.nd.full((1,), strength, ctx=picture.context)
-        if generator.noise:
-            picture = mx.nd.concat(picture, self.noise(picture, noise_shift), dim=1)
+        if generator.guided:
+            picture = mx.nd.concat(picture, guide, dim=1)
         if generator.norm == "batch":
             with mx.autograd.train_mode() if learning else mx.autograd.predict_mode():
                 return generator(picture, factor)
@@ -106,8 +109,9 @@ class Chain(mx.gluon.Block):
     def forward(self, photo, strength: float = 1.0, stages: int | None = None) -> list:
         pictures = []
         picture = self.frame(photo)
+        guide = self.guide(picture)
         for index in range(len(self.generators) if stages is None else stages):
-            picture = self.paint(index, picture, strength)
+            picture = self.paint(index, picture, guide, strength)
             pictures.append(self.unframe(picture, photo))
         return pictures
 
@@ -131,7 +135,7 @@ def multiply_adds(generator) -> float:
     edge = 8 * generator.multiple
     symbol = generator(mx.sym.var("picture"), mx.sym.var("strength"))
     internals = symbol.get_internals()
-    _, shapes, _ = internals.infer_shape(picture=(1, 3 + generator.noise, edge, edge), strength=(1,))
+    _, shapes, _ = internals.infer_shape(picture=(1, generator.inputs, edge, edge), strength=(1,))
     shapes = dict(zip(internals.list_outputs(), shapes))
     nodes = json.loads(symbol.tojson())["nodes"]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sys
 from collections.abc import Sequence
 
@@ -11,6 +12,8 @@ from . import __version__, cli_infer, cli_models, cli_train
 from .errors import UserError
 
 __all__ = ["main"]
+
+log = logging.getLogger(__name__)
 
 INTERRUPTED = 130  # what shells expect after Ctrl-C
 
@@ -32,11 +35,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return options.run(options) or 0
     except UserError as error:
         print(f"e2e-art: {error}", file=sys.stderr)
+        _leave_standard_output()
         return 2
     except BrokenPipeError:
+        _leave_standard_output()
+        return 2
+    except OSError as error:  # what no room foresaw: a name too long for the file system, an unsearchable folder
+        log.debug("where it happened", exc_info=True)
+        name = error.filename or "standard output or a temporary file"
+        print(f"e2e-art: {name} cannot be used ({error.strerror}): choose another, or free space", file=sys.stderr)
+        _leave_standard_output()
         return 2
     except KeyboardInterrupt:
         return INTERRUPTED
+
+
+def _leave_standard_output() -> None:
+    """Lets what could not be written go: Python would try once more as it ends, and complain."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

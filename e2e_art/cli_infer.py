@@ -158,12 +158,17 @@ def _check_targets(jobs: list[Job], flags: argparse.Namespace) -> None:
         if target.suffix.lower() not in WRITABLE_SUFFIXES:
             known = ", ".join(WRITABLE_SUFFIXES)
             raise OptionError(f"{target}: pictures cannot be written as '{target.suffix}': choose one of {known}")
-    if len(set(targets)) < len(targets):
-        twice = next(target for index, target in enumerate(targets) if target in targets[:index])
-        raise OptionError(f"Two photos would both become {twice}: give their folder instead, it keeps its tree")
-    existing = [target for target in targets if target.exists()]
-    if flags.stages:
-        existing += [_sheet_path(target) for target in targets if _sheet_path(target).exists()]
+    sheets = [_sheet_path(target) for target in targets] if flags.stages else []
+    for paths in (targets, sheets):
+        if len(set(paths)) < len(paths):
+            twice = next(path for index, path in enumerate(paths) if path in paths[:index])
+            raise OptionError(
+                f"Two photos would both become {twice}: give their folder instead, it keeps its tree, or paint them "
+                "one by one"
+            )
+    existing = [path for path in targets + sheets if path.exists()]
+    for target in targets if flags.stages else ():
+        existing += target.parent.glob(f"{glob.escape(target.stem)}_stage-*{glob.escape(target.suffix)}")
     if existing and not flags.overwrite:
         others = f" (and {len(existing) - 1} more)" if len(existing) > 1 else ""
         raise OptionError(f"{existing[0]}{others} exists: choose another -o, or add --overwrite")
@@ -174,7 +179,7 @@ def _read_ahead(reader: ThreadPoolExecutor, jobs: list[Job]) -> Iterator[tuple[J
 
     def read(job: Job):
         try:
-            return read_image(io.BytesIO(sys.stdin.buffer.read()) if job.photo == STREAM else job.photo)
+            return read_image(_standard_input() if job.photo == STREAM else job.photo)
         except ImageError as error:
             return error
 
@@ -186,12 +191,18 @@ def _read_ahead(reader: ThreadPoolExecutor, jobs: list[Job]) -> Iterator[tuple[J
         yield job, future.result()
 
 
+def _standard_input() -> io.BytesIO:
+    content = io.BytesIO(sys.stdin.buffer.read())
+    content.name = "standard input"  # what messages call it
+    return content
+
+
 def _paint(painter: Painter, photo: np.ndarray, flags: argparse.Namespace) -> list[np.ndarray]:
     """Returns the pictures to write: of every stage, or of the last one alone."""
     last = len(painter.model.stages) - 1 if flags.stage is None else flags.stage
     return painter.stages(
         photo,
-        list(range(last + 1)) if flags.stages else [last],
+        [*range(last), last] if flags.stages else [last],
         strength=flags.strength,
         size=flags.size,
         as_painted=flags.as_painted,
@@ -202,7 +213,15 @@ def _paint(painter: Painter, photo: np.ndarray, flags: argparse.Namespace) -> li
 
 def _write(job: Job, photo: np.ndarray, pictures: list[np.ndarray], painter: Painter, flags) -> None:
     if job.target is None:
-        sys.stdout.buffer.write(encode_image(pictures[-1], ".png"))
+        try:
+            sys.stdout.buffer.write(encode_image(pictures[-1], ".png"))
+            sys.stdout.buffer.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise UserError(
+                f"standard output cannot be written ({error.strerror}): free space, or give a file as -o"
+            ) from error
         return
     write_image(job.target, pictures[-1], flags.overwrite)
     written = [job.target]
@@ -238,7 +257,7 @@ def describe_models() -> int:
     for folder in list_models():
         model = read_model(folder)
         size = sum(path.stat().st_size for path in folder.iterdir()) / 1e6
-        print(f"{model.name:20} {len(model.stages)} stages  {size:.1f} MB  {model.title}")
+        print(f"{folder.name:20} {len(model.stages)} stages  {size:.1f} MB  {model.title}")
     return 0
 
 

@@ -12,6 +12,7 @@ from tqdm import tqdm
 from .cli_infer import describe_models
 from .errors import OptionError
 from .images import ImageError, list_images, read_image, resize_short_edge
+from .options import LossOptions
 
 __all__ = ["add_command"]
 
@@ -59,7 +60,7 @@ def run(flags: argparse.Namespace) -> int:
                 pictures.append(painter(photo, stage=stage))
                 seconds[stage] += (time.perf_counter() - started) / len(photos)
             losses.append(judge.losses(photo, [photo, *pictures]))
-        style_weight = 20.0
+        style_weight = LossOptions().style_weight
         for row in range(0 if number == 0 else 1, count + 1):
             mean = {key: np.mean([loss[row][key] for loss in losses]) for key in losses[0][row]}
             label = "the photo itself" if row == 0 else f"{painter.model.name}, stage {row - 1}"

@@ -65,20 +65,26 @@ def _conv(inputs: int, channels: int, kernel: int = 3, stride: int = 1, **option
     return nn.Conv2D(channels, kernel, stride, kernel // 2, in_channels=inputs, **options)
 
 
+def _deconv(inputs: int, channels: int, kernel: int):
+    """Returns a deconvolution that doubles H and W."""
+    pad = (kernel - 1) // 2
+    return nn.Conv2DTranspose(channels, kernel, 2, pad, output_padding=2 * pad + 2 - kernel, in_channels=inputs)
+
+
 class Generator(mx.gluon.HybridBlock):
     """What all generators share: a picture in, the same picture repainted out.
 
     residual_weight: how much of the painting shows, 0..1.
     norm: "instance", or "batch" (whose running means then paint other than it trained: see docs/recipe.md).
 
-    Inputs: x (N, 3, H, W) with H and W multiples of `multiple`, and a fourth channel of noise where `noise` is set;
-    strength (1,), a factor on the residual weight.  Output: (N, 3, H, W).  Subclasses write `paint_layers`, which
-    returns three channels for the tanh.
+    Inputs: x (N, 3, H, W) with H and W multiples of `multiple`, followed by the four channels of the chain's guide (the
+    original photo, and noise) where `guided` is set; strength (1,), a factor on the residual weight.
+    Output: (N, 3, H, W).  Subclasses write `paint_layers`, which returns three channels for the tanh.
     """
 
     kind = ""
     multiple = 1  # what H and W must divide by
-    noise = False  # whether it paints on the picture alone, or on picture and noise
+    guided = False  # whether it sees, beside the picture, the original photo and noise
 
     def __init__(self, residual_weight: float = 0.4, norm: str = "instance"):
         super().__init__()
@@ -87,6 +93,11 @@ class Generator(mx.gluon.HybridBlock):
         self.residual_weight = residual_weight
         self.norm = norm
         self.means = self.params.get_constant("means", [[[[mean]] for mean in CHANNEL_MEANS]])
+
+    @property
+    def inputs(self) -> int:
+        """How many channels it takes."""
+        return 7 if self.guided else 3
 
     def describe(self) -> dict:
         """Returns the arguments that make this generator again."""
@@ -99,7 +110,7 @@ class Generator(mx.gluon.HybridBlock):
         # 128 * tanh + 128 covers all colors, 0..256; far out, tanh keeps a stray value from running away.
         colors = 128 * F.tanh(self.paint_layers(F, x)) + 128
         painting = F.broadcast_sub(colors, means)
-        x = F.slice_axis(x, axis=1, begin=0, end=3) if self.noise else x
+        x = F.slice_axis(x, axis=1, begin=0, end=3) if self.guided else x
         return x + F.broadcast_mul(painting - x, F.reshape(strength * self.residual_weight, shape=(1, 1, 1, 1)))
 
 
@@ -134,9 +145,8 @@ class Conv(Generator):
 class Deconv(Generator):
     """Bing Xu's second generator: strided convolutions down, deconvolutions up, additions across.
 
-    widths: channels at a half, a quarter and an eighth of the size; each is followed by a 3x3 convolution of three
-    quarters of them.  About 121 thousand multiply-adds a pixel, receptive field 111 pixels.  His up-sampling kernels
-    of 7 and 8 pixels are all 4 here, twice the stride, so that every pixel gets as many taps.
+    widths: channels at a half, a quarter and an eighth of the size; the others follow from them in his proportions.
+    About 121 thousand multiply-adds a pixel, receptive field 105 pixels.
     """
 
     kind = "deconv"
@@ -147,33 +157,27 @@ class Deconv(Generator):
         self.widths = tuple(widths)
         half, quarter, eighth = self.widths
         with self.name_scope():
-            self.down_1 = self._down(3, half)
-            self.down_2 = self._down(half * 3 // 4, quarter)
-            self.down_3 = self._down(quarter * 3 // 4, eighth)
-            self.up_3 = self._up(eighth * 3 // 4, quarter * 3 // 4)
-            self.mix_3 = _layer(_conv(quarter * 3 // 4, quarter), self.norm)
-            self.up_2 = self._up(quarter, half * 3 // 4)
-            self.mix_2 = _layer(_conv(half * 3 // 4, half), self.norm)
-            self.up_1 = nn.Conv2DTranspose(3, 4, 2, 1, in_channels=half)
-
-    def _down(self, inputs: int, channels: int):
-        rows = nn.HybridSequential()
-        rows.add(_layer(_conv(inputs, channels, 5, 2), self.norm))
-        rows.add(_layer(_conv(channels, channels * 3 // 4), self.norm))
-        return rows
-
-    def _up(self, inputs: int, channels: int):
-        return _layer(nn.Conv2DTranspose(channels, 4, 2, 1, in_channels=inputs), self.norm)
+            self.down_1 = _layer(_conv(3, half, 5, 2), self.norm)
+            self.mix_1 = _layer(_conv(half, half * 3 // 4), self.norm)
+            self.down_2 = _layer(_conv(half * 3 // 4, quarter, 5, 2), self.norm)
+            self.mix_2 = _layer(_conv(quarter, quarter * 3 // 4), self.norm)
+            self.down_3 = _layer(_conv(quarter * 3 // 4, eighth, 5, 2), self.norm)
+            self.mix_3 = _layer(_conv(eighth, eighth * 3 // 4), self.norm)
+            self.up_3 = _layer(_deconv(eighth * 3 // 4, quarter, 7), self.norm)
+            self.mix_4 = _layer(_conv(quarter, quarter * 5 // 4), self.norm)
+            self.up_2 = _layer(_deconv(quarter * 5 // 4, half, 7), self.norm)
+            self.mix_5 = _layer(_conv(half, half * 3 // 2), self.norm)
+            self.up_1 = _deconv(half * 3 // 2, 3, 8)
 
     def describe(self) -> dict:
         return {**super().describe(), "widths": list(self.widths)}
 
     def paint_layers(self, F, x):
-        half = self.down_1(x * PIXEL_SCALE)  # (N, 48, H / 2, W / 2)
-        quarter = self.down_2(half)  # (N, 96, H / 4, W / 4)
-        y = self.down_3(quarter)  # (N, 192, H / 8, W / 8)
-        y = self.mix_3(self.up_3(y) + quarter)
-        y = self.mix_2(self.up_2(y) + half)
+        half = self.down_1(x * PIXEL_SCALE)  # (N, 64, H / 2, W / 2)
+        quarter = self.down_2(self.mix_1(half))  # (N, 128, H / 4, W / 4)
+        y = self.mix_3(self.down_3(self.mix_2(quarter)))  # (N, 192, H / 8, W / 8)
+        y = self.mix_4(self.up_3(y) + quarter)  # (N, 160, H / 4, W / 4)
+        y = self.mix_5(self.up_2(y) + half)  # (N, 96, H / 2, W / 2)
         return self.up_1(y)  # (N, 3, H, W)
 
 
@@ -198,13 +202,14 @@ class Packed(Generator):
     plain convolutions of constant size see far and run fast.  Coming back, the maps grow by fixed bilinear
     interpolation, which treats every pixel alike, and join the picture for the last two convolutions at full size:
     unpacking (depth to space) instead leaves a grid, since a flat sky then still tells pixel 0 from pixel 1.
-    A fourth channel of fixed noise takes over what the grid was good for: it gives strokes a place to begin.
+    Noise takes over what the grid was good for: it gives strokes a place to begin.  And each stage sees the original
+    photo, so that what one has painted over, the next can still bring back.
 
     channels and blocks: width and number of residual blocks on packed pixels; details: channels at full size.
     """
 
     kind = "packed"
-    noise = True
+    guided = True
 
     def __init__(self, channels: int = 80, blocks: int = 3, details: int = 16, pack: int = 4, **options):
         super().__init__(**options)
@@ -212,7 +217,7 @@ class Packed(Generator):
         self.multiple = pack
         with self.name_scope():
             self.body = nn.HybridSequential()
-            self.body.add(_layer(_conv(4 * pack * pack, channels, use_bias=False), self.norm))
+            self.body.add(_layer(_conv(self.inputs * pack * pack, channels, use_bias=False), self.norm))
             for _ in range(blocks):
                 self.body.add(_Residual(channels, self.norm))
             self.body.add(_layer(_conv(channels, details, use_bias=False), self.norm))
@@ -222,14 +227,14 @@ class Packed(Generator):
             )  # fmt: skip
             self.grow.weight.grad_req = "null"
             self.finish = nn.HybridSequential()
-            self.finish.add(_conv(details + 4, details), nn.LeakyReLU(LEAK), _conv(details, 3))
+            self.finish.add(_conv(details + self.inputs, details), nn.LeakyReLU(LEAK), _conv(details, 3))
 
     def describe(self) -> dict:
         sizes = {"channels": self.channels, "blocks": self.blocks, "details": self.details, "pack": self.pack}
         return {**super().describe(), **sizes}
 
     def paint_layers(self, F, x):
-        x = x * PIXEL_SCALE  # (N, 4, H, W)
+        x = x * PIXEL_SCALE  # (N, 7, H, W)
         y = self.body(F.space_to_depth(x, block_size=self.pack))  # (N, details, H / pack, W / pack)
         return self.finish(F.concat(self.grow(y), x, dim=1))  # (N, 3, H, W)
 

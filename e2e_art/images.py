@@ -234,13 +234,18 @@ def list_images(folder: Path | str) -> list[Path]:
 def resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
     """Resizes (H, W, 3) to (height, width, 3): sides that shrink are averaged, sides that grow are interpolated.
 
-    Raises ImageError for sides below one pixel.
+    Raises ImageError for sides below one pixel, and for more pixels than memory holds.
     """
     if height < 1 or width < 1:
         raise ImageError(f"A picture cannot be resized to {width}x{height}: both sides need at least 1 pixel")
     rows, columns = image.shape[:2]
-    image = cv2.resize(image, (min(width, columns), min(height, rows)), interpolation=cv2.INTER_AREA)
-    return cv2.resize(image, (width, height), interpolation=cv2.INTER_CUBIC)
+    try:
+        image = cv2.resize(image, (min(width, columns), min(height, rows)), interpolation=cv2.INTER_AREA)
+        return cv2.resize(image, (width, height), interpolation=cv2.INTER_CUBIC)
+    except cv2.error as error:
+        if error.code != cv2.Error.StsNoMem:
+            raise
+        raise ImageError(f"There is not enough memory for {width}x{height} pixels: choose a smaller size") from error
 
 
 def resize_long_edge(image: np.ndarray, edge: int) -> np.ndarray:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from .errors import OptionError
 from .images import to_vgg_space
 from .models import Model
 from .options import LossOptions
@@ -14,6 +15,7 @@ from .options import LossOptions
 __all__ = ["Judge", "pack_targets", "unpack_targets"]
 
 STYLE_FILE = "style.npz"
+SMALLEST = 16  # pixels, which four poolings bring down to one
 
 
 class Judge:
@@ -32,9 +34,12 @@ class Judge:
         """Returns the weighted terms and the total of each picture.
 
         photo: uint8 (H, W, 3).  pictures: as large as the photo.  Terms: style, content, tv, total.
+        Raises OptionError for pictures too small to look at.
         """
         from .backend import mx
 
+        if min(photo.shape[:2]) < SMALLEST:
+            raise OptionError(f"Losses need pictures of {SMALLEST} pixels or more on each side, not {photo.shape[:2]}")
         features = self._loss.content_features(mx.nd.array(to_vgg_space(photo)))
         results = []
         for picture in pictures:

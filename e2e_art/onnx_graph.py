@@ -48,6 +48,15 @@ class _Graph:
         self.constants[name] = numpy_helper.from_array(array, name)
         return name
 
+    def prune(self, outputs: Sequence[str]) -> None:
+        """Drops what no output needs, such as running statistics that instance norm never reads."""
+        needed = set(outputs)
+        for node in reversed(self.nodes):
+            if needed.intersection(node.output):
+                needed.update(node.input)
+        self.nodes = [node for node in self.nodes if needed.intersection(node.output)]
+        self.constants = {name: constant for name, constant in self.constants.items() if name in needed}
+
 
 def chain_to_onnx(chain: Chain, name: str, weight_files: Sequence[tuple[str, bytes]] = ()) -> bytes:
     """Returns a chain as a serialized ONNX model.
@@ -61,18 +70,20 @@ def chain_to_onnx(chain: Chain, name: str, weight_files: Sequence[tuple[str, byt
     rows, columns = (_mirror(graph, length, chain.multiple) for length in (height, width))
     picture = graph.add("Sub", "image", means)
     picture = graph.add("Gather", graph.add("Gather", picture, rows, axis=2), columns, axis=3)
-    noise = _noise(graph, rows, columns) if any(generator.noise for generator in chain.generators) else ""
+    guide = graph.add("Concat", picture, _noise(graph, rows, columns), axis=1)
     begins = graph.constant([BORDER, BORDER], np.int64)
     ends = graph.add("Add", graph.add("Concat", height, width, axis=0), begins)
     axes = graph.constant([2, 3], np.int64)
     for index, generator in enumerate(chain.generators):
-        inputs = graph.add("Concat", picture, noise, axis=1) if generator.noise else picture
+        inputs = graph.add("Concat", picture, guide, axis=1) if generator.guided else picture
         file = weight_files[index] if weight_files else None
         picture = _generator(graph, chain, index, inputs, file)
         colors = graph.add("Add", graph.add("Slice", picture, begins, ends, axes), means)
         graph.add("Clip", colors, graph.constant(0.0), graph.constant(255.0), name=f"stage_{index}")
     shape = ["N", 3, "H", "W"]
+    outputs = [f"stage_{index}" for index in range(len(chain.generators))]
     graph.constant([1.0], name="strength")  # an input with a constant of the same name may be left out
+    graph.prune([*outputs, "strength"])
     proto = helper.make_graph(
         graph.nodes,
         name,
@@ -80,10 +91,7 @@ def chain_to_onnx(chain: Chain, name: str, weight_files: Sequence[tuple[str, byt
             helper.make_tensor_value_info("image", TensorProto.FLOAT, shape),
             helper.make_tensor_value_info("strength", TensorProto.FLOAT, [1]),
         ],
-        [
-            helper.make_tensor_value_info(f"stage_{index}", TensorProto.FLOAT, shape)
-            for index in range(len(chain.generators))
-        ],
+        [helper.make_tensor_value_info(output, TensorProto.FLOAT, shape) for output in outputs],
         list(graph.constants.values()),
     )
     model = helper.make_model(proto, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="e2e-art")
@@ -125,7 +133,7 @@ def _mirror(graph: _Graph, length: str, multiple: int) -> str:
 
 
 def _noise(graph: _Graph, rows: str, columns: str) -> str:
-    """Returns the noise plane of `Chain.noise`, one for each picture of the batch, in the size of the frame."""
+    """Returns the noise plane of `Chain.guide`, one for each picture of the batch, in the size of the frame."""
     tile = graph.add("Cast", graph.constant(noise_tile(), np.int8, name="noise"), to=TensorProto.FLOAT)
     for indices, axis in ((rows, 2), (columns, 3)):
         count = graph.add("Squeeze", graph.add("Shape", indices))
@@ -202,7 +210,9 @@ def _operator(graph: _Graph, operator: str, inputs: list[str], attributes: dict,
             dilations=attributes["dilate"],
             group=attributes["num_group"],
         )
-        return graph.add({"Convolution": "Conv", "Deconvolution": "ConvTranspose"}[operator], *inputs, **settings)
+        if operator == "Convolution":
+            return graph.add("Conv", *inputs, **settings)
+        return graph.add("ConvTranspose", *inputs, **settings, output_padding=attributes["adj"])
     if operator == "BatchNorm":
         if norm == "instance":
             return graph.add("InstanceNormalization", *inputs[:3], epsilon=attributes["eps"])

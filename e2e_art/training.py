@@ -49,6 +49,7 @@ class Step:
     gradient_norm: float
     learning_rate: float
     seconds: float  # spent in training so far, earlier runs included
+    waited: float  # seconds of this step that went by waiting for photos
 
 
 class Training:
@@ -185,6 +186,7 @@ class Training:
             cosine = 0.5 + 0.5 * math.cos(math.pi * self.step / steps)
             trainer.set_learning_rate(rate * min(1.0, (self.step + 1) / WARM_UP) * cosine)
             crops = next(photos)  # (N, size, size, 3)
+            waited = time.perf_counter() - started
             losses, norm = self._learn(crops, trainer)
             self.step += 1
             self.position = photos.position
@@ -199,6 +201,7 @@ class Training:
                 gradient_norm=norm,
                 learning_rate=trainer.learning_rate,
                 seconds=self.seconds,
+                waited=waited,
             )
 
     def _learn(self, crops: np.ndarray, trainer) -> tuple[list[dict[str, float]], float]:
@@ -234,13 +237,14 @@ class Training:
         with mx.autograd.pause():
             features = self.loss.content_features(photo)
             picture = self.chain.frame(photo)
+            guide = self.chain.guide(picture, shift)
             for stage in range(learning[0]):  # stages that have learned before
-                picture = self.chain.paint(stage, picture, noise_shift=shift)
+                picture = self.chain.paint(stage, picture, guide)
         terms = []
         for stage in learning:
             before = picture
             below = before if coupling == "joint" else before.detach()
-            picture = self.chain.paint(stage, below, learning=True, noise_shift=shift)
+            picture = self.chain.paint(stage, below, guide, learning=True)
             if coupling == "straight-through" and stage > 0:  # later image gradients pass as if this stage did nothing
                 picture = picture + (before - before.detach())
             terms.append(self.loss(self.chain.unframe(picture, photo), features))

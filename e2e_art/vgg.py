@@ -10,6 +10,8 @@ K. Simonyan, A. Zisserman: Very Deep Convolutional Networks for Large-Scale Imag
 from __future__ import annotations
 
 import re
+import zipfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -156,7 +158,7 @@ def _shipped_weights(path: Path, positions: Sequence[str]) -> dict[str, np.ndarr
             for position in positions:
                 weights[f"conv{position}_weight"] = file[f"conv{position}_table"][file[f"conv{position}_index"]]
                 weights[f"conv{position}_bias"] = file[f"conv{position}_bias"]
-    except (OSError, ValueError, KeyError, EOFError) as error:
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise LossNetworkError(
             f"The loss network's weights cannot be read from {path} ({error}): reinstall the package"
         ) from error
