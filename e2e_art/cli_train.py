@@ -7,6 +7,7 @@ import hashlib
 import logging
 import platform
 import shlex
+import shutil
 import signal
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -15,6 +16,7 @@ from tqdm import tqdm
 
 from . import __version__
 from .errors import OptionError, UserError
+from .models import DESCRIPTION
 from .options import LossOptions, TrainingOptions
 
 __all__ = ["add_command"]
@@ -92,49 +94,80 @@ def _options(flags: argparse.Namespace) -> TrainingOptions:
 
 def run(flags: argparse.Namespace) -> int:
     """Trains, and writes the model."""
-    if flags.out.exists() and not flags.overwrite:
-        raise OptionError(f"{flags.out} exists: choose another --out, or add --overwrite")
+    working = flags.out.with_name(f"{flags.out.name}.training")
+    checkpoint = working / "checkpoint.npz"
+    _check_out(flags, checkpoint)
     options = _options(flags)
     from .backend import contexts
-    from .images import list_images, read_image
+    from .images import read_image
     from .models import read_model
+    from .photos import PhotoError
     from .publish import load_chain
     from .training import Training
 
     devices = contexts(flags.gpus, flags.cpu_devices)
-    working = flags.out.with_name(f"{flags.out.name}.training")
-    validation = list_images(flags.validate) if flags.validate else []
+    validation = _validation_photos(flags.validate) if flags.validate else []
     previews = [(path, read_image(path)) for path in flags.preview]
-    try:
-        working.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OptionError(f"{working} cannot be made ({error.strerror}): choose another --out") from error
     training = Training(
         options,
-        working / "checkpoint.npz",
+        checkpoint,
         contexts=devices,
         resume=flags.resume,
         start_from=load_chain(read_model(flags.start_from)) if flags.start_from else None,
         bfloat16=False if flags.no_bfloat16 else None,
         workers=flags.workers,
     )
+    new = not working.exists()
+    try:
+        working.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OptionError(f"{working} cannot be made ({error.strerror}): choose another --out") from error
     diary = _Diary(training, working, validation, previews, fresh=not flags.resume)
     again = shlex.join(["e2e-art", *flags.command_line] + ([] if flags.resume else ["--resume"]))
-    signal.signal(signal.SIGINT, diary.stop)
+    before = signal.signal(signal.SIGINT, diary.stop)
     try:
         training.run(diary.step, diary.checkpoint, flags.checkpoint_every)
     except KeyboardInterrupt:
         diary.close()
         print(f"\nStopped; nothing is lost. To go on: {again}")
         raise
-    except OSError as error:
+    except (PhotoError, OSError) as error:
+        if new and not diary.log.exists():  # not one step was done
+            shutil.rmtree(working, ignore_errors=True)
+        if isinstance(error, PhotoError):
+            raise
         raise UserError(
             f"{working} cannot be written ({error.strerror}): free space, then go on with {again}"
         ) from error
     finally:
+        signal.signal(signal.SIGINT, before)
         diary.close()
     _publish(training, flags, diary)
     return 0
+
+
+def _check_out(flags: argparse.Namespace, checkpoint: Path) -> None:
+    """Finds before the work what would only show after it: a model, a training or another's folder in the way."""
+    if flags.out.exists() and not flags.overwrite:
+        raise OptionError(f"{flags.out} exists: choose another --out, or add --overwrite")
+    if flags.out.exists() and not (flags.out / DESCRIPTION).is_file():
+        raise OptionError(f"{flags.out} is no model, so it is not replaced: choose another --out")
+    if checkpoint.exists() and not (flags.resume or flags.overwrite):
+        raise OptionError(f"{checkpoint} holds a training: add --resume to go on with it, or --overwrite to begin anew")
+    if flags.checkpoint_every < 1:
+        raise OptionError(f"--checkpoint-every must be at least 1, not {flags.checkpoint_every}")
+
+
+def _validation_photos(folder: Path) -> list[Path]:
+    """Lists the photos to judge by; all are read once, since one that cannot be would end the training later."""
+    from .images import list_images, read_image
+
+    photos = list_images(folder)
+    if not photos:
+        raise OptionError(f"{folder} holds no pictures: check the path, or leave --validate out")
+    for path in photos:
+        read_image(path)
+    return photos
 
 
 class _Diary:
@@ -147,12 +180,15 @@ class _Diary:
         self.training, self.folder, self.validation, self.previews = training, folder, validation, previews
         self.log = folder / "log.jsonl"
         self.stopping = False
-        if fresh:
-            self.log.unlink(missing_ok=True)
         total = sum(training.steps_of(phase) for phase in range(len(training.phases)))
         self.bar = tqdm(total=total, unit="step", smoothing=0.05, dynamic_ncols=True)
         self.total_step = sum(training.steps_of(phase) for phase in range(training.phase)) + training.step
         self.bar.update(self.total_step)
+        if self.log.exists():  # steps after the last checkpoint will be done again
+            entries = [entry for entry in self._read(self.log) if not fresh and entry["total_step"] <= self.total_step]
+            self.log.unlink()
+            for entry in entries:
+                self._append(self.log, entry)
 
     def step(self, step) -> None:
         losses = step.losses[-1]
@@ -245,5 +281,7 @@ def _publish(training, flags: argparse.Namespace, diary: _Diary) -> None:
         extras["sheet.jpg"] = encode_image(picture, ".jpg")
     model = publish(training.chain, flags.out, record, extras, flags.overwrite)
     if training.skipped:
-        print(f"{len(training.skipped)} photos could not be read and were skipped: {', '.join(training.skipped)}")
+        count = len(training.skipped)
+        words = "1 photo could not be read and was" if count == 1 else f"{count} photos could not be read and were"
+        print(f"{words} skipped: {', '.join(training.skipped)}")
     print(f"{model.folder} is trained: e2e-art infer PHOTO --model {model.folder} -o OUT")

@@ -137,10 +137,12 @@ def write_model(
     """Writes a model, whole or not at all: into a temporary folder first, which is then renamed.
 
     files: the contents of each file beside model.json.  Raises ModelError where the folder exists (unless overwrite is
-    set) or cannot be written.
+    set), is anything but a model, or cannot be written.
     """
     if folder.exists() and not overwrite:
         raise ModelError(f"{folder} exists: choose another --out, or add --overwrite")
+    if folder.exists() and not (folder / DESCRIPTION).is_file():
+        raise ModelError(f"{folder} is no model, so it is not replaced: choose another --out")
     description = {
         "format": FORMAT,
         "name": folder.name,
@@ -159,9 +161,16 @@ def write_model(
         text = json.dumps(description, indent=1, ensure_ascii=False) + "\n"
         (temporary / DESCRIPTION).write_text(text, encoding="utf-8")
         temporary.chmod(0o755)
+        aside = temporary.with_name(f"{temporary.name}.old")  # what is replaced goes last
         if folder.exists():
-            shutil.rmtree(folder)
-        os.replace(temporary, folder)
+            os.replace(folder, aside)
+        try:
+            os.replace(temporary, folder)
+        except OSError:
+            if aside.exists():
+                os.replace(aside, folder)
+            raise
+        shutil.rmtree(aside, ignore_errors=True)
     except OSError as error:
         raise ModelError(
             f"{folder} cannot be written ({error.strerror}): free space or choose another --out"

@@ -41,6 +41,11 @@ def _option(
     return field(default=default, metadata={"help": help, "flag": flag, "kind": kind, "choices": choices})
 
 
+def _check_shares(shares: Sequence[float], name: str) -> None:
+    if shares and not (min(shares) >= 0 and sum(shares) > 0):
+        raise OptionError(f"{name} must be 0 or more, and their sum above 0, not {', '.join(map(str, shares))}")
+
+
 @dataclass(frozen=True)
 class LossOptions:
     """What the loss looks at, and how much each term weighs."""
@@ -69,6 +74,7 @@ class LossOptions:
                 raise OptionError(f"The loss needs at least one {kind} layer")
             if weights and len(weights) != len(layers):
                 raise OptionError(f"{len(layers)} {kind} layers were named, but {len(weights)} weights for them")
+            _check_shares(weights, f"{kind} layer weights")
 
 
 @dataclass(frozen=True)
@@ -93,6 +99,7 @@ class TrainingOptions:
     sizes: tuple[int, ...] = _option((256,), "pixels of a crop's edge", "--size")
     batch: int = _option(1, "crops in a step")
     learning_rates: tuple[float, ...] = _option((1.5e-3,), "of Adam, falling to 0 along a cosine", "--learning-rate")
+    style_boosts: tuple[float, ...] = _option((1.0,), "factor on the style weight in each stage", "--style-boost")
     gradient_clip: float = _option(10.0, "longest gradient")
     list_file: str | None = _option(None, "text file that lists the photos to use, as MIT Places has them", "--list")
     limit: int | None = _option(None, "train on a sample of so many photos", kind=int)
@@ -103,12 +110,15 @@ class TrainingOptions:
         if self.coupling not in COUPLINGS:
             raise OptionError(f"'{self.coupling}' is no coupling: choose from {', '.join(COUPLINGS)}")
         count = len(self.generators())
-        for name in ("steps", "sizes", "learning_rates"):
+        for name in ("steps", "sizes", "learning_rates", "style_boosts"):
             values = getattr(self, name)
             if len(values) not in (1, count):
                 raise OptionError(f"{count} stages were asked for, but {len(values)} {name.replace('_', ' ')} for them")
-            if min(values) <= 0:
-                raise OptionError(f"{name.replace('_', ' ')} must be above 0, not {min(values)}")
+            if not all(value > 0 for value in values):
+                raise OptionError(f"{name.replace('_', ' ')} must be above 0, not {', '.join(map(str, values))}")
+        if not self.gradient_clip > 0:
+            raise OptionError(f"gradient clip must be above 0, not {self.gradient_clip}")
+        _check_shares(self.style_blend, "style blend")
         if min(self.sizes) < 32 or self.batch < 1:
             raise OptionError("Crops must be at least 32 pixels, and a batch at least one of them")
 

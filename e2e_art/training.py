@@ -29,7 +29,8 @@ __all__ = ["Step", "Training", "TrainingError"]
 
 WARM_UP = 20  # steps over which the learning rate rises: Adam's first steps would saturate the tanh
 VALIDATION_EDGE = 320  # short edge of the validation photos
-_STATE = ("phase", "step", "position", "seconds", "skipped")  # what a checkpoint holds beside weights and optimizer
+# What a checkpoint holds beside weights and optimizer.
+_STATE = ("phase", "step", "position", "seconds", "skipped", "photo_count")
 
 
 class TrainingError(UserError):
@@ -85,7 +86,12 @@ class Training:
         self.start_from = start_from
         if start_from is not None:
             for index in range(min(len(start_from.generators), len(self.chain.generators))):
-                self.chain.set_stage_weights(index, start_from.stage_weights(index))
+                try:
+                    self.chain.set_stage_weights(index, start_from.stage_weights(index))
+                except ValueError as error:
+                    raise TrainingError(
+                        f"The model to start from does not fit: {error}; choose one of such --stages"
+                    ) from error
         styles = [to_vgg_space(resize_long_edge(read_image(path), options.style_size)) for path in options.styles]
         self.styles = [mx.nd.array(style) for style in styles]  # each (1, 3, H, W)
         targets = style_targets(options.loss, self.styles, options.style_blend)
@@ -247,7 +253,8 @@ class Training:
             picture = self.chain.paint(stage, below, guide, learning=True)
             if coupling == "straight-through" and stage > 0:  # later image gradients pass as if this stage did nothing
                 picture = picture + (before - before.detach())
-            terms.append(self.loss(self.chain.unframe(picture, photo), features))
+            losses = self.loss(self.chain.unframe(picture, photo), features)
+            terms.append({**losses, "style": losses["style"] * self._of_phase(self.options.style_boosts, stage)})
         return terms
 
     def _clip(self, trainer, limit: float) -> float:
@@ -297,7 +304,7 @@ class Training:
         for index, stage in enumerate(weights):
             self.chain.set_stage_weights(index, stage)
         for name in _STATE:
-            setattr(self, name, state[name])
+            setattr(self, name, state.get(name, getattr(self, name)))
 
 
 def _memory_of(trainer) -> bytes:

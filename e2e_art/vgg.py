@@ -9,6 +9,7 @@ K. Simonyan, A. Zisserman: Very Deep Convolutional Networks for Large-Scale Imag
 
 from __future__ import annotations
 
+import logging
 import re
 import zipfile
 import zlib
@@ -24,6 +25,8 @@ from .images import CHANNEL_MEANS
 
 __all__ = ["LossNetworkError", "VGGFeatures", "load_vgg"]
 
+
+log = logging.getLogger(__name__)
 
 # How many convolutions each of the five blocks has, by the network's number of weight layers.
 _BLOCKS = {11: (1, 1, 2, 2, 2), 13: (2, 2, 2, 2, 2), 16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
@@ -133,6 +136,7 @@ def load_vgg(
     contexts = list(contexts or [mx.cpu()])
     if bfloat16 is None:
         bfloat16 = bfloat16_is_fast() and all(context.device_type == "cpu" for context in contexts)
+        log.debug("The loss network computes in %s", "bfloat16" if bfloat16 else "float32")
     match = re.fullmatch(r"(zoo:)?vgg(\d+)", name)
     if not match:
         raise LossNetworkError(f"'{name}' is no loss network: choose vgg19 (shipped), or zoo:vgg11, 13, 16 or 19")

@@ -1,0 +1,69 @@
+"""What several test files look at: a real photo, and small untrained models on disk."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from skimage import data
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def photo():
+    """A real photo, odd in size and not square: uint8 (97, 131, 3)."""
+    return np.ascontiguousarray(data.rocket()[150:247, 260:391])
+
+
+@pytest.fixture(scope="session")
+def fresh_python(tmp_path_factory):
+    """Runs Python code in an interpreter of its own, with the package importable; returns what it did."""
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+
+    def run(code: str, *arguments, fails: bool = False, **environment) -> subprocess.CompletedProcess:
+        settings = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path]), **environment}
+        settings = {name: value for name, value in settings.items() if value is not None}
+        command = [sys.executable, "-c", code, *map(str, arguments)]
+        done = subprocess.run(command, capture_output=True, text=True, env=settings, cwd=elsewhere, timeout=120)
+        assert fails or done.returncode == 0, done.stderr
+        return done
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def make_chain():
+    """Makes a chain of untrained generators, with every kind of weight away from where it begins."""
+    from e2e_art.backend import mx
+    from e2e_art.chain import Chain
+
+    def make(stages, seed: int = 1, **options):
+        random = np.random.RandomState(seed)
+        mx.random.seed(seed)
+        chain = Chain(stages, **options)
+        chain.initialize(mx.init.Xavier(magnitude=2))
+        for index in range(len(stages)):
+            weights = chain.stage_weights(index)
+            for name, weight in weights.items():
+                if name.endswith(("gamma", "running_var")):
+                    weights[name] = random.uniform(0.5, 1.5, weight.shape).astype(np.float32)
+                elif name.endswith(("beta", "bias", "running_mean")):
+                    weights[name] = random.normal(0, 0.3, weight.shape).astype(np.float32)
+            chain.set_stage_weights(index, weights)
+        return chain
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def published(tmp_path_factory, make_chain):
+    """The folder of a small untrained model of two stages, as train.py would publish it."""
+    from e2e_art.publish import publish
+
+    stage = {"kind": "packed", "channels": 8, "blocks": 1, "details": 4, "residual_weight": 0.5}
+    folder = tmp_path_factory.mktemp("models") / "small_model"
+    publish(make_chain([stage, stage]), folder, {"command": "by hand"}, {"sheet.jpg": b"no picture"})
+    return folder

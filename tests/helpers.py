@@ -1,0 +1,122 @@
+"""What several test files make: photos, a painting, a tiny model, and real processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from skimage import data
+
+from e2e_art.backend import mx
+from e2e_art.chain import Chain
+from e2e_art.images import to_vgg_space
+from e2e_art.judge import pack_targets
+from e2e_art.losses import style_targets
+from e2e_art.options import LossOptions
+from e2e_art.publish import publish
+
+ROOT = Path(__file__).resolve().parent.parent
+TINY = {"kind": "packed", "channels": 16, "blocks": 1, "details": 4}
+
+# Runs a command with files limited to so many bytes: to the program, a disk that fills.
+FULL_DISK = """
+import resource, runpy, signal, sys
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+limit = int(sys.argv[1])
+resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+sys.argv = sys.argv[2:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+def save(path: Path, array, mode: str | None = None, **options) -> Path:
+    """Writes an array or a Pillow image as a picture file; folders are made."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image = array if isinstance(array, Image.Image) else Image.fromarray(np.asarray(array))
+    (image.convert(mode) if mode else image).save(path, **options)
+    return path
+
+
+def pixels(path: Path) -> np.ndarray:
+    """Returns a picture file as it is, (H, W, 3) of int."""
+    return np.array(Image.open(path).convert("RGB")).astype(int)
+
+
+def photo_folder(folder: Path, count: int = 8) -> Path:
+    """Writes real photos, small crops of four, into a tree of folders."""
+    sources = (data.astronaut(), data.coffee(), data.chelsea(), data.rocket())
+    for number in range(count):
+        top, left = 7 * number, 11 * number
+        crop = sources[number % 4][top : top + 90, left : left + 120]
+        save(folder / "ab"[number % 2] / f"{number:03}.jpg", crop, quality=95)
+    return folder
+
+
+def painting(path: Path) -> Path:
+    """Writes something with strokes and strong colors to paint like."""
+    return save(path, data.immunohistochemistry()[:96, :128])
+
+
+def tiny_chain(seed: int = 3, stages: int = 4) -> Chain:
+    """Returns a small random chain."""
+    mx.random.seed(seed)
+    chain = Chain([TINY] * stages)
+    chain.initialize(mx.init.Xavier(magnitude=2))
+    return chain
+
+
+def tiny_model(folder: Path) -> Path:
+    """Publishes a small random chain of four stages, with a painting's statistics; returns its folder."""
+    style = mx.nd.array(to_vgg_space(data.immunohistochemistry()[:64, :64]))
+    targets = style_targets(LossOptions(), [style])
+    record = {"command": "e2e-art train --style waves.jpg", "photos": 12, "seconds": 34, "versions": {"mxnet": "1.9.1"}}
+    record["validation"] = [{"stage": stage, "total": 3.5 - stage / 2} for stage in range(4)]
+    publish(tiny_chain(), folder, record, {"style.npz": pack_targets(targets)})
+    return folder
+
+
+def changed_model(model: Path, target: Path, **entries) -> Path:
+    """Copies a model, with other entries in its model.json."""
+    target.mkdir(parents=True)
+    for file in model.iterdir():
+        (target / file.name).write_bytes(file.read_bytes())
+    description = json.loads((model / "model.json").read_text())
+    (target / "model.json").write_text(json.dumps({**description, **entries}))
+    return target
+
+
+def process(*words, **options) -> subprocess.CompletedProcess:
+    """Runs a Python script of the checkout as people do, in a process of its own; output is bytes."""
+    command = [sys.executable, str(ROOT / str(words[0])), *map(str, words[1:])]
+    return subprocess.run(command, capture_output=True, timeout=300, **{"cwd": ROOT, **options})
+
+
+def on_full_disk(limit: int, *words) -> subprocess.CompletedProcess:
+    """Runs a script of the checkout where no file can grow beyond `limit` bytes."""
+    command = [sys.executable, "-c", FULL_DISK, str(limit), str(ROOT / words[0]), *map(str, words[1:])]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
+    return subprocess.run(command, capture_output=True, timeout=300, cwd=ROOT, env=environment)
+
+
+def tree(folder: Path) -> dict[str, bytes | None]:
+    """Returns all that lies in a folder, hidden or not, by relative path; folders have no content."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None
+        for path in sorted(folder.rglob("*"))
+    }
+
+
+def assert_one_sentence(code: int, error: str, *parts: str) -> None:
+    """Checks what every mishap promises: exit code 2, and one line that holds the parts, without a traceback."""
+    assert code == 2, error
+    assert "Traceback" not in error
+    lines = error.strip().splitlines()
+    assert len(lines) == 1, error
+    assert lines[0].startswith("e2e-art: ")
+    for part in parts:
+        assert str(part) in lines[0]

@@ -1,0 +1,281 @@
+"""The chain: frames, noise, stages and their weights."""
+
+import json
+
+import numpy as np
+import pytest
+
+from e2e_art.backend import mx
+from e2e_art.chain import BORDER, NOISE_PERIOD, Chain, multiply_adds, noise_tile, reflect
+from e2e_art.errors import OptionError
+from e2e_art.images import to_vgg_space
+from e2e_art.options import PRESETS, TrainingOptions, stages_of
+
+SMALL = {
+    "conv": {"kind": "conv", "widths": [4] * 6},
+    "deconv": {"kind": "deconv", "widths": [8, 8, 8]},
+    "packed": {"kind": "packed", "channels": 8, "blocks": 1, "details": 4},
+}
+
+
+@pytest.fixture(scope="module")
+def vgg_photo(photo):
+    return mx.nd.array(to_vgg_space(photo))
+
+
+def arrays(pictures) -> list[np.ndarray]:
+    return [picture.asnumpy() for picture in pictures]
+
+
+# The frame
+
+
+@pytest.mark.parametrize(
+    ("length", "before", "after", "rows"),
+    [
+        (4, 2, 3, [2, 1, 0, 1, 2, 3, 2, 1, 0]),
+        (2, 3, 2, [1, 0, 1, 0, 1, 0, 1]),
+        (1, 2, 3, [0, 0, 0, 0, 0, 0]),
+        (3, 5, 0, [1, 0, 1, 2, 1, 0, 1, 2]),
+        (5, 0, 0, [0, 1, 2, 3, 4]),
+    ],
+)
+def test_reflection_by_hand(length, before, after, rows):
+    assert reflect(length, before, after).tolist() == rows
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 7), (8, 16), (97, 131)])
+def test_a_frame_surrounds_the_photo_and_comes_off_again(height, width):
+    chain = Chain([SMALL["deconv"], SMALL["packed"]])
+    assert chain.multiple == 8
+    photo = mx.nd.random.uniform(shape=(2, 3, height, width))
+    framed = chain.frame(photo)
+    assert framed.shape[2] % 8 == framed.shape[3] % 8 == 0
+    assert 2 * BORDER + height <= framed.shape[2] < 2 * BORDER + height + 8
+    assert 2 * BORDER + width <= framed.shape[3] < 2 * BORDER + width + 8
+    assert np.array_equal(chain.unframe(framed, photo).asnumpy(), photo.asnumpy())
+    if height > BORDER:
+        above = framed[:, :, BORDER - 5, BORDER : BORDER + width]
+        assert np.array_equal(above.asnumpy(), photo[:, :, 5].asnumpy())
+
+
+@pytest.mark.parametrize("kind", SMALL)
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 7), (97, 131)])
+def test_any_size_keeps_its_size(make_chain, photo, kind, height, width):
+    chain = make_chain([SMALL[kind]])
+    pictures = arrays(chain(mx.nd.array(to_vgg_space(photo[:height, :width]))))
+    assert [picture.shape for picture in pictures] == [(1, 3, height, width)]
+    assert np.isfinite(pictures[0]).all()
+
+
+# The noise
+
+
+def test_the_noise_is_always_the_same():
+    tile = noise_tile()
+    assert tile.dtype == np.int8
+    assert tile.shape == (1, 1, NOISE_PERIOD, NOISE_PERIOD) == (1, 1, 509, 509)
+    assert np.array_equal(tile, noise_tile())
+    assert (tile.min(), tile.max()) == (-128, 127)
+    assert abs(tile.mean()) < 1
+    # Trained weights rely on it: it must never change, with whatever numpy.
+    assert tile[0, 0, 0, :4].tolist() == [-6, -48, -113, 27]
+    assert tile[0, 0, -1, -4:].tolist() == [6, -53, -62, -31]
+
+
+def test_the_noise_repeats_after_its_period_and_shifts_as_asked():
+    chain, tile = Chain([SMALL["packed"]]), noise_tile()[0, 0].astype(np.float32)
+    wide = chain.guide(mx.nd.zeros((2, 3, 4, 520))).asnumpy()[:, 3]
+    assert wide.shape == (2, 4, 520)
+    assert np.array_equal(wide[0], wide[1])
+    assert np.array_equal(wide[0, :, :509], tile[:4])
+    assert np.array_equal(wide[0, :, 509:], tile[:4, :11])
+    moved = chain.guide(mx.nd.zeros((1, 3, 6, 8)), 3 + 5 * 509).asnumpy()[0, 3]  # 3 down, 5 across
+    assert np.array_equal(moved, tile[3:9, 5:13])
+    around = chain.guide(mx.nd.zeros((1, 3, 6, 8)), 509**2 - 1).asnumpy()[0, 3]
+    assert around[0, 0] == tile[-1, -1] and around[1, 1] == tile[0, 0]
+
+
+def test_a_guide_is_the_photo_and_noise():
+    chain, photo = Chain([SMALL["packed"]]), mx.nd.random.uniform(shape=(2, 3, 8, 12))
+    guide = chain.guide(photo).asnumpy()
+    assert guide.shape == (2, 4, 8, 12)
+    assert np.array_equal(guide[:, :3], photo.asnumpy())
+
+
+def test_the_guided_see_photo_and_noise_and_the_others_do_not(make_chain, vgg_photo):
+    chain = make_chain([SMALL["packed"], SMALL["conv"], SMALL["deconv"]])
+    picture = chain.frame(vgg_photo)
+    guides = chain.guide(picture), chain.guide(picture, 12345), chain.guide(0.5 * picture)
+    for index, generator in enumerate(chain.generators):
+        one, *others = (chain.paint(index, picture, guide).asnumpy() for guide in guides)
+        for other in others:
+            assert (np.abs(one - other).max() > 1) == generator.guided == (index == 0)
+
+
+# Stages
+
+
+def test_every_stage_paints_on_the_one_before(make_chain, vgg_photo):
+    chain = make_chain([SMALL["packed"], SMALL["conv"], SMALL["deconv"]])
+    pictures = arrays(chain(vgg_photo))
+    picture = chain.frame(vgg_photo)
+    guide = chain.guide(picture)
+    for index, expected in enumerate(pictures):
+        picture = chain.paint(index, picture, guide)
+        assert np.allclose(chain.unframe(picture, vgg_photo).asnumpy(), expected, atol=1e-3)
+    first, second = arrays(chain(vgg_photo, 1.0, 2))
+    assert np.array_equal(first, pictures[0]) and np.array_equal(second, pictures[1])
+
+
+def test_strength_0_is_the_photo_and_strength_scales_every_stage(make_chain, vgg_photo):
+    chain = make_chain([SMALL["packed"], SMALL["conv"]])
+    for picture in arrays(chain(vgg_photo, 0.0)):
+        assert np.array_equal(picture, vgg_photo.asnumpy())
+    photo, full, half = vgg_photo.asnumpy(), chain(vgg_photo)[0].asnumpy(), chain(vgg_photo, 0.5)[0].asnumpy()
+    assert np.allclose(half - photo, (full - photo) / 2, atol=1e-3)
+    halved = make_chain([{**SMALL["packed"], "residual_weight": 0.2}, {**SMALL["conv"], "residual_weight": 0.2}])
+    for one, other in zip(arrays(chain(vgg_photo, 0.5)), arrays(halved(vgg_photo))):  # 0.4 is the default
+        assert np.allclose(one, other, atol=1e-2)
+
+
+@pytest.mark.parametrize("norm", ["instance", "batch"])
+def test_hybridized_or_not_it_paints_the_same(make_chain, vgg_photo, norm):
+    chain = make_chain([{**stage, "norm": norm} for stage in SMALL.values()])
+    slow = arrays(chain(vgg_photo))
+    chain.hybridize(static_alloc=True)
+    for expected, found in zip(slow, arrays(chain(vgg_photo))):
+        assert np.allclose(found, expected, atol=1e-2)
+
+
+def test_instance_norm_paints_two_photos_as_it_paints_each(make_chain, vgg_photo):
+    chain = make_chain(list(SMALL.values()))
+    other = vgg_photo[:, :, :, ::-1] * 0.5
+    both = arrays(chain(mx.nd.concat(vgg_photo, other, dim=0)))
+    for stage, one, two in zip(both, arrays(chain(vgg_photo)), arrays(chain(other))):
+        assert np.allclose(stage, np.concatenate([one, two]), atol=1e-2)
+
+
+def test_batch_norm_paints_by_the_batch_while_learning_and_by_what_it_remembers_after(make_chain, vgg_photo):
+    chain = make_chain([{**SMALL["conv"], "norm": "batch"}])
+    framed = chain.frame(vgg_photo)
+    guide = chain.guide(framed)
+    mean = chain.stage_weights(0)["body.0.1.running_mean"]
+    before = chain.paint(0, framed, guide).asnumpy()
+    assert np.array_equal(chain.paint(0, framed, guide).asnumpy(), before)
+    assert np.array_equal(chain.stage_weights(0)["body.0.1.running_mean"], mean)
+    with mx.autograd.record():
+        learning = chain.paint(0, framed, guide, learning=True)
+    learning.backward()
+    assert np.abs(learning.asnumpy() - before).max() > 1
+    # The running mean moves a tenth of its way, to that of the first convolution's output.
+    output = chain.generators[0].body[0][0](framed / 64).asnumpy()
+    moved = 0.9 * mean + 0.1 * output.mean(axis=(0, 2, 3))
+    assert np.allclose(chain.stage_weights(0)["body.0.1.running_mean"], moved, atol=1e-4)
+    assert np.abs(chain.paint(0, framed, guide).asnumpy() - before).max() > 0.01
+
+
+def test_instance_norm_paints_alike_learning_or_not(make_chain, vgg_photo):
+    chain = make_chain([SMALL["packed"]])
+    framed = chain.frame(vgg_photo)
+    guide = chain.guide(framed)
+    one, other = (chain.paint(0, framed, guide, learning=learning).asnumpy() for learning in (False, True))
+    assert np.array_equal(one, other)
+
+
+# Weights
+
+
+def test_weights_of_a_stage_come_and_go(make_chain, vgg_photo):
+    stages = [SMALL["packed"], SMALL["packed"]]
+    one, other = make_chain(stages, seed=1), make_chain(stages, seed=2)
+    assert np.abs((one(vgg_photo)[1] - other(vgg_photo)[1]).asnumpy()).max() > 1
+    for index in range(2):
+        weights = one.stage_weights(index)
+        assert weights["body.0.0.weight"].shape == (8, 16 * 7, 3, 3)
+        other.set_stage_weights(index, weights)
+    for a, b in zip(one(vgg_photo), other(vgg_photo)):
+        assert np.array_equal(a.asnumpy(), b.asnumpy())
+
+
+def test_weights_of_another_shape_are_refused_and_change_nothing(make_chain):
+    chain = make_chain([SMALL["packed"], SMALL["conv"]])
+    before = chain.stage_weights(0)
+    missing = {name: weight for name, weight in before.items() if name != "grow.weight"}
+    larger = {**before, "finish.2.bias": np.zeros(4, np.float32)}
+    for weights in (chain.stage_weights(1), missing, {**before, "more": np.zeros(1)}, larger):
+        with pytest.raises(ValueError, match="these weights do not fit stage 0.*packed"):
+            chain.set_stage_weights(0, weights)
+    after = chain.stage_weights(0)
+    assert all(np.array_equal(before[name], after[name]) for name in before)
+
+
+def test_shared_weights_are_one_network(make_chain, vgg_photo):
+    stages = [SMALL["conv"], SMALL["packed"], {**SMALL["packed"], "residual_weight": 0.3}, SMALL["conv"]]
+    shared, own = make_chain(stages, share_weights=True), make_chain(stages)
+    assert shared.generators[0] is shared.generators[3]
+    assert shared.generators[1] is not shared.generators[2]  # of another residual weight
+    assert len(set(own.generators)) == 4
+    shared.set_stage_weights(0, own.stage_weights(0))
+    assert np.array_equal(shared.stage_weights(3)["body.0.0.weight"], own.stage_weights(0)["body.0.0.weight"])
+    framed = shared.frame(vgg_photo)
+    guide = shared.guide(framed)
+    assert np.array_equal(shared.paint(0, framed, guide).asnumpy(), shared.paint(3, framed, guide).asnumpy())
+    many, few, one = (len(block.collect_params().keys()) for block in (own, shared, own.generators[3]))
+    assert many == few + one
+
+
+def test_a_chain_needs_a_stage():
+    with pytest.raises(OptionError, match="at least one stage"):
+        Chain([])
+
+
+# Presets
+
+
+def test_the_boosted_chain_costs_no_more_than_one_johnson_network():
+    chain = Chain(PRESETS["boosted"])
+    assert len(chain.generators) == 4
+    assert sum(map(multiply_adds, chain.generators)) <= 160e3
+
+
+def test_the_boosted_chain_is_pure_convolution_at_both_ends():
+    chain = Chain(PRESETS["boosted"])
+    for generator in (chain.generators[0], chain.generators[-1]):
+        symbol = generator(mx.sym.var("picture"), mx.sym.var("strength"))
+        nodes = json.loads(symbol.tojson())["nodes"]
+        assert {node["attrs"]["stride"] for node in nodes if node["op"] == "Convolution"} == {"(1, 1)"}
+        fixed = {name for name, parameter in generator.collect_params().items() if parameter.grad_req == "null"}
+        for node in nodes:
+            assert node["op"] != "Pooling"
+            if node["op"] == "Deconvolution":  # an interpolation, which does not learn
+                assert nodes[node["inputs"][1][0]]["name"] in fixed
+
+
+def test_the_chain_of_2016_is_the_articles():
+    stages = stages_of("bing-xu")
+    assert [stage["kind"] for stage in stages] == ["conv", "deconv", "deconv", "conv"]
+    assert {stage["residual_weight"] for stage in stages} == {0.4}
+
+
+def test_stages_by_name_with_weights_and_norm():
+    assert stages_of("packed, conv", (0.2, 0.7), "batch") == [
+        {"kind": "packed", "residual_weight": 0.2, "norm": "batch"},
+        {"kind": "conv", "residual_weight": 0.7, "norm": "batch"},
+    ]
+    assert [stage["residual_weight"] for stage in stages_of("boosted", (0.6,))] == [0.6] * 4
+    described = Chain(stages_of("packed,conv")).describe()
+    assert json.loads(json.dumps(described)) == described
+    assert Chain(described).describe() == described
+
+
+def test_stages_that_do_not_add_up_are_refused():
+    with pytest.raises(OptionError, match="4 stages were asked for, but 3 residual weights"):
+        stages_of("boosted", (0.1, 0.2, 0.3))
+    with pytest.raises(OptionError, match="1 stages were asked for, but 2 residual weights"):
+        stages_of("conv", (0.1, 0.2))
+    for names in ("", "conv,", "boosted,conv", "convolution"):
+        with pytest.raises(OptionError, match="is no generator: choose from conv, deconv, packed"):
+            Chain(stages_of(names))
+    with pytest.raises(OptionError, match="2 stages were asked for, but 3 steps"):
+        TrainingOptions(stages="conv,packed", steps=(1, 2, 3))

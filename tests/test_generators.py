@@ -1,0 +1,266 @@
+"""The generators one by one: what they leave alone, what they cost, and that they leave no grid."""
+
+import numpy as np
+import pytest
+
+from e2e_art.backend import mx
+from e2e_art.chain import Chain, multiply_adds
+from e2e_art.errors import OptionError
+from e2e_art.generators import GENERATORS, InstanceNorm, Packed, make_generator
+from e2e_art.images import to_vgg_space
+
+KINDS = list(GENERATORS)
+SMALL = {"conv": {"widths": [8] * 6}, "deconv": {"widths": [8, 16, 16]}, "packed": {"channels": 8, "details": 8}}
+
+
+def untrained(kind: str, seed: int = 1, **options):
+    mx.random.seed(seed)
+    generator = make_generator(kind, **options)
+    generator.initialize(mx.init.Xavier(magnitude=2))
+    return generator
+
+
+def paint(generator, inputs, strength: float = 1.0) -> np.ndarray:
+    with mx.autograd.train_mode():
+        return generator(inputs, mx.nd.array([strength])).asnumpy()
+
+
+@pytest.fixture(scope="module")
+def inputs(photo):
+    """What a kind takes: a photo in VGG space, (1, 3, 96, 128), and for the guided its mirror image and noise."""
+    picture = to_vgg_space(photo[:96, :128])
+    noise = np.random.RandomState(0).randint(-128, 128, (1, 1, 96, 128))
+    seven = mx.nd.array(np.concatenate([picture, picture[..., ::-1], noise], axis=1))
+    return lambda kind: seven[:, : make_generator(kind).inputs]
+
+
+# Blending
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_residual_weight_of_0_leaves_the_picture_as_it_is(kind, inputs):
+    x = inputs(kind)
+    painted = paint(untrained(kind, residual_weight=0.0, **SMALL[kind]), x)
+    assert np.array_equal(painted, x[:, :3].asnumpy())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_strength_is_a_factor_on_the_residual_weight(kind, inputs):
+    x = inputs(kind)
+    generator = untrained(kind, residual_weight=0.4, **SMALL[kind])
+    photo, one, half, double = x[:, :3].asnumpy(), *(paint(generator, x, s) for s in (1.0, 0.5, 2.0))
+    assert np.array_equal(paint(generator, x, 0.0), photo)
+    assert np.abs(one - photo).max() > 10
+    assert np.allclose(half - photo, (one - photo) / 2, atol=1e-3)
+    assert np.allclose(double - photo, (one - photo) * 2, atol=1e-3)
+    whole = untrained(kind, residual_weight=1.0, **SMALL[kind])
+    assert np.allclose(one, 0.4 * paint(whole, x) + 0.6 * photo, atol=1e-3)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_all_paint_and_no_photo_stays_within_the_colors_there_are(kind, inputs):
+    painting = paint(untrained(kind, residual_weight=1.0, **SMALL[kind]), 100 * inputs(kind))
+    colors = painting + np.reshape((123.68, 116.779, 103.939), (1, 3, 1, 1))
+    assert -0.01 < colors.min() < 64
+    assert 192 < colors.max() < 256.01
+
+
+@pytest.mark.parametrize("norm", ["instance", "batch"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_hybridized_or_not_it_paints_the_same(kind, norm, inputs):
+    generator = untrained(kind, norm=norm, **SMALL[kind])
+    x = inputs(kind)
+    slow = paint(generator, x)
+    generator.hybridize(static_alloc=True)
+    assert np.allclose(paint(generator, x), slow, atol=1e-2)
+    assert np.allclose(paint(generator, x), slow, atol=1e-2)  # the second call runs from the cache
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_weight_learns_but_the_interpolation(kind, inputs):
+    generator = untrained(kind, **SMALL[kind])
+    with mx.autograd.record():
+        generator(inputs(kind), mx.nd.array([1.0])).square().sum().backward()
+    parameters = generator._collect_params_with_prefix()
+    still = {name for name, parameter in parameters.items() if parameter.grad_req == "null"}
+    unused = {name for name in parameters if name.endswith((".mean", ".variance"))}  # instance norm reads neither
+    assert still == unused | {name for name in ("means", "grow.weight") if name in parameters}
+    for name in set(parameters) - still:
+        assert np.abs(parameters[name].grad().asnumpy()).max() > 0, name
+
+
+# Normalization
+
+
+def test_instance_norm_is_the_operator_of_that_name():
+    random = np.random.RandomState(0)
+    x = mx.nd.array(random.normal(3, 5, (1, 6, 9, 7)))
+    ours, theirs = InstanceNorm(6), mx.gluon.nn.InstanceNorm(in_channels=6, epsilon=1e-5)
+    for block in (ours, theirs):
+        block.initialize()
+        block.gamma.set_data(mx.nd.array(np.linspace(0.5, 2, 6)))
+        block.beta.set_data(mx.nd.array(np.linspace(-1, 1, 6)))
+    for _ in range(2):  # nothing of the first picture is left in the second
+        with mx.autograd.record():
+            one, other = ours(x), theirs(x)
+        mx.autograd.backward([one, other])
+        assert np.allclose(one.asnumpy(), other.asnumpy(), atol=1e-4)
+        x = 3 * x[:, :, :5] - 1
+    assert not ours.mean.data().asnumpy().any()
+    assert np.all(ours.variance.data().asnumpy() == 1)
+
+
+def test_instance_norm_by_hand():
+    # 0, 2, 4, 6: mean 3, variance 5.
+    norm = InstanceNorm(1)
+    norm.initialize()
+    with mx.autograd.train_mode():
+        found = norm(mx.nd.array([[[[0, 2], [4, 6]]]])).asnumpy()
+    assert found.ravel() == pytest.approx(np.array([-3, -1, 1, 3]) / 5**0.5, abs=1e-5)
+
+
+# Costs
+
+
+def test_costs_are_counted_by_hand():
+    # Three to eight channels by 5x5; 8 to 8 by 5x5, 3x3 and three times 5x5; then 8 to 3 by 3x3.
+    conv = 25 * 3 * 8 + (25 + 9 + 3 * 25) * 8 * 8 + 9 * 8 * 3
+    assert multiply_adds(make_generator("conv", **SMALL["conv"])) == conv
+    # Bing Xu's own widths, in full.
+    widths = [3, 48, 32, 64, 32, 48, 32, 3]
+    layers = zip(widths, widths[1:], (5, 5, 3, 5, 5, 5, 3))
+    assert multiply_adds(make_generator("conv")) == sum(i * o * kernel**2 for i, o, kernel in layers) == 189_296
+    # A half of the size has a quarter of the pixels; a deconvolution spends its weights on each pixel it takes.
+    half = 25 * 3 * 64 + 9 * 64 * 48 + 9 * 64 * 96 + 64 * 96 * 3
+    quarter = 25 * 48 * 128 + 9 * 128 * 96 + 9 * 128 * 160 + 49 * 160 * 64
+    eighth = 25 * 96 * 256 + 9 * 256 * 192 + 49 * 192 * 128
+    assert multiply_adds(make_generator("deconv")) == half / 4 + quarter / 16 + eighth / 64 == 121_264
+    # Of 4x4 pixels, 7 channels each, to 8, then seven times 8 to 8; interpolation 8x8 a channel; then full size.
+    packed = 9 * (7 * 16 * 8 + 7 * 8 * 8) / 16 + 64 * 8 / 16 + 9 * ((8 + 7) * 8 + 8 * 3)
+    assert multiply_adds(make_generator("packed", **SMALL["packed"])) == packed
+
+
+@pytest.mark.parametrize(("kind", "field"), [("conv", 25), ("deconv", 105)])
+def test_how_far_a_generator_sees(kind, field):
+    # As many pictures as they have rows, each with another row turned over: which of them change the middle one?
+    generator = untrained(kind, norm="batch", residual_weight=1.0)
+    rows, middle = 128, 64
+    picture = np.random.RandomState(0).uniform(-100, 100, (1, 3, rows, generator.multiple)).astype(np.float32)
+    turned = np.where(np.eye(rows)[:, None, :, None] == 1, -picture, picture)
+    strength = mx.nd.array([1.0])
+    before, after = (generator(mx.nd.array(x), strength)[:, :, middle].asnumpy() for x in (picture, turned))
+    (changed,) = np.nonzero(np.abs(after - before).sum(axis=(1, 2)))
+    assert changed.tolist() == list(range(changed[0], changed[0] + field))
+
+
+# Flat skies
+
+
+SKY = mx.nd.array(np.reshape((40.0, 10.0, -60.0), (1, 3, 1, 1)))
+
+
+def painted_sky(generator, size: int) -> np.ndarray:
+    """What a chain of one generator makes of a picture of one color, (3, size, size)."""
+    chain = Chain([generator.describe()])
+    chain.generators[0] = generator
+    return chain(mx.nd.broadcast_to(SKY, (1, 3, size, size)))[0].asnumpy()[0]
+
+
+def test_pure_convolution_leaves_a_flat_sky_flat_up_to_the_border():
+    sky = painted_sky(untrained("conv", residual_weight=1.0), 48)
+    assert np.ptp(sky, axis=(1, 2)).max() < 0.01
+    assert np.abs(sky[:, 0, 0] - SKY.asnumpy().ravel()).max() > 10
+
+
+def test_deconvolution_paints_a_flat_sky_in_squares_of_eight():
+    # Why it is in no preset of ours but his: the sky is not flat, it repeats.
+    sky = painted_sky(untrained("deconv", residual_weight=1.0), 128)[:, 40:-40, 40:-40]
+    assert np.abs(sky[:, 8:] - sky[:, :-8]).max() < 0.01
+    assert np.abs(sky[:, :, 8:] - sky[:, :, :-8]).max() < 0.01
+    assert np.abs(sky[:, 4:] - sky[:, :-4]).max() > 1
+
+
+class Unpacked(Packed):
+    """How not to do it: the packed generator that comes back by depth to space."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        with self.name_scope():
+            self.unpack = mx.gluon.nn.Conv2D(3 * self.pack**2, 3, padding=1, in_channels=self.details)
+
+    def paint_layers(self, F, x):
+        return F.depth_to_space(self.unpack(self.body(F.space_to_depth(x / 64, self.pack))), self.pack)
+
+
+def grid(sky: np.ndarray, period: int) -> tuple[float, float]:
+    """Returns how much a picture (3, H, W) repeats itself every few pixels, in two ways.
+
+    The spread between the means of the period x period places in a cell, over the deviation of all pixels: of n cells
+    of mere noise, about 1 / sqrt(n).  And the power at the period and its overtones, over that at the frequencies
+    around them: of mere noise, about 1; a grid's grows with the picture, as it is in step with itself everywhere.
+    """
+    edge = sky.shape[1] // (8 * period) * 8 * period
+    sky = sky[:, :edge, :edge] - sky[:, :edge, :edge].mean(axis=(1, 2), keepdims=True)
+    cells = edge // period
+    places = sky.reshape(3, cells, period, cells, period).mean(axis=(1, 3))
+    power = (np.abs(np.fft.fft2(sky)) ** 2).sum(axis=0)
+    at = around = 0.0
+    for i, j in np.ndindex(period, period):
+        if i or j:
+            patch = np.roll(power, (4 - i * cells, 4 - j * cells), axis=(0, 1))[:9, :9]  # 81 frequencies, ours amid
+            at += patch[4, 4]
+            around += (patch.sum() - patch[4, 4]) / 80
+    return places.std() / sky.std(), at / around
+
+
+def sky_with_grid(kind, seed: int) -> np.ndarray:
+    mx.random.seed(seed)
+    generator = kind(residual_weight=1.0)
+    generator.initialize(mx.init.Xavier(magnitude=2))
+    return painted_sky(generator, 288)[:, 24:-24, 24:-24]  # where the borders do not reach
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_packing_leaves_no_grid_in_a_flat_sky(seed):
+    sky = sky_with_grid(Packed, seed)
+    assert sky.std() > 5  # the noise paints something
+    spread, power = grid(sky, 4)
+    assert spread < 0.05
+    assert power < 10
+    for period in (2, 3, 5):  # nor does any other period stand out
+        spread, power = grid(sky, period)
+        assert spread < 0.05 and power < 10, period
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_depth_to_space_would_have_left_one(seed):
+    sky = sky_with_grid(Unpacked, seed)
+    spread, power = grid(sky, 4)
+    assert spread > 0.15
+    assert power > 100
+    spread, power = grid(sky, 5)  # at 4 pixels, and not at any
+    assert spread < 0.05 and power < 10
+
+
+# What there is not
+
+
+def test_arguments_out_of_range_are_refused():
+    with pytest.raises(OptionError, match="'convolution' is no generator: choose from conv, deconv, packed"):
+        make_generator("convolution")
+    with pytest.raises(OptionError, match="'layer' is no normalization: choose instance or batch"):
+        make_generator("conv", norm="layer")
+    for weight in (-0.1, 1.1, float("nan")):
+        with pytest.raises(OptionError, match="A residual weight lies in 0..1, not at"):
+            make_generator("packed", residual_weight=weight)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_description_makes_the_same_generator_again(kind):
+    generator = make_generator(kind, residual_weight=0.3, norm="batch", **SMALL[kind])
+    description = generator.describe()
+    again = make_generator(**description)
+    assert again.describe() == description
+    assert description["residual_weight"] == 0.3 and description["norm"] == "batch"
+    shapes = [{k: p.shape for k, p in g._collect_params_with_prefix().items()} for g in (generator, again)]
+    assert shapes[0] == shapes[1]

@@ -1,0 +1,269 @@
+"""The loss, with answers known by hand, and beside the conventions of others."""
+
+import numpy as np
+import pytest
+
+from e2e_art.backend import bfloat16_is_fast, mx
+from e2e_art.errors import OptionError
+from e2e_art.images import to_vgg_space
+from e2e_art.losses import PerceptualLoss, gram_matrix, relative_error, smoothness, style_targets
+from e2e_art.options import LossOptions
+
+# A small loss: its layers lie near the surface, so that it is fast, and smooth enough for finite differences.
+SHALLOW = LossOptions(style_layers=("relu1_1", "relu2_1"), content_layers=("relu2_1",))
+
+
+@pytest.fixture(scope="module")
+def pictures(photo):
+    """Four crops of a real photo, each (1, 3, 24, 32) in VGG space."""
+    crops = [photo[top : top + 24, left : left + 32] for top in (0, 60) for left in (10, 70)]
+    return [mx.nd.array(to_vgg_space(crop)) for crop in crops]
+
+
+@pytest.fixture(scope="module")
+def loss(pictures):
+    """What a picture has of the style of the first crop."""
+    return PerceptualLoss(SHALLOW, style_targets(SHALLOW, pictures[:1]), bfloat16=False)
+
+
+def terms_of(loss, picture, photo) -> dict[str, np.ndarray]:
+    return {name: term.asnumpy() for name, term in loss(picture, loss.content_features(photo)).items()}
+
+
+def random_maps(seed: int, channels=6, height=5, width=7):
+    """Feature maps as a ReLU leaves them, (1, C, H, W), float64."""
+    maps = np.random.RandomState(seed).normal(size=(1, channels, height, width)) * 10
+    return mx.nd.array(np.maximum(maps, 0), dtype="float32")
+
+
+def relative_style(x, s) -> float:
+    return float(relative_error(mx.nd, gram_matrix(mx.nd, x), gram_matrix(mx.nd, s)).asscalar())
+
+
+# The three terms
+
+
+def test_gram_matrix_of_one_hot_features():
+    # Of 2 x 3 pixels the first channel fires at four, the second, twice as strong, at two, the third never.
+    maps = np.zeros((1, 3, 2, 3), np.float32)
+    maps[0, 0, :, :2] = 1
+    maps[0, 1, :, 2] = 2
+    gram = gram_matrix(mx.nd, mx.nd.array(maps)).asnumpy()
+    assert np.allclose(gram[0] * 3 * 2 * 3, [[4, 0, 0], [0, 8, 0], [0, 0, 0]])
+
+
+def test_covariance_leaves_out_the_mean():
+    # Around its mean of 2/3 the first channel sums to 4 * (1/3)^2 + 2 * (2/3)^2, the second likewise times 4.
+    maps = np.zeros((1, 3, 2, 3), np.float32)
+    maps[0, 0, :, :2] = 1
+    maps[0, 1, :, 2] = 2
+    covariance = gram_matrix(mx.nd, mx.nd.array(maps), covariance=True).asnumpy()
+    assert np.allclose(covariance[0] * 18, [[4 / 3, -8 / 3, 0], [-8 / 3, 16 / 3, 0], [0, 0, 0]], atol=1e-5)
+    shifted = gram_matrix(mx.nd, mx.nd.array(maps + 5), covariance=True).asnumpy()
+    assert np.allclose(shifted, covariance, atol=1e-5)
+
+
+def test_gram_matrices_of_a_batch_do_not_mix():
+    one, other = random_maps(1), random_maps(2)
+    both = gram_matrix(mx.nd, mx.nd.concat(one, other, dim=0)).asnumpy()
+    for gram, maps in zip(both, (one, other)):
+        rows = maps.asnumpy().reshape(6, 35)
+        assert np.allclose(gram, rows @ rows.T / 210, rtol=1e-5)
+
+
+def test_gram_matrix_does_not_grow_with_the_picture():
+    maps = random_maps(1)
+    tiled = mx.nd.tile(maps, reps=(1, 1, 2, 3))
+    assert np.allclose(gram_matrix(mx.nd, tiled).asnumpy(), gram_matrix(mx.nd, maps).asnumpy(), rtol=1e-5)
+
+
+def test_a_checkerboard_has_a_smoothness_of_two():
+    checkerboard = np.indices((6, 8)).sum(0) % 2
+    batch = mx.nd.array(np.broadcast_to(checkerboard, (1, 3, 6, 8)))
+    batch = mx.nd.concat(batch, 3 * batch, 0 * batch + 7, dim=0)
+    assert smoothness(mx.nd, batch).asnumpy().tolist() == [2, 18, 0]
+
+
+def test_smoothness_of_a_ramp_and_of_one_edge():
+    ramp = np.broadcast_to(5.0 * np.arange(8), (1, 3, 6, 8))  # 25 across, nothing down
+    edge = np.zeros((1, 3, 6, 8))
+    edge[:, :, 3:] = 10  # 100 down in one of five rows, nothing across
+    found = smoothness(mx.nd, mx.nd.array(np.concatenate([ramp, edge])))
+    assert found.asnumpy().tolist() == [25, 20]
+
+
+def test_relative_error_is_0_at_the_target_and_1_at_nothing():
+    target = gram_matrix(mx.nd, random_maps(1))
+    batch = mx.nd.concat(target, 0 * target, 2 * target, 0.5 * target, dim=0)
+    assert relative_error(mx.nd, batch, target).asnumpy() == pytest.approx([0, 1, 1, 0.25])
+
+
+# The whole loss
+
+
+def test_a_photo_has_all_of_its_own_content(loss, pictures):
+    _, photo, other, _ = pictures
+    assert terms_of(loss, photo, photo)["content"] == 0
+    assert 0.1 < terms_of(loss, other, photo)["content"] < 10
+
+
+def test_the_painting_has_all_of_its_own_style(loss, pictures):
+    painting, photo, *_ = pictures
+    assert terms_of(loss, painting, photo)["style"] < 1e-6
+    assert terms_of(loss, photo, photo)["style"] > 0.01
+
+
+def test_the_painting_mirrored_has_the_same_smoothness_and_other_content(loss, pictures):
+    painting = pictures[0]
+    mirrored = painting[:, :, :, ::-1]
+    one, other = terms_of(loss, painting, painting), terms_of(loss, mirrored, painting)
+    assert one["tv"] == pytest.approx(other["tv"], rel=1e-5)
+    assert one["content"] == 0 < other["content"]
+
+
+def test_terms_are_the_formulas_written_out(loss, pictures):
+    painting, photo, picture, _ = pictures
+    network = loss.network.looking_at(["relu1_1", "relu2_1"])
+    style = 0.0
+    for x, s in zip(network(picture), network(painting)):
+        x, s = (maps.asnumpy()[0].reshape(maps.shape[1], -1).astype(np.float64) for maps in (x, s))
+        x, s = x @ x.T / x.size, s @ s.T / s.size
+        style += np.mean((x - s) ** 2) / np.mean(s**2) / 2
+    x, c = (network(image)[1].asnumpy().astype(np.float64) for image in (picture, photo))
+    down, across = (np.diff(picture.asnumpy().astype(np.float64), axis=axis) for axis in (2, 3))
+    terms = terms_of(loss, picture, photo)
+    assert list(terms) == ["style", "content", "tv"]
+    assert terms["style"] == pytest.approx(20 * style, rel=1e-4)
+    assert terms["content"] == pytest.approx(np.mean((x - c) ** 2) / np.mean(c**2), rel=1e-4)
+    assert terms["tv"] == pytest.approx(1e-5 * (np.mean(down**2) + np.mean(across**2)), rel=1e-4)
+
+
+def test_weights_of_terms_and_layers_count(loss, pictures):
+    painting, photo, picture, _ = pictures
+    one = terms_of(loss, picture, photo)
+
+    def total_of(**options):
+        options = LossOptions(style_layers=SHALLOW.style_layers, content_layers=SHALLOW.content_layers, **options)
+        other = PerceptualLoss(options, style_targets(options, [painting]), bfloat16=False)
+        return terms_of(other, picture, photo)
+
+    doubled = total_of(style_weight=40.0, content_weight=3.0, tv_weight=0.0)
+    assert doubled["style"] == pytest.approx(2 * one["style"])
+    assert doubled["content"] == pytest.approx(3 * one["content"])
+    assert doubled["tv"] == 0
+    first, second = (total_of(style_layer_weights=weights)["style"] for weights in ((1.0, 0.0), (0.0, 5.0)))
+    assert first != pytest.approx(second, rel=0.01)
+    assert one["style"] == pytest.approx((first + second) / 2, rel=1e-5)
+    mixed = total_of(style_layer_weights=(3.0, 1.0))["style"]
+    assert mixed == pytest.approx(0.75 * first + 0.25 * second, rel=1e-5)
+
+
+def test_a_batch_of_two_has_the_losses_of_two_singles(loss, pictures):
+    _, one, other, photo = pictures
+    both = terms_of(loss, mx.nd.concat(one, other, dim=0), mx.nd.concat(photo, one, dim=0))
+    singles = [terms_of(loss, one, photo), terms_of(loss, other, one)]
+    for name, values in both.items():
+        assert values == pytest.approx(np.concatenate([single[name] for single in singles]), rel=1e-4), name
+
+
+def test_hybridized_or_not_it_is_the_same_loss(loss, pictures):
+    painting, photo, picture, _ = pictures
+    slow = PerceptualLoss(SHALLOW, style_targets(SHALLOW, [painting]), bfloat16=False)
+    slow.hybridize(False)
+    for name, value in terms_of(slow, picture, photo).items():
+        assert value == pytest.approx(terms_of(loss, picture, photo)[name], rel=1e-5), name
+
+
+@pytest.mark.skipif(not bfloat16_is_fast(), reason="this processor only emulates bfloat16, slowly")
+def test_bfloat16_finds_nearly_the_same_loss(loss, pictures):
+    painting, photo, picture, _ = pictures
+    fast = PerceptualLoss(SHALLOW, style_targets(SHALLOW, [painting]), bfloat16=True)
+    for name, value in terms_of(fast, picture, photo).items():
+        assert value == pytest.approx(terms_of(loss, picture, photo)[name], rel=0.03), name
+
+
+@pytest.mark.parametrize("covariance", [False, True])
+def test_gradient_is_what_finite_differences_find(pictures, covariance):
+    options = LossOptions(
+        style_layers=("relu1_1", "relu2_1"), content_layers=("relu2_1",), tv_weight=1e-3, covariance=covariance
+    )
+    painting, photo, picture = (image[:, :, :8, :8] for image in pictures[:3])
+    loss = PerceptualLoss(options, style_targets(options, [painting]), bfloat16=False)
+    features = loss.content_features(photo)
+
+    def total(image):
+        return sum(term.sum() for term in loss(image, features).values())
+
+    picture.attach_grad()
+    with mx.autograd.record():
+        value = total(picture)
+    value.backward()
+    gradient = picture.grad.asnumpy().astype(np.float64)
+    random = np.random.RandomState(0)
+    directions = [gradient / np.abs(gradient).max(), *random.normal(size=(4, *picture.shape))]
+    for direction in directions:
+        step = mx.nd.array(0.05 * direction)
+        slope = (total(picture + step) - total(picture - step)).asscalar() / 0.1
+        expected = np.sum(gradient * direction)
+        assert slope == pytest.approx(expected, rel=0.02, abs=0.01 * np.linalg.norm(gradient))
+
+
+# Several paintings
+
+
+def test_blended_styles_are_the_mean_of_their_gram_matrices(pictures):
+    one, other = (style_targets(SHALLOW, [painting]) for painting in pictures[:2])
+    assert [target.shape for target in one] == [(1, 64, 64), (1, 128, 128)]
+    alike, weighted = (style_targets(SHALLOW, pictures[:2], blend) for blend in ((), (6.0, 2.0)))
+    for a, b, half, quarter in zip(one, other, alike, weighted):
+        assert np.allclose(half, (a + b) / 2, rtol=1e-5)
+        assert np.allclose(quarter, 0.75 * a + 0.25 * b, rtol=1e-5)
+
+
+def test_paintings_of_any_sizes_blend(pictures):
+    small = pictures[1][:, :, :9, :13]
+    (one, _), (other, _) = (style_targets(SHALLOW, [painting]) for painting in (pictures[0], small))
+    assert np.allclose(style_targets(SHALLOW, [pictures[0], small])[0], (one + other) / 2, rtol=1e-5)
+
+
+def test_options_that_do_not_add_up_are_refused(pictures):
+    with pytest.raises(OptionError, match="There are 2 paintings, but 3 shares"):
+        style_targets(SHALLOW, pictures[:2], (1.0, 1.0, 1.0))
+    with pytest.raises(OptionError, match="5 style layers were named, but 2 weights"):
+        LossOptions(style_layer_weights=(1.0, 2.0))
+    with pytest.raises(OptionError, match="at least one content layer"):
+        LossOptions(content_layers=())
+
+
+# The conventions of others, as docs/losses.md tabulates them: each is a factor on our style loss of a layer
+
+
+@pytest.fixture
+def layer():
+    """A layer of C channels and M pixels: features of a picture and of a painting, and what the factors are made of."""
+    x, s = random_maps(1), random_maps(2)
+    gram = gram_matrix(mx.nd, s).asnumpy().astype(np.float64)
+    flat = [maps.asnumpy()[0].reshape(6, 35).astype(np.float64) for maps in (x, s)]
+    return {"ours": relative_style(x, s), "norm": np.sum(gram**2), "flat": flat, "C": 6, "M": 35}
+
+
+def test_factor_to_gatys(layer):
+    # sum((F F^T - S S^T)^2) / (4 C^2 M^2)
+    F, S = layer["flat"]
+    gatys = np.sum((F @ F.T - S @ S.T) ** 2) / (4 * layer["C"] ** 2 * layer["M"] ** 2)
+    assert gatys == pytest.approx(layer["norm"] / 4 * layer["ours"], rel=1e-4)
+
+
+def test_factor_to_bing_xu(layer):
+    # sum((F F^T - S S^T)^2) * 1.2 / (C^2 M)
+    F, S = layer["flat"]
+    bing_xu = np.sum((F @ F.T - S @ S.T) ** 2) * 1.2 / (layer["C"] ** 2 * layer["M"])
+    assert bing_xu == pytest.approx(1.2 * layer["M"] * layer["norm"] * layer["ours"], rel=1e-4)
+
+
+def test_factor_to_johnson(layer):
+    # sum((F F^T / (C M) - S S^T / (C M))^2)
+    F, S = layer["flat"]
+    size = layer["C"] * layer["M"]
+    johnson = np.sum((F @ F.T / size - S @ S.T / size) ** 2)
+    assert johnson == pytest.approx(layer["norm"] * layer["ours"], rel=1e-4)

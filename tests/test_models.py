@@ -1,0 +1,312 @@
+"""Models on disk: what is written is read again, and what is not whole is refused by name."""
+
+import hashlib
+import json
+import os
+import shutil
+
+import numpy as np
+import pytest
+
+from e2e_art import models
+from e2e_art.judge import pack_targets, unpack_targets
+from e2e_art.models import FORMAT, ModelError, find_model, list_models, read_model, write_model
+
+FILES = {"stage-0.params": b"weights " * 50, "model.onnx": bytes(range(256)), "sheet.jpg": b"picture"}
+
+
+def write(folder, files=FILES, **options):
+    stages = [{"kind": "packed", "file": "stage-0.params"}]
+    return write_model(folder, kind="chain", stages=stages, record={"seed": 1}, files=files, **options)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A model of small files, which nothing can paint."""
+    return write(tmp_path / "starry_night").folder
+
+
+@pytest.fixture
+def copied(tmp_path, published):
+    """A copy of a model that paints, to be damaged."""
+    return shutil.copytree(published, tmp_path / published.name)
+
+
+def edit(folder, **changes) -> None:
+    """Changes entries of model.json; those that become None go."""
+    path = folder / "model.json"
+    description = {**json.loads(path.read_text()), **changes}
+    path.write_text(json.dumps({key: value for key, value in description.items() if value is not None}))
+
+
+def everything_in(folder) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+# Writing and reading
+
+
+def test_a_model_is_read_as_it_was_written(folder):
+    model = read_model(folder)
+    assert (model.name, model.title, model.kind) == ("starry_night", "Starry Night", "chain")
+    assert model.record == {"seed": 1}
+    assert model.stage_files() == ["stage-0.params"]
+    assert model.share_weights is False
+    assert model.files == {name: hashlib.sha256(content).hexdigest() for name, content in FILES.items()}
+    assert {name: model.path(name).read_bytes() for name in FILES} == FILES
+    assert set(everything_in(folder)) == {*FILES, "model.json"}
+    assert json.loads((folder / "model.json").read_text())["format"] == FORMAT == 1
+
+
+def test_a_published_chain_paints_as_before(tmp_path, make_chain, photo):
+    from e2e_art.backend import mx
+    from e2e_art.images import to_vgg_space
+    from e2e_art.publish import load_chain, publish
+
+    stages = [
+        {"kind": "packed", "channels": 8, "blocks": 1, "details": 4, "residual_weight": 0.3},
+        {"kind": "conv", "widths": [8] * 6, "norm": "batch"},
+        {"kind": "deconv", "widths": [8, 8, 8], "residual_weight": 0.6},
+    ]
+    chain = make_chain(stages)
+    model = publish(chain, tmp_path / "model", {"command": "by hand"}, {"notes.txt": b"more"})
+    assert model.record == {"command": "by hand"}
+    assert set(everything_in(model.folder)) == {
+        "model.json", "model.onnx", "notes.txt", "stage-0.params", "stage-1.params", "stage-2.params"
+    }  # fmt: skip
+    again = load_chain(model)
+    assert again.describe() == chain.describe()
+    x = mx.nd.array(to_vgg_space(photo))
+    for one, other in zip(chain(x), again(x)):
+        assert np.abs((one - other).asnumpy()).max() < 2  # half precision
+    for index in range(3):
+        mine, theirs = chain.stage_weights(index), again.stage_weights(index)
+        assert mine.keys() == theirs.keys()
+        assert all(np.allclose(mine[name], theirs[name], rtol=1e-3, atol=1e-6) for name in mine)
+
+
+def test_shared_weights_are_stored_once_and_read_as_shared(tmp_path, make_chain):
+    from e2e_art.publish import load_chain, publish
+
+    small = {"kind": "packed", "channels": 8, "blocks": 1, "details": 4}
+    conv = {"kind": "conv", "widths": [4] * 6}
+    model = publish(make_chain([small, conv, small, small], share_weights=True), tmp_path / "shared", {})
+    assert model.stage_files() == ["stage-0.params", "stage-1.params", "stage-0.params", "stage-0.params"]
+    assert sorted(model.files) == ["model.onnx", "stage-0.params", "stage-1.params"]
+    generators = load_chain(model).generators
+    assert generators[0] is generators[2] is generators[3]
+    own = publish(make_chain([small, conv, small, small]), tmp_path / "own", {})
+    assert own.stage_files() == [f"stage-{index}.params" for index in range(4)]
+
+
+# Finding
+
+
+def test_shipped_models_are_found_by_name_and_typos_answered_by_the_nearest(folder, tmp_path, monkeypatch):
+    write(tmp_path / "composition_vii")
+    (tmp_path / "vgg19").mkdir()  # no model
+    monkeypatch.setattr(models, "pretrained_folder", lambda: tmp_path)
+    assert [path.name for path in list_models()] == ["composition_vii", "starry_night"]
+    assert find_model("starry_night") == folder
+    assert read_model("starry_night").folder == folder
+    typos = {"stary_nite": "starry_night", "Starry-Night": "starry_night", "composition": "composition_vii"}
+    for typo, near in typos.items():
+        with pytest.raises(ModelError, match=f"There is no model '{typo}': did you mean {near}?"):
+            find_model(typo)
+    with pytest.raises(ModelError, match="no model 'xyz': shipped are composition_vii, starry_night, or give"):
+        find_model("xyz")
+
+
+def test_a_folder_comes_before_a_shipped_name(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(models, "pretrained_folder", lambda: tmp_path)
+    elsewhere = tmp_path / "elsewhere"
+    write(elsewhere / "starry_night")
+    monkeypatch.chdir(elsewhere)
+    assert find_model("starry_night").resolve() == elsewhere / "starry_night"
+
+
+def test_what_is_no_model_is_told_from_what_is_not_there(tmp_path, monkeypatch):
+    monkeypatch.setattr(models, "pretrained_folder", lambda: tmp_path / "nothing")
+    (tmp_path / "photos").mkdir()
+    with pytest.raises(ModelError, match="photos is no model: it has no model.json"):
+        read_model(tmp_path / "photos")
+    with pytest.raises(ModelError, match="There is no model '.*absent': shipped are none, or give a model's folder"):
+        read_model(tmp_path / "absent")
+
+
+# Damage
+
+
+@pytest.mark.parametrize("place", [0, 0.5, -1])
+@pytest.mark.parametrize("name", ["stage-0.params", "stage-1.params", "model.onnx", "sheet.jpg"])
+def test_one_flipped_bit_is_found_and_its_file_named(copied, name, place):
+    path = copied / name
+    content = bytearray(path.read_bytes())
+    content[int(place * len(content)) if place > 0 else place] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(ModelError, match=f"small_model/{name} has changed since it was trained .*get a whole copy"):
+        read_model(copied)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_that_is_missing_or_cut_short_is_named(folder, name):
+    path = folder / name
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(ModelError, match=f"{name} has changed"):
+        read_model(folder)
+    path.unlink()
+    with pytest.raises(ModelError, match=f"starry_night/{name} is missing or unreadable"):
+        read_model(folder)
+
+
+def test_a_newer_format_names_its_version(folder):
+    edit(folder, format=FORMAT + 1)
+    with pytest.raises(ModelError, match="model.json has format version 2, this e2e-art reads 1: install the e2e-art"):
+        read_model(folder)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "7", '"format"', "{}", '{"format": 1', b"\xff\xfe\x00"])
+def test_a_broken_description_is_refused(folder, text):
+    (folder / "model.json").write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(ModelError, match="starry_night/model.json cannot be read"):
+        read_model(folder)
+
+
+@pytest.mark.parametrize("entry", ["name", "kind", "stages", "record", "files", "share_weights"])
+def test_an_incomplete_description_names_what_it_lacks(folder, entry):
+    edit(folder, **{entry: None})
+    with pytest.raises(ModelError, match=f"model.json has no entry '{entry}'"):
+        read_model(folder)
+
+
+def test_any_flipped_bit_in_the_description_is_answered_by_a_sentence_or_does_not_matter(folder):
+    path = folder / "model.json"
+    whole = path.read_bytes()
+    refused = 0
+    for place in range(0, len(whole)):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        try:
+            read_model(folder)
+        except ModelError as error:
+            assert "starry_night" in str(error)
+            refused += 1
+    assert refused > len(whole) / 2  # most of it are the checksums
+
+
+def test_a_model_of_another_kind_or_with_foreign_weights_is_refused(copied):
+    from e2e_art.publish import load_chain
+
+    edit(copied, kind="texture")
+    with pytest.raises(ModelError, match="small_model is a model of kind 'texture', not a chain"):
+        load_chain(read_model(copied))
+    stages = json.loads((copied / "model.json").read_text())["stages"]
+    for change in ({"channels": 16}, {"kind": "oil"}, {"file": None}, {"colour": "red"}):
+        changed = [{key: value for key, value in {**stage, **change}.items() if value is not None} for stage in stages]
+        edit(copied, kind="chain", stages=changed)
+        with pytest.raises(ModelError, match="small_model cannot be loaded .*get a whole copy"):
+            load_chain(read_model(copied))
+
+
+def test_a_file_that_the_model_does_not_have_is_named(folder):
+    with pytest.raises(ModelError, match="starry_night has no style.npz: train it again, or get a whole copy"):
+        read_model(folder).path("style.npz")
+
+
+# Whole or not at all
+
+
+def test_an_existing_folder_is_left_alone_unless_told_otherwise(folder):
+    before = everything_in(folder)
+    with pytest.raises(ModelError, match="starry_night exists: choose another --out, or add --overwrite"):
+        write(folder, {"stage-0.params": b"new"})
+    assert everything_in(folder) == before
+    model = write(folder, {"stage-0.params": b"new"}, overwrite=True)
+    assert set(everything_in(folder)) == {"stage-0.params", "model.json"}
+    assert model.path("stage-0.params").read_bytes() == b"new"
+    assert [path.name for path in folder.parent.iterdir()] == ["starry_night"]
+
+
+def test_overwriting_replaces_models_and_nothing_else(tmp_path):
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    (photos / "wedding.jpg").write_bytes(b"the only copy")
+    with pytest.raises(ModelError, match="photos .*no model"):
+        write(photos, overwrite=True)
+    assert everything_in(photos) == {"wedding.jpg": b"the only copy"}
+    (tmp_path / "file").write_bytes(b"a file")
+    with pytest.raises(ModelError, match="file"):
+        write(tmp_path / "file", overwrite=True)
+    assert (tmp_path / "file").read_bytes() == b"a file"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "photos"]
+
+
+FILL_THE_DISK = """
+import resource, signal, sys
+from pathlib import Path
+from e2e_art.models import ModelError, write_model
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # as on a full disk: the write fails, and nothing else happens
+resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
+files = {"stage-0.params": b"small", "model.onnx": bytes(100_000)}
+try:
+    write_model(Path(sys.argv[1]), kind="chain", stages=[], record={}, files=files, overwrite=True)
+except ModelError as error:
+    print(error)
+"""
+
+
+def test_a_full_disk_leaves_nothing_behind_and_the_old_model_in_place(folder, tmp_path, fresh_python):
+    before = everything_in(folder)
+    for target in (folder, tmp_path / "deeper" / "new"):
+        said = fresh_python(FILL_THE_DISK, target).stdout
+        assert f"{target} cannot be written (File too large): free space or choose another --out" in said
+    assert everything_in(folder) == before
+    left = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*"))
+    assert left == sorted(["deeper", "starry_night", *(f"starry_night/{name}" for name in before)])
+
+
+def test_a_rename_that_fails_leaves_the_old_model_in_place(folder, monkeypatch):
+    before, rename = everything_in(folder), os.replace
+
+    def refuse(source, target):
+        if (source / "new.params").exists():
+            raise OSError(28, "No space left on device")
+        rename(source, target)
+
+    monkeypatch.setattr(os, "replace", refuse)
+    for target, options in ((folder, {"overwrite": True}), (folder.with_name("new"), {})):
+        with pytest.raises(ModelError, match=f"{target} cannot be written .No space left on device."):
+            write(target, {"new.params": b"new"}, **options)
+    assert everything_in(folder) == before
+    assert [path.name for path in folder.parent.iterdir()] == ["starry_night"]
+
+
+# The painting that a model carries
+
+
+def test_targets_are_kept_within_half_precision(tmp_path):
+    random = np.random.RandomState(0)
+    targets = []
+    for channels, size in ((1, 5.0), (64, 1e-3), (128, 3e6)):
+        maps = random.rand(channels, 200).astype(np.float32) * size**0.5
+        targets.append((maps @ maps.T / 200)[None])
+    packed = pack_targets(targets)
+    assert len(packed) < 2.2 * (1 + 64 * 65 / 2 + 128 * 129 / 2) + 2000  # one triangle, two bytes a number
+    unpacked = unpack_targets(packed)
+    assert [target.shape for target in unpacked] == [(1, 1, 1), (1, 64, 64), (1, 128, 128)]
+    for target, found in zip(targets, unpacked):
+        assert found.dtype == np.float32
+        assert np.array_equal(found, found.transpose(0, 2, 1))
+        assert np.abs(found - target).max() <= 2**-11 * np.abs(target).max()
+        assert np.abs(found - target).max() > 0 or target.size == 1
+
+
+# What is shipped
+
+
+@pytest.mark.parametrize("folder", [pytest.param(path, id=path.name) for path in list_models()])
+def test_a_shipped_model_is_whole_and_small(folder):
+    model = read_model(folder)
+    assert {path.name for path in folder.iterdir()} == {*model.files, "model.json"}
+    assert sum(path.stat().st_size for path in folder.iterdir()) <= 6_000_000
+    assert len(model.stages) >= 1
+    assert model.record["command"]

@@ -1,0 +1,137 @@
+"""The chain as an ONNX graph: the same pixels without MXNet, from one copy of the weights."""
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from skimage import data
+
+from e2e_art.onnx_graph import OPSET, inline_weights
+from e2e_art.options import stages_of
+from e2e_art.publish import publish
+from e2e_art.stylize import load
+
+TOLERANCE = 0.5  # of 255
+CHAINS = {
+    "boosted": {"stages": stages_of("boosted")},
+    "bing-xu": {"stages": stages_of("bing-xu")},
+    "batch norm": {"stages": stages_of("packed,conv,deconv", (0.7, 0.5, 0.6), "batch")},
+    "shared": {"stages": stages_of("packed,conv,packed"), "share_weights": True},
+}
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory, make_chain):
+    """Each chain, untrained, published as a model."""
+    folder = tmp_path_factory.mktemp("chains")
+    return {name: publish(make_chain(**chain), folder / name, {}) for name, chain in CHAINS.items()}
+
+
+@pytest.fixture(scope="module")
+def engines(models):
+    """Each model in both engines."""
+    return {
+        name: tuple(load(model.folder, engine, threads=1).engine for engine in ("onnx", "mxnet"))
+        for name, model in models.items()
+    }
+
+
+def as_input(photo: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(photo.transpose(2, 0, 1)[None], np.float32)
+
+
+def worst_difference(pair, photo, stages, strength) -> float:
+    """Returns by how much two engines differ where they differ most, in what they answer before it is rounded."""
+    answers = [engine.paint(as_input(photo), stages, strength) for engine in pair]
+    for pictures in answers:
+        assert [picture.shape for picture in pictures] == [(1, 3, *photo.shape[:2])] * len(stages)
+    return max(np.abs(one - other).max() for one, other in zip(*answers))
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 7), (97, 131), (64, 48)], ids="{0[0]}x{0[1]}".format)
+@pytest.mark.parametrize("name", CHAINS)
+def test_both_engines_paint_the_same(engines, name, size):
+    photo = data.rocket()[150:, 260:][: size[0], : size[1]]
+    stages = list(range(len(CHAINS[name]["stages"])))
+    assert worst_difference(engines[name], photo, stages, 1.0) < TOLERANCE
+
+
+@pytest.mark.parametrize("strength", [0.0, 0.37, 1.9])
+def test_both_engines_paint_the_same_at_any_strength(engines, photo, strength):
+    for name in ("boosted", "batch norm"):
+        assert worst_difference(engines[name], photo[:40, :33], [0, 1, 2], strength) < TOLERANCE, name
+    (painting,) = engines["boosted"][0].paint(as_input(photo), [3], strength)
+    change = np.abs(painting - as_input(photo)).mean()
+    assert change < 1e-4 if strength == 0 else change > 5
+
+
+@pytest.mark.parametrize("stages", [[0], [2], [3, 1], [1, 1]])
+def test_both_engines_stop_at_any_stage(engines, photo, stages):
+    onnx_engine, mxnet_engine = engines["boosted"]
+    whole = onnx_engine.paint(as_input(photo), [0, 1, 2, 3], 1.0)
+    for engine in (onnx_engine, mxnet_engine):
+        for stage, picture in zip(stages, engine.paint(as_input(photo), stages, 1.0)):
+            assert np.abs(picture - whole[stage]).max() < TOLERANCE
+
+
+def test_stages_differ_so_that_mixing_them_up_would_show(engines, photo):
+    pictures = engines["boosted"][0].paint(as_input(photo), [0, 1, 2, 3], 1.0)
+    for one, other in zip(pictures, [as_input(photo), *pictures]):
+        assert np.abs(one - other).mean() > 2
+
+
+def session(model: bytes | str, **settings):
+    return onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"], **settings)
+
+
+def test_a_batch_of_photos_is_painted_as_each_alone(models, photo):
+    graph = session(str(models["boosted"].path("model.onnx")))
+    one, other = as_input(photo), as_input(photo[:, ::-1])
+    (both,) = graph.run(["stage_3"], {"image": np.concatenate([one, other])})
+    for picture, image in zip(both, (one, other)):
+        (alone,) = graph.run(["stage_3"], {"image": image})
+        assert np.abs(picture - alone[0]).max() < 0.1
+
+
+@pytest.mark.parametrize("name", CHAINS)
+def test_the_strength_may_be_left_out(models, photo, name):
+    graph = session(str(models[name].path("model.onnx")))
+    assert [entry.name for entry in graph.get_inputs()] == ["image"]
+    assert [entry.name for entry in graph.get_overridable_initializers()] == ["strength"]
+    image = {"image": as_input(photo[:20, :31])}
+    for left_out, given in zip(graph.run(None, image), graph.run(None, {**image, "strength": np.ones(1, np.float32)})):
+        assert np.array_equal(left_out, given)
+
+
+@pytest.mark.parametrize("name", CHAINS)
+def test_the_graph_keeps_the_rules_of_onnx(models, name):
+    path = str(models[name].path("model.onnx"))
+    onnx.checker.check_model(path, full_check=True)
+    graph = onnx.load(path, load_external_data=False)
+    assert [(entry.domain, entry.version) for entry in graph.opset_import] == [("", OPSET)]
+    assert graph.graph.name == name
+    outputs = [entry.name for entry in graph.graph.output]
+    assert outputs == [f"stage_{index}" for index in range(len(CHAINS[name]["stages"]))]
+    used = {name for node in graph.graph.node for name in node.input}
+    assert {constant.name for constant in graph.graph.initializer} <= used
+
+
+def test_weights_are_kept_once_outside_of_the_graph(models):
+    for model in models.values():
+        graph = onnx.load(str(model.path("model.onnx")), load_external_data=False).graph
+        inside = sum(len(constant.raw_data) for constant in graph.initializer)
+        assert inside < 290_000  # the noise, 509 x 509, and the short weights
+        places = {entry.value for c in graph.initializer for entry in c.external_data if entry.key == "location"}
+        assert places == set(model.stage_files())
+
+
+@pytest.mark.parametrize("name", CHAINS)
+def test_inlined_weights_make_one_file_that_paints_the_same(models, photo, name):
+    model = models[name]
+    files = {file: model.path(file).read_bytes() for file in model.stage_files()}
+    whole = inline_weights(model.path("model.onnx").read_bytes(), files)
+    onnx.checker.check_model(whole, full_check=True)
+    image = {"image": as_input(photo[:40, :33])}
+    expected = session(str(model.path("model.onnx"))).run(None, image)
+    for one, other in zip(expected, session(whole).run(None, image)):  # from memory: there is no folder to look into
+        assert np.array_equal(one, other)

@@ -1,0 +1,125 @@
+"""What the README says, run: its commands, its flags, its example, its figures."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from skimage import data
+
+from e2e_art.images import read_image, write_image
+from e2e_art.models import read_model
+
+TOP = Path(__file__).parent.parent
+README = (TOP / "README.md").read_text(encoding="utf-8")
+
+
+def code_blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, re.S)
+
+
+def run(*command: str, **options) -> subprocess.CompletedProcess:
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, **options)
+
+
+def test_python_example_runs_as_printed(tmp_path, monkeypatch):
+    write_image(tmp_path / "photo.jpg", data.chelsea())
+    monkeypatch.chdir(tmp_path)
+    (example,) = code_blocks("python")
+    names: dict = {}
+    exec(example, names)
+    painting = read_image(tmp_path / "painting.png")
+    assert painting.shape == data.chelsea().shape
+    assert len(names["stages"]) == 4
+    assert np.array_equal(names["stages"][-1], painting)
+    far, near = (np.abs(image.astype(int) - names["photo"]).mean() for image in (painting, read_image("gentle.png")))
+    assert near < far  # strength 0.6 stays nearer to the photo
+
+
+@pytest.mark.parametrize("script, words", [("infer.py", "Paint photos"), ("train.py", "stage by stage")])
+def test_every_flag_of_the_readme_exists(script, words):
+    text = run(sys.executable, str(TOP / script), "--help").stdout
+    assert words in text
+    known = set(re.findall(r"--[a-z0-9-]+", text))
+    other = "train.py" if script == "infer.py" else "infer.py"
+    lines = [line for line in README.splitlines() if script in line and other not in line]
+    used = {flag for line in lines for flag in re.findall(r"(?<!\S)--[a-z0-9-]+", line)}
+    assert used, "the README shows flags for each command"
+    assert used <= known, f"{script} has no {used - known}"
+
+
+def test_every_flag_in_backquotes_is_one_of_some_command():
+    known: set[str] = set()
+    for script in ("infer.py", "train.py"):
+        known |= set(re.findall(r"--[a-z0-9-]+", run(sys.executable, str(TOP / script), "--help").stdout))
+    used = set(re.findall(r"`(--[a-z0-9-]+)", README))
+    assert used <= known, f"no command has {used - known}"
+
+
+def test_make_targets_of_the_readme_exist():
+    rules = set(re.findall(r"^([a-z]+):", (TOP / "Makefile").read_text(), re.M))
+    assert set(re.findall(r"\bmake ([a-z]+)", README)) <= rules
+
+
+def test_files_that_the_readme_points_to_exist():
+    for target in re.findall(r"\]\(([^)#]+)\)", README):
+        assert (TOP / target).exists(), target
+
+
+def test_validation_figures_are_those_of_the_record():
+    record = read_model("starry_night").record
+    rows = re.findall(r"^\| stage (\d) \| ([\d.]+) \| ([\d.]+) \| ([\d.]+) \|", README, re.M)
+    assert len(rows) == 4
+    for (stage, total, style, content), result in zip(rows, record["validation"]):
+        assert int(stage) == result["stage"]
+        assert float(total) == pytest.approx(result["total"], abs=0.006)
+        assert float(style) == pytest.approx(result["style"] / 20, abs=0.0006)
+        assert float(content) == pytest.approx(result["content"], abs=0.006)
+
+
+def test_shipped_model_meets_its_bars():
+    record = read_model("starry_night").record
+    totals = [result["total"] for result in record["validation"]]
+    assert record["validation_photos"] == 24
+    assert all(after < before for before, after in zip(totals, totals[1:])), "every stage lowers the loss"
+    assert totals[-1] <= 2.8
+    assert record["validation"][-1]["style"] / 20 <= 0.08
+
+
+def test_infer_and_models_need_no_mxnet(tmp_path):
+    """The base install paints: MXNet is made impossible to import, as where it is not installed."""
+    blocker = tmp_path / "sitecustomize.py"
+    blocker.write_text("import sys\nsys.modules['mxnet'] = None\n")
+    photo = tmp_path / "rocket.jpg"
+    write_image(photo, data.rocket()[:120, :160])
+    environment = {"PYTHONPATH": f"{tmp_path}:{TOP}", "PATH": "/usr/bin:/bin"}
+    out = tmp_path / "out.png"
+    done = run(
+        sys.executable, str(TOP / "infer.py"), str(photo), "--stages", "-o", str(out), env=environment, cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    assert sorted(path.name for path in tmp_path.glob("out*")) == [
+        "out.png",
+        "out_sheet.jpg",
+        *(f"out_stage-{stage}.png" for stage in range(4)),
+    ]
+    assert "painted in" in done.stderr
+
+
+def test_an_installed_package_finds_the_shipped_models(tmp_path):
+    """`pip install .` carries pretrained/ along, so that the command works from any folder."""
+    source = tmp_path / "source"
+    shutil.copytree(TOP, source, ignore=shutil.ignore_patterns(".*", "*.egg-info", "build", "*.training", "demo"))
+    target = tmp_path / "site"
+    options = ("--quiet", "--no-deps", "--no-build-isolation", "--disable-pip-version-check")
+    done = run(sys.executable, "-m", "pip", "install", *options, "--target", str(target), str(source))
+    assert done.returncode == 0, done.stderr
+    listing = run(sys.executable, "-m", "e2e_art.cli", "models", env={"PYTHONPATH": str(target)}, cwd=tmp_path)
+    assert listing.returncode == 0, listing.stderr
+    assert "starry_night" in listing.stdout
+    description = json.loads((target / "e2e_art" / "pretrained" / "starry_night" / "model.json").read_text())
+    assert description["name"] == "starry_night"

@@ -1,0 +1,570 @@
+"""`train.py` from end to end: what it learns, what it writes, and what it refuses."""
+
+import json
+import math
+import re
+
+import numpy as np
+import pytest
+from helpers import (
+    TINY,
+    assert_one_sentence,
+    painting,
+    photo_folder,
+    pixels,
+    process,
+    save,
+    tiny_chain,
+    tiny_model,
+    tree,
+)
+from PIL import Image
+from skimage import data
+
+import e2e_art
+from e2e_art import options as options_room
+from e2e_art.backend import mx
+from e2e_art.chain import NOISE_PERIOD
+from e2e_art.cli import main
+from e2e_art.images import to_vgg_space
+from e2e_art.models import read_model
+from e2e_art.options import LossOptions, TrainingOptions
+from e2e_art.photos import PhotoStream
+from e2e_art.publish import load_chain
+from e2e_art.training import WARM_UP, Training, TrainingError
+
+# A loss that looks at shallow layers only: quick, and enough for all that is not about the loss.
+CHEAP = LossOptions(style_layers=("relu1_1", "relu2_1"), content_layers=("relu2_1",))
+CHEAP_FLAGS = ("--style-layers", "relu1_1", "relu2_1", "--content-layer", "relu2_1", "--style-size", 64, "--size", 32)
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """A painting, and eight photos to learn on."""
+    folder = tmp_path_factory.mktemp("files")
+    painting(folder / "painting.jpg")
+    photo_folder(folder / "photos")
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def tiny_presets(monkeypatch):
+    """Presets of tiny generators: kinds named by the command line have their full width."""
+    monkeypatch.setitem(options_room.PRESETS, "tiny", [TINY] * 2)
+    monkeypatch.setitem(options_room.PRESETS, "three", [TINY] * 3)
+    narrow = {"kind": "conv", "widths": [4] * 6}
+    monkeypatch.setitem(options_room.PRESETS, "mixed", [narrow, TINY, TINY])
+
+
+@pytest.fixture
+def training_of(files, tmp_path):
+    """Makes a training in this process from options that differ from the tiny ones."""
+
+    def make(contexts=None, start_from=None, **options) -> Training:
+        tiny = dict(stages="tiny", steps=(3,), sizes=(32,), style_size=64, loss=CHEAP)
+        tiny.update(styles=(str(files / "painting.jpg"),), photos=str(files / "photos"))
+        wanted = TrainingOptions(**{**tiny, **options})
+        path = tmp_path / "checkpoint.npz"
+        return Training(wanted, path, contexts=contexts, start_from=start_from, bfloat16=False)
+
+    return make
+
+
+def train(files, out, *words) -> int:
+    """Runs the command line in this process, on tiny generators unless told otherwise."""
+    command = ["train", "--style", files / "painting.jpg", "--photos", files / "photos", "--out", out]
+    command += ["--stages", "tiny", "--steps", 3, "--no-bfloat16", *CHEAP_FLAGS, *words]
+    return main([str(word) for word in command])
+
+
+def weights_of(chain) -> list[dict[str, np.ndarray]]:
+    return [chain.stage_weights(stage) for stage in range(len(chain.generators))]
+
+
+def distance(one: dict, other: dict) -> float:
+    """Returns the largest difference of two stages' weights."""
+    assert one.keys() == other.keys()
+    return max(np.abs(one[name] - other[name]).max() for name in one)
+
+
+def entries_of(folder) -> list[dict]:
+    return [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+
+
+# The whole way
+
+
+def test_train_and_paint_as_the_readme_shows(files, tmp_path):
+    out, photo = tmp_path / "models" / "waves", files / "photos" / "a" / "000.jpg"
+    photo_folder(tmp_path / "val", 2)
+    words = ["--style", files / "painting.jpg", "--photos", files / "photos", "--out", out, "--steps", 3, "--size", 32]
+    words += ["--stages", "packed,packed", "--validate", tmp_path / "val", "--preview", photo, "--style-size", 64]
+    done = process("train.py", *words, "--checkpoint-every", 2)
+    said = done.stderr.decode() + done.stdout.decode()
+    assert done.returncode == 0, said
+    assert f"{out} is trained: e2e-art infer PHOTO --model {out} -o OUT" in said
+    for stage in (0, 1):
+        assert re.search(rf"Stage {stage}, first step: style [\d.]+, content [\d.]+, tv [\d.]+ \(weighted\)", said)
+        assert re.search(rf"Stage {stage}, step {3 * stage + 3}, on 2 photos: style [\d.]+, content [\d.]+", said)
+    assert set(tree(out)) == {"model.json", "model.onnx", "sheet.jpg", "stage-0.params", "stage-1.params", "style.npz"}
+
+    working = tmp_path / "models" / "waves.training"
+    entries = entries_of(working)
+    steps = [entry for entry in entries if "style" in entry]
+    assert [(entry["phase"], entry["step"], entry["total_step"]) for entry in steps] == [
+        (0, 1, 1), (0, 2, 2), (0, 3, 3), (1, 1, 4), (1, 2, 5), (1, 3, 6)
+    ]  # fmt: skip
+    for entry in steps:
+        assert all(entry[name] > 0 for name in ("style", "content", "tv", "gradient_norm", "learning_rate", "seconds"))
+    checks = [entry for entry in entries if "validation" in entry]
+    assert [(entry["stage"], entry["total_step"]) for entry in checks] == [(0, 2), (0, 3), (1, 5), (1, 6)]
+    assert Image.open(working / "curves.png").size[0] > 500
+    previews = {path.name for path in working.glob("000_*.png")}
+    names = [(2, 0), (3, 0), (5, 1), (6, 1)]
+    assert previews == {f"000_step-{step:06}_stage-{stage}.png" for step, stage in names}
+    assert pixels(working / "000_step-000006_stage-1.png").shape == pixels(photo).shape
+
+    record = read_model(out).record
+    assert record["photos"] == 8
+    assert record["skipped"] == 0
+    assert record["command"].startswith(f"e2e-art train --style {files}/painting.jpg --photos")
+    assert record["options"]["steps"] == [3]
+    assert record["styles"][0]["file"] == "painting.jpg"
+    assert [result["stage"] for result in record["validation"]] == [0, 1]
+    for result, check in zip(record["validation"], checks[1::2]):
+        total = result["style"] + result["content"] + result["tv"]
+        assert result["total"] == pytest.approx(total)
+        assert result["total"] == pytest.approx(check["validation"]["total"], rel=0.02)  # there perhaps in bfloat16
+
+    painted = process("infer.py", photo, "--model", out, "-o", tmp_path / "painted.png")
+    assert painted.returncode == 0
+    assert pixels(tmp_path / "painted.png").shape == pixels(photo).shape
+    # The last preview shows the same, before weights went to half precision.
+    assert np.abs(pixels(tmp_path / "painted.png") - pixels(working / "000_step-000006_stage-1.png")).max() <= 3
+
+
+def test_the_loss_falls(training_of):
+    """From 15 to below 10 in forty steps, on crops of 64 pixels, with the loss that models are trained with."""
+    totals = []
+    training = training_of(stages="packed", steps=(40,), sizes=(64,), loss=LossOptions(), learning_rates=(4e-3,))
+    training.run(lambda step: totals.append(sum(step.losses[0].values())))
+    assert np.mean(totals[-8:]) < 0.67 * np.mean(totals[:8])
+
+
+# Photos
+
+
+def test_limit_and_list_choose_the_photos(files, tmp_path):
+    assert train(files, tmp_path / "limit", "--limit", 5) == 0
+    assert read_model(tmp_path / "limit").record["photos"] == 5
+    (tmp_path / "list.txt").write_text("a/000.jpg 0\n/b/001.jpg 1\na/004.jpg 0\n")
+    assert train(files, tmp_path / "list", "--list", tmp_path / "list.txt") == 0
+    assert read_model(tmp_path / "list").record["photos"] == 3
+
+
+def test_one_unreadable_photo_is_skipped_and_reported(files, tmp_path, capsys):
+    photo_folder(tmp_path / "photos", 30)
+    (tmp_path / "photos" / "b" / "007.jpg").write_bytes(b"no picture")
+    assert train(files, tmp_path / "out", "--photos", tmp_path / "photos", "--steps", 15) == 0
+    said = capsys.readouterr().out
+    assert "1 photo could not be read and was skipped: b/007.jpg" in said
+    assert read_model(tmp_path / "out").record["skipped"] == 1
+    assert read_model(tmp_path / "out").record["photos"] == 30
+
+
+def test_several_paintings_blend(files, tmp_path):
+    save(tmp_path / "other.png", data.coffee()[:80, :80])
+    words = ("--style", files / "painting.jpg", tmp_path / "other.png", "--style-blend", 3, 1)
+    assert train(files, tmp_path / "out", *words) == 0
+    record = read_model(tmp_path / "out").record
+    assert [style["file"] for style in record["styles"]] == ["painting.jpg", "other.png"]
+
+
+# How stages learn
+
+
+def test_staged_trains_one_stage_after_another(training_of):
+    training = training_of(warm_start=False)
+    before = weights_of(training.chain)
+    course = []
+    training.run(lambda step: course.append((step.phase, weights_of(training.chain))))
+    assert [phase for phase, _ in course] == [0, 0, 0, 1, 1, 1]
+    for phase, weights in course:
+        if phase == 0:
+            assert distance(weights[0], before[0]) > 0
+            assert distance(weights[1], before[1]) == 0
+        else:
+            assert distance(weights[0], course[2][1][0]) == 0
+            assert distance(weights[1], before[1]) > 0
+
+
+@pytest.mark.parametrize("coupling", ["straight-through", "joint"])
+def test_coupled_stages_learn_all_at_once(training_of, coupling):
+    training = training_of(coupling=coupling)
+    before = weights_of(training.chain)
+    steps = []
+    training.run(steps.append)
+    assert [(step.phase, step.step, len(step.losses)) for step in steps] == [(0, 1, 2), (0, 2, 2), (0, 3, 2)]
+    for old, new in zip(before, weights_of(training.chain)):
+        assert distance(old, new) > 0
+
+
+def gradients_by_hand(training: Training, position: int, coupling: str) -> list[dict[str, np.ndarray]]:
+    """Returns the gradient of each stage, from the image gradients of each stage's own loss.
+
+    A stage is asked for its gradient given the gradient of its picture, which is that of its own loss, plus: nothing
+    (staged), the image gradients of all later losses as they are (straight-through), or as the stages between make
+    of them (joint).
+    """
+    options, chain, loss = training.options, training.chain, training.loss
+    with PhotoStream(options.photos, options.sizes[0], 1, seed=options.seed, position=position) as stream:
+        photo = mx.nd.array(to_vgg_space(next(stream)[0]))
+    shift = int(np.random.RandomState(position).randint(NOISE_PERIOD**2))
+    features = loss.content_features(photo)
+    inputs, image_gradients = [], []
+    picture = chain.frame(photo)
+    guide = chain.guide(picture, shift)
+    for stage in range(len(chain.generators)):
+        inputs.append(picture)
+        picture = chain.paint(stage, picture, guide).copy()
+        picture.attach_grad()
+        with mx.autograd.record():
+            terms = loss(chain.unframe(picture, photo), features)
+            total = terms["style"] + terms["content"] + terms["tv"]
+        total.backward()
+        image_gradients.append(picture.grad.copy())
+        picture = picture.detach()
+
+    results, passed_on = [], 0
+    for stage in reversed(range(len(inputs))):
+        head = image_gradients[stage] + passed_on
+        below = inputs[stage].copy()
+        below.attach_grad()
+        with mx.autograd.record():
+            painted = chain.paint(stage, below, guide, learning=True)
+        painted.backward(head)
+        results.append(gradients_of(chain, stage))
+        passed_on = {"staged": 0, "straight-through": head, "joint": below.grad.copy()}[coupling]
+    return results[::-1]
+
+
+def gradients_of(chain, stage: int) -> dict[str, np.ndarray]:
+    parameters = chain.generators[stage]._collect_params_with_prefix()
+    return {name: p.grad().asnumpy().copy() for name, p in parameters.items() if p.grad_req != "null"}
+
+
+@pytest.mark.parametrize("coupling", ["staged", "straight-through", "joint"])
+def test_gradients_flow_as_the_coupling_says(training_of, coupling):
+    course = dict(steps=(1,), learning_rates=(1e-12,), gradient_clip=1e9, warm_start=False)  # weights stand still
+    training = training_of(stages="three", coupling=coupling, **course)
+    found = []
+
+    def on_step(step):
+        stages = training.phases[step.phase]
+        found.extend(gradients_of(training.chain, stage) for stage in stages)
+
+    training.run(on_step)
+    for stage, gradient in enumerate(found):
+        position = stage if coupling == "staged" else 0  # staged, each stage sees a photo of its own
+        expected = gradients_by_hand(training, position, coupling)[stage]
+        assert gradient.keys() == expected.keys()
+        size = max(np.abs(value).max() for value in expected.values())
+        for name, value in expected.items():
+            assert np.abs(gradient[name] - value).max() < 1e-4 * size, name
+        if stage == 0:  # where the couplings differ, they do so by far
+            for other in {"staged", "straight-through", "joint"} - {coupling}:
+                wrong = gradients_by_hand(training, position, other)[0]
+                assert max(np.abs(wrong[name] - value).max() for name, value in gradient.items()) > 0.01 * size
+
+
+def test_shared_weights(files, tmp_path):
+    assert train(files, tmp_path / "out", "--share-weights") == 0
+    assert [path.name for path in sorted((tmp_path / "out").glob("*.params"))] == ["stage-0.params"]
+    chain = load_chain(read_model(tmp_path / "out"))
+    assert chain.generators[0] is chain.generators[1]
+    assert e2e_art.load(tmp_path / "out")(data.chelsea()[:20, :30]).shape == (20, 30, 3)
+
+
+@pytest.mark.parametrize("coupling", ["staged", "joint"])
+def test_shared_weights_learn_in_every_phase(training_of, coupling):
+    training = training_of(share_weights=True, coupling=coupling)
+    course = [weights_of(training.chain)]
+    training.run(lambda step: course.append(weights_of(training.chain)))
+    for before, after in zip(course, course[1:]):
+        assert distance(before[0], after[0]) > 0
+        assert distance(after[0], after[1]) == 0
+
+
+@pytest.mark.parametrize("warm", [True, False])
+def test_warm_start(training_of, warm):
+    training = training_of(warm_start=warm, steps=(2,))
+    initial = weights_of(training.chain)
+    at_the_end_of_phases = []
+    training.run(on_checkpoint=lambda training: at_the_end_of_phases.append(weights_of(training.chain)))
+    after = at_the_end_of_phases[0]
+    assert distance(after[0], initial[0]) > 0
+    assert distance(after[1], after[0] if warm else initial[1]) == 0
+
+
+def test_warm_start_only_where_stages_are_of_a_kind(training_of):
+    training = training_of(stages="mixed", steps=(1,))
+    initial = weights_of(training.chain)
+    ends = []
+    training.run(on_checkpoint=lambda training: ends.append(weights_of(training.chain)))
+    assert distance(ends[0][1], initial[1]) == 0  # conv to packed
+    assert distance(ends[1][2], ends[1][1]) == 0  # packed to packed
+
+
+def test_a_cold_start_through_the_command(files, tmp_path):
+    still = ("--learning-rate", 1e-12, "--steps", 1)
+    assert train(files, tmp_path / "warm", *still) == 0
+    assert train(files, tmp_path / "cold", *still, "--cold-start") == 0
+    warm, cold = (weights_of(load_chain(read_model(tmp_path / name))) for name in ("warm", "cold"))
+    assert distance(warm[0], warm[1]) < 1e-6
+    assert distance(cold[0], cold[1]) > 1e-2
+    assert distance(warm[0], cold[0]) < 1e-6
+
+
+def test_start_from_a_trained_model(files, tmp_path, training_of):
+    model = tiny_model(tmp_path / "model")
+    expected = weights_of(load_chain(read_model(model)))
+    still = ("--learning-rate", 1e-12, "--steps", 1)
+    assert train(files, tmp_path / "out", "--start-from", model, *still) == 0
+    for stage, weights in enumerate(weights_of(load_chain(read_model(tmp_path / "out")))):
+        assert distance(weights, expected[stage]) < 1e-6  # no warm start then: each keeps its own
+    chain = tiny_chain(seed=8)
+    for stage, weights in enumerate(weights_of(training_of(start_from=chain).chain)):
+        assert distance(weights, chain.stage_weights(stage)) == 0
+
+
+# How a step is taken
+
+
+def test_the_learning_rate_rises_and_falls_along_a_cosine(training_of):
+    steps = []
+    training_of(steps=(30, 10), learning_rates=(1e-3, 2e-4), loss=LossOptions(
+        style_layers=("relu1_1",), content_layers=("relu1_1",)
+    )).run(steps.append)  # fmt: skip
+    for count, rate, phase in ((30, 1e-3, 0), (10, 2e-4, 1)):
+        rates = [step.learning_rate for step in steps if step.phase == phase]
+        assert len(rates) == count
+        for step, found in enumerate(rates):
+            cosine = (1 + math.cos(math.pi * step / count)) / 2
+            assert found == pytest.approx(rate * min(1, (step + 1) / WARM_UP) * cosine)
+        assert rates[-1] < rate / 50
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+def test_the_gradient_is_clipped(training_of, batch):
+    norms, reported = {}, {}
+    for clip in (1e9, 1e-3):
+        training = training_of(steps=(1,), gradient_clip=clip, coupling="joint", batch=batch)
+
+        def on_step(step, training=training, clip=clip):
+            gradients = [value for stage in (0, 1) for value in gradients_of(training.chain, stage).values()]
+            norms[clip] = math.sqrt(sum((value.astype(float) ** 2).sum() for value in gradients)) / batch
+            reported[clip] = step.gradient_norm
+
+        training.run(on_step)
+    assert reported[1e9] == pytest.approx(norms[1e9], rel=1e-4)
+    assert reported[1e-3] == pytest.approx(norms[1e9], rel=1e-4)  # told as it was
+    assert norms[1e-3] == pytest.approx(1e-3, rel=1e-3)
+
+
+@pytest.mark.parametrize(("batch", "coupling"), [(2, "staged"), (3, "joint")])
+def test_two_devices_learn_what_one_learns(training_of, batch, coupling):
+    results = []
+    for contexts in ([mx.cpu(0)], [mx.cpu(0), mx.cpu(1)]):
+        training = training_of(contexts=contexts, batch=batch, coupling=coupling, steps=(4,))
+        before = weights_of(training.chain)
+        losses = []
+        training.run(lambda step, losses=losses: losses.append(step.losses[-1]["style"]))
+        results.append((before, weights_of(training.chain), losses))
+    (before, one, losses), (same, two, same_losses) = results
+    assert losses == pytest.approx(same_losses, rel=1e-4)
+    for stage in (0, 1):
+        assert distance(before[stage], same[stage]) == 0
+        assert distance(before[stage], one[stage]) > 3e-4
+        assert distance(one[stage], two[stage]) < 1e-4
+
+
+def test_two_devices_through_the_command(files, tmp_path):
+    results = []
+    for devices in (1, 2):
+        out = tmp_path / str(devices)
+        assert train(files, out, "--batch", 2, "--cpu-devices", devices) == 0
+        results.append(weights_of(load_chain(read_model(out))))
+    for one, two in zip(*results):
+        assert distance(one, two) < 2e-3  # half precision
+
+
+@pytest.mark.parametrize("norm", ["instance", "batch"])
+def test_either_normalization_trains_and_paints(files, tmp_path, norm):
+    assert train(files, tmp_path / "out", "--norm", norm, "--batch", 2) == 0
+    photo = data.chelsea()[40:97, 60:120]
+    paintings = [e2e_art.load(tmp_path / "out", engine)(photo).astype(int) for engine in ("onnx", "mxnet")]
+    assert np.abs(paintings[0] - paintings[1]).max() <= 1
+
+
+# When it goes wrong
+
+
+@pytest.fixture
+def refused(files, tmp_path, capsys):
+    """Runs a command that must fail before the first step, and must leave the folder as it was."""
+
+    def run(*words, says=(), out=tmp_path / "out"):
+        before = tree(tmp_path)
+        code = train(files, out, *words)
+        said = capsys.readouterr()
+        last = re.split(r"[\r\n]+", said.err.strip())[-1]  # the progress bar may have begun
+        assert_one_sentence(code, last, *says)
+        assert "Traceback" not in said.err
+        assert tree(tmp_path) == before
+
+    return run
+
+
+@pytest.mark.parametrize("flags", [("--learning-rate", 1e30), ("--style-weight", "inf"), ("--style-weight", 1e38)])
+def test_a_loss_that_is_not_finite_stops(files, tmp_path, capsys, flags):
+    assert train(files, tmp_path / "out", "--steps", 40, *flags) == 2
+    said = re.split(r"[\r\n]+", capsys.readouterr().err.strip())[-1]
+    assert re.search(r"The loss is not finite at step \d+ of stage 0 ", said)
+    for word in ("style", "content", "tv", "gradient", "lower --learning-rate", "checkpoint is kept"):
+        assert word in said
+    assert not (tmp_path / "out").exists()
+    with np.load(tmp_path / "out.training" / "checkpoint.npz") as checkpoint:
+        assert all(np.isfinite(checkpoint[name]).all() for name in checkpoint.files)
+
+
+def test_a_loss_that_is_not_finite_keeps_the_weights_before(training_of):
+    training = training_of(learning_rates=(1e30,), steps=(40,))
+    with pytest.raises(TrainingError, match="not finite"):
+        training.run(checkpoint_every=1000)
+    fresh = training_of(learning_rates=(1e30,), steps=(40,))
+    saved = Training(fresh.options, fresh.checkpoint, resume=True, bfloat16=False)
+    for stage, weights in enumerate(weights_of(saved.chain)):
+        assert distance(weights, fresh.chain.stage_weights(stage)) == 0
+
+
+def test_styles_that_cannot_be_read(refused, files, tmp_path):
+    refused("--style", tmp_path / "none.jpg", says=[tmp_path / "none.jpg", "does not exist"])
+    (tmp_path / "text.jpg").write_text("This is a text.")
+    refused("--style", tmp_path / "text.jpg", says=[tmp_path / "text.jpg", "is no picture"])
+    refused("--style", files / "photos", says=[files / "photos", "is a folder"])
+    refused("--style", files / "painting.jpg", tmp_path / "text.jpg", says=[tmp_path / "text.jpg"])
+
+
+def test_photos_that_cannot_be_read(refused, files, tmp_path):
+    refused("--photos", tmp_path / "none", says=[tmp_path / "none", "does not exist"])
+    refused("--photos", files / "painting.jpg", says=[files / "painting.jpg", "is a file", "give the folder"])
+    (tmp_path / "empty").mkdir()
+    refused("--photos", tmp_path / "empty", says=[tmp_path / "empty", "holds no photos"])
+    refused("--list", tmp_path / "none.txt", says=[tmp_path / "none.txt", "cannot be read"])
+    (tmp_path / "list.txt").write_text("c/000.jpg 0\n")
+    refused("--list", tmp_path / "list.txt", says=[tmp_path / "list.txt", "names no photo"])
+
+
+def broken_photos(folder, count: int, broken: int):
+    photo_folder(folder, count)
+    for path in sorted(folder.rglob("*.jpg"))[:broken]:
+        path.write_bytes(b"no picture")
+    (folder / ".e2e-art-photos.json").touch()  # the list that is kept there is meant to stay
+    return folder
+
+
+def without_list(folder) -> dict:
+    return {name: content for name, content in tree(folder).items() if ".e2e-art-photos.json" not in name}
+
+
+@pytest.mark.parametrize(("count", "broken", "flags"), [(30, 12, ()), (5, 4, ("--batch", 2)), (3, 0, ("--batch", 4))])
+def test_too_few_photos_that_can_be_read(files, tmp_path, capsys, count, broken, flags):
+    photos = broken_photos(tmp_path / "photos", count, broken)
+    before = without_list(tmp_path)
+    assert train(files, tmp_path / "out", "--photos", photos, "--steps", 40, *flags) == 2
+    said = re.split(r"[\r\n]+", capsys.readouterr().err.strip())[-1]
+    assert_one_sentence(2, said, photos, "cannot be read, remove them" if broken else "add photos")
+    left = without_list(tmp_path)
+    if "out.training/log.jsonl" not in left:  # before the first step
+        assert left == before
+
+
+def test_outputs_that_exist_or_cannot_be_written(refused, tmp_path):
+    (tmp_path / "out").mkdir()
+    refused(says=[tmp_path / "out", "exists", "--overwrite"])
+    file = tmp_path / "file"
+    file.touch()
+    refused(says=[file / "out", "choose another --out"], out=file / "out")
+    refused(says=["/proc/out", "choose another --out"], out="/proc/out")
+    refused(says=["long", "choose another"], out=tmp_path / ("long" * 80))
+
+
+def test_overwriting_replaces_models_only(refused, files, tmp_path):
+    """A slip in --out must not cost a folder of photos."""
+    photo_folder(tmp_path / "photos", 2)
+    says = [tmp_path / "photos", "is no model", "choose another --out"]
+    refused("--overwrite", says=says, out=tmp_path / "photos")
+    (tmp_path / "file").touch()
+    refused("--overwrite", says=[tmp_path / "file", "is no model"], out=tmp_path / "file")
+    assert train(files, tmp_path / "out") == 0
+    before = (tmp_path / "out" / "model.json").read_bytes()
+    assert train(files, tmp_path / "out", "--overwrite", "--seed", 5) == 0
+    assert (tmp_path / "out" / "model.json").read_bytes() != before
+
+
+def test_stages_that_do_not_go(refused, tmp_path):
+    refused("--stages", "packed,cubist", says=["'cubist' is no generator", "conv, deconv, packed"])
+    refused("--steps", 3, 3, 3, says=["2 stages", "3 steps"])
+    refused("--learning-rate", 1e-3, 1e-3, 1e-3, says=["2 stages", "3 learning rates"])
+    refused("--residual-weight", 0.4, 0.4, 0.4, says=["2 stages", "3 residual weights"])
+    refused("--residual-weight", 2, says=["0..1", "2"])
+    model = tiny_model(tmp_path / "model")
+    refused("--stages", "mixed", "--start-from", model, says=["model to start from", "stage 0", "--stages"])
+    refused("--start-from", tmp_path / "none", says=[tmp_path / "none"])
+
+
+def test_losses_that_do_not_go(refused):
+    refused("--style-layers", "relu9_9", says=["relu9_9", "relu1_1"])
+    refused("--content-layer", "cubes", says=["cubes", "relu1_1"])
+    refused("--style-layer-weights", 1, 2, 3, says=["2 style layers", "3 weights"])
+    refused("--style-layer-weights", 0, 0, says=["weights", "above 0"])
+    refused("--style-blend", 1, 2, says=["1 painting", "2"])
+    refused("--style-blend", 0, says=["above 0"])
+    refused("--loss-network", "resnet", says=["resnet", "vgg19"])
+
+
+def test_numbers_that_do_not_go(refused):
+    refused("--steps", 0, says=["steps", "above 0"])
+    refused("--size", 16, says=["at least 32"])
+    refused("--batch", 0, says=["at least one"])
+    refused("--limit", 0, says=["limit"])
+    refused("--seed", -1, says=["seed"])
+    refused("--workers", 0, says=["workers"])
+    refused("--checkpoint-every", 0, says=["--checkpoint-every"])
+    refused("--style-size", 0, says=["at least 1 pixel"])
+    refused("--gradient-clip", 0, says=["gradient clip", "above 0"])
+    refused("--learning-rate", "nan", says=["learning rates", "above 0"])
+    refused("--cpu-devices", 2, says=["batch of 1", "2 devices"])
+
+
+def test_gpus_that_are_not_there(refused):
+    refused("--gpus", "77", says=["GPU 77", "leave the flag out"])
+    refused("--gpus", "one", says=["'one'"])
+
+
+def test_validation_and_preview_photos_that_cannot_be_read(refused, tmp_path):
+    (tmp_path / "empty").mkdir()
+    refused("--validate", tmp_path / "empty", says=[tmp_path / "empty", "holds no pictures"])
+    refused("--validate", tmp_path / "none", says=[tmp_path / "none", "is no folder"])
+    refused("--preview", tmp_path / "none.jpg", says=[tmp_path / "none.jpg", "does not exist"])
+    save(tmp_path / "val" / "good.jpg", data.chelsea()[:40, :40])
+    (tmp_path / "val" / "text.jpg").write_text("This is a text.")
+    refused("--validate", tmp_path / "val", says=[tmp_path / "val" / "text.jpg", "is no picture"])
+
+
+def test_mishaps_through_the_script(files, tmp_path):
+    words = ["--style", tmp_path / "none.jpg", "--photos", files / "photos", "--out", tmp_path / "out"]
+    done = process("train.py", *words)
+    assert_one_sentence(done.returncode, done.stderr.decode(), tmp_path / "none.jpg", "does not exist")
+    assert done.stdout == b""
+    assert tree(tmp_path) == {}

@@ -1,0 +1,194 @@
+"""The eyes of the loss, beside what an independent implementation sees."""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from e2e_art import vgg
+from e2e_art.backend import bfloat16_is_fast, mx
+from e2e_art.files import pretrained_folder
+from e2e_art.images import to_vgg_space
+from e2e_art.vgg import LossNetworkError, VGGFeatures, load_vgg
+
+EXPECTED = json.loads((Path(__file__).parent / "data" / "vgg19-expected-activations.json").read_text())
+LAYERS = list(EXPECTED["max"])
+
+
+def expected_input():
+    """The picture that "input" in the file of expectations describes."""
+    row, column, channel = np.ogrid[:64, :96, :3]
+    picture = (7 * row + 13 * column + 29 * channel + row * column // 5) % 256
+    return mx.nd.array(to_vgg_space(picture.astype(np.uint8)))
+
+
+@pytest.fixture(scope="module")
+def network():
+    return load_vgg(["relu1_2", "relu3_1"], bfloat16=False)
+
+
+@pytest.mark.parametrize(("pooling", "key"), [("max", "max"), ("average", "avg")])
+def test_activations_are_those_of_an_independent_implementation(pooling, key):
+    maps = load_vgg(LAYERS, pooling=pooling, bfloat16=False)(expected_input())
+    assert len(maps) == len(LAYERS) == 16
+    for layer, map_ in zip(LAYERS, maps):
+        expected, array = EXPECTED[key][layer], map_.asnumpy().astype(np.float64)
+        assert list(array.shape) == expected["shape"], layer
+        for statistic in ("mean", "std", "max"):
+            assert getattr(array, statistic)() == pytest.approx(expected[statistic], rel=1e-4), (layer, statistic)
+        first = array[0, :4, array.shape[2] // 2, array.shape[3] // 2]
+        assert first == pytest.approx(expected["first"], rel=1e-3, abs=1e-4 * expected["max"]), layer
+
+
+def test_maps_come_in_the_order_asked_for(network):
+    picture = expected_input()
+    turned = load_vgg(["relu3_1", "relu1_2"], bfloat16=False)(picture)
+    for one, other in zip(network(picture), reversed(turned)):
+        assert np.array_equal(one.asnumpy(), other.asnumpy())
+
+
+@pytest.mark.skipif(not bfloat16_is_fast(), reason="this processor only emulates bfloat16, slowly")
+def test_bfloat16_sees_nearly_the_same_and_answers_in_float32():
+    layers = ["relu1_1", "relu3_1", "relu5_1"]
+    picture = expected_input()
+    exact, fast = (load_vgg(layers, bfloat16=how)(picture) for how in (False, True))
+    for layer, one, other in zip(layers, exact, fast):
+        assert other.dtype == np.float32
+        error = np.linalg.norm((one - other).asnumpy()) / np.linalg.norm(one.asnumpy())
+        assert 0 < error < 0.02, layer  # 0 would mean that nothing was computed in bfloat16
+
+
+def test_hybridized_sees_the_same(network):
+    slow = load_vgg(network.layers, bfloat16=False)
+    slow.hybridize(False)
+    for one, other in zip(network(expected_input()), slow(expected_input())):
+        assert np.allclose(one.asnumpy(), other.asnumpy(), rtol=1e-5, atol=1e-2)
+
+
+@pytest.mark.parametrize(("height", "width"), [(97, 131), (5, 4)])
+def test_odd_sizes_are_halved_downwards(network, height, width):
+    first, third = network(mx.nd.zeros((2, 3, height, width)))
+    assert first.shape == (2, 64, height, width)
+    assert third.shape == (2, 256, height // 4, width // 4)
+
+
+def test_looking_at_other_layers_shares_the_weights():
+    network = load_vgg(["relu1_1", "relu2_1"], bfloat16=False)
+    other = network.looking_at(["relu1_1"])
+    picture = expected_input()
+    before = other(picture)[0].asnumpy()
+    assert np.array_equal(before, network(picture)[0].asnumpy())
+    network.conv1_1_weight.set_data(2 * network.conv1_1_weight.data())
+    network.conv1_1_bias.set_data(2 * network.conv1_1_bias.data())
+    assert np.allclose(other(picture)[0].asnumpy(), 2 * before, rtol=1e-5, atol=1e-3)
+
+
+def test_weights_do_not_learn_but_pictures_do(network):
+    picture = expected_input()
+    picture.attach_grad()
+    with mx.autograd.record():
+        seen = network(picture)[0].sum()
+    seen.backward()
+    assert np.abs(picture.grad.asnumpy()).max() > 0
+    assert all(parameter.grad_req == "null" for parameter in network.collect_params().values())
+
+
+# What there is not
+
+
+@pytest.mark.parametrize("layer", ["relu6_1", "relu1_3", "conv1_1", ""])
+def test_a_layer_that_there_is_not_is_refused_with_those_that_there_are(layer):
+    with pytest.raises(LossNetworkError, match=f"VGG-19 has no layer '{layer}': choose from relu1_1, .*relu5_4$"):
+        VGGFeatures([layer])
+
+
+def test_a_shallower_network_has_fewer_layers():
+    assert VGGFeatures(["relu5_2"], depth=11).positions == ["1_1", "2_1", "3_1", "3_2", "4_1", "4_2", "5_1", "5_2"]
+    with pytest.raises(LossNetworkError, match="VGG-11 has no layer 'relu1_2'"):
+        VGGFeatures(["relu1_2"], depth=11)
+
+
+def test_no_such_pooling_depth_or_network():
+    with pytest.raises(LossNetworkError, match="'median' is no kind of pooling: choose average or max"):
+        load_vgg(["relu1_1"], pooling="median")
+    with pytest.raises(LossNetworkError, match="There is no VGG-17: choose one of 11, 13, 16, 19"):
+        load_vgg(["relu1_1"], "zoo:vgg17")
+    with pytest.raises(LossNetworkError, match="'resnet' is no loss network: choose vgg19"):
+        load_vgg(["relu1_1"], "resnet")
+    with pytest.raises(LossNetworkError, match="'vgg16' is not shipped: choose vgg19, or zoo:vgg16"):
+        load_vgg(["relu1_1"], "vgg16")
+
+
+def cut_short(content: bytes) -> bytes:
+    return content[: len(content) // 2]
+
+
+def bent(content: bytes) -> bytes:
+    middle = content.index(b"conv1_1_index.npy") + 1000  # within the indices of the first layer
+    return content[:middle] + bytes([content[middle] ^ 0xFF]) + content[middle + 1 :]
+
+
+@pytest.mark.parametrize("damage", [cut_short, bent, lambda content: b"", lambda content: b"no weights at all", None])
+def test_damaged_or_missing_weights_are_named(tmp_path, monkeypatch, damage):
+    path = tmp_path / "vgg19" / "vgg19-conv-8bit.npz"
+    path.parent.mkdir()
+    if damage:
+        whole = (pretrained_folder() / "vgg19" / "vgg19-conv-8bit.npz").read_bytes()
+        path.write_bytes(damage(whole))
+    monkeypatch.setattr(vgg, "pretrained_folder", lambda: tmp_path)
+    with pytest.raises(LossNetworkError, match="weights cannot be read from .*vgg19-conv-8bit.npz .*reinstall"):
+        load_vgg(["relu1_1"])
+
+
+# The model zoo
+
+
+LOAD_FROM_ZOO = """
+from e2e_art.vgg import LossNetworkError, load_vgg
+try:
+    load_vgg(["relu1_1"], "zoo:vgg11")
+except LossNetworkError as error:
+    print(error)
+"""
+
+
+def test_without_gluoncv_the_zoo_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "gluoncv", None)  # what an import finds where it is not installed
+    with pytest.raises(LossNetworkError, match="gluoncv is not installed, zoo:vgg11 needs it: pip install gluoncv"):
+        load_vgg(["relu1_1"], "zoo:vgg11")
+
+
+def test_without_a_network_the_zoo_says_so(fresh_python, tmp_path):
+    pytest.importorskip("gluoncv")
+    nowhere = "http://127.0.0.1:9"
+    proxies = {name: nowhere for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY")}
+    said = fresh_python(LOAD_FROM_ZOO, MXNET_HOME=str(tmp_path), no_proxy="", NO_PROXY="", **proxies).stdout
+    lines = [line for line in said.splitlines() if line.startswith("gluoncv could not download vgg11 (")]
+    assert len(lines) == 1
+    assert lines[0].endswith("check the network, or train with the shipped vgg19")
+
+
+def test_a_network_of_the_zoo_sees_pictures_as_it_learned_them(monkeypatch):
+    pytest.importorskip("gluoncv")
+    from gluoncv import model_zoo
+
+    mx.random.seed(1)
+    untrained = model_zoo.get_model("vgg11", pretrained=False)
+    untrained.initialize(mx.init.Xavier(magnitude=2))
+    picture = expected_input()
+    colors = (picture + mx.nd.array([123.68, 116.779, 103.939]).reshape((1, 3, 1, 1))) / 255
+    means, deviations = (mx.nd.array(v).reshape((1, 3, 1, 1)) for v in ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]))
+    x, seen = (colors - means) / deviations, []
+    for block in untrained.features:
+        x = block(x)
+        if isinstance(block, mx.gluon.nn.Activation):
+            seen.append(x)
+            if len(seen) == 4:  # relu1_1, relu2_1, relu3_1, relu3_2
+                break
+    # The download is all that is left out here: the weights are random instead.
+    monkeypatch.setattr(model_zoo, "get_model", lambda name, pretrained: untrained)
+    ours = load_vgg(["relu1_1", "relu2_1", "relu3_2"], "zoo:vgg11", pooling="max", bfloat16=False)(picture)
+    for theirs, mine in zip((seen[0], seen[1], seen[3]), ours):
+        assert np.allclose(theirs.asnumpy(), mine.asnumpy(), rtol=1e-3, atol=1e-4 * theirs.asnumpy().max())
