@@ -24,11 +24,16 @@ def our_step(crop: np.ndarray, bfloat16: bool, start: Path):
     """Returns one step of our own training; leaves the weights and the noise that it starts from in a file."""
     from e2e_art.backend import mx
     from e2e_art.chain import NOISE_PERIOD
-    from e2e_art.options import TrainingOptions
+    from e2e_art.options import LossOptions, TrainingOptions
     from e2e_art.training import Training
 
     options = TrainingOptions(
-        styles=(str(STYLE),), stages="packed", sizes=crop.shape[:1], gradient_clip=CLIP, learning_rates=(LEARNING_RATE,)
+        styles=(str(STYLE),),
+        stages="packed",
+        sizes=crop.shape[:1],
+        gradient_clip=CLIP,
+        learning_rates=(LEARNING_RATE,),
+        loss=LossOptions(),
     )
     training = Training(options, Path(os.devnull), bfloat16=bfloat16)
     trainer = training._trainer()

@@ -32,7 +32,6 @@ def add_command(commands) -> None:
         "train",
         help="train a chain on a painting",
         description="Train a chain of generators on a painting, stage by stage.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.set_defaults(run=run)
     files = parser.add_argument_group("files")
@@ -44,28 +43,34 @@ def add_command(commands) -> None:
         "--preview", nargs="+", type=Path, default=[], metavar="PHOTO", help="photos to paint as it learns"
     )
     files.add_argument("--start-from", metavar="MODEL", help="begin with the weights of a trained model of such stages")
-    for title, options in (("the chain and its course", TrainingOptions), ("the loss", LossOptions)):
-        group = parser.add_argument_group(f"{title} (tuples: one value for all stages, or one each)")
-        for option in fields(options):
-            if "help" in option.metadata:
-                _add_flag(group, option)
+    course = parser.add_argument_group("the chain and its course (lists: one value for all stages, or one each)")
+    for option in fields(TrainingOptions):
+        if "help" in option.metadata:
+            _add_flag(course, option, option.default)
+    loss = parser.add_argument_group("the loss")
+    for option in fields(LossOptions):
+        _add_flag(loss, option, getattr(TrainingOptions().loss, option.name))
     running = parser.add_argument_group("running")
     running.add_argument("--gpus", metavar="0,1", help="GPUs to split each batch over (the CPU if left out)")
     running.add_argument(
         "--cpu-devices", type=int, default=1, metavar="N", help="CPU contexts, to try what --gpus does"
     )
     running.add_argument("--no-bfloat16", action="store_true", help="keep the loss network in single precision")
-    running.add_argument("--workers", type=int, default=1, metavar="N", help="threads that decode photos")
-    running.add_argument("--checkpoint-every", type=int, default=250, metavar="N", help="steps between checkpoints")
+    running.add_argument("--workers", type=int, default=1, metavar="N", help="threads that decode photos (default: 1)")
+    running.add_argument(
+        "--checkpoint-every", type=int, default=250, metavar="N", help="steps between checkpoints (default: 250)"
+    )
     running.add_argument("--resume", action="store_true", help="go on from the last checkpoint of --out")
     running.add_argument("--overwrite", action="store_true", help="replace a model of that name")
     running.add_argument("--verbose", action="store_true", help="say more")
 
 
-def _add_flag(group, option) -> None:
+def _add_flag(group, option, default) -> None:
     """Makes a flag of an option, with its default, its type and its help."""
-    default, flag = option.default, option.metadata["flag"] or "--" + option.name.replace("_", "-")
-    settings = {"dest": option.name, "default": default, "help": option.metadata["help"]}
+    flag = option.metadata["flag"] or "--" + option.name.replace("_", "-")
+    shown = " ".join(map(str, default)) if isinstance(default, tuple) else default
+    help = option.metadata["help"] + ("" if isinstance(default, bool) or shown in ("", None) else f" (default: {shown})")
+    settings = {"dest": option.name, "default": default, "help": help}
     if isinstance(default, bool):
         group.add_argument(flag, action="store_false" if default else "store_true", **settings)
         return
@@ -88,7 +93,13 @@ def _options(flags: argparse.Namespace) -> TrainingOptions:
         values = {option.name: getattr(flags, option.name) for option in fields(options) if "help" in option.metadata}
         return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
 
-    loss = LossOptions(**gather(LossOptions))
+    loss = gather(LossOptions)
+    for name in ("style", "content"):  # the recipe's layer weights belong to the recipe's layers
+        layers, weights = f"{name}_layers", f"{name}_layer_weights"
+        untold = TrainingOptions().loss
+        if loss[layers] != getattr(untold, layers) and loss[weights] == getattr(untold, weights):
+            loss[weights] = ()
+    loss = LossOptions(**loss)
     return TrainingOptions(styles=tuple(flags.style), photos=flags.photos, loss=loss, **gather(TrainingOptions))
 
 

@@ -46,6 +46,10 @@ def _check_shares(shares: Sequence[float], name: str) -> None:
         raise OptionError(f"{name} must be 0 or more, and their sum above 0, not {', '.join(map(str, shares))}")
 
 
+def _words(values: Sequence[float]) -> str:
+    return " ".join(f"{value:g}" for value in values)
+
+
 @dataclass(frozen=True)
 class LossOptions:
     """What the loss looks at, and how much each term weighs."""
@@ -77,6 +81,16 @@ class LossOptions:
             _check_shares(weights, f"{kind} layer weights")
 
 
+# The recipe for a chain of four (docs/recipe.md): the first stages keep the scene, the later ones raise the style.
+_STEPS = (700, 700, 900, 1300)
+_STYLE_BOOSTS = (1.0, 1.5, 2.5, 3.0)
+
+
+def _recipe_loss() -> LossOptions:
+    """What training weighs by default, to keep faces; judging keeps to LossOptions()."""
+    return LossOptions(content_weight=3.0, content_layers=("relu3_2", "relu4_2"), content_layer_weights=(1.0, 2.0))
+
+
 @dataclass(frozen=True)
 class TrainingOptions:
     """Everything that decides what a training arrives at.  Tuples hold one value for all stages, or one each."""
@@ -95,21 +109,27 @@ class TrainingOptions:
     share_weights: bool = _option(False, "equal stages are one and the same network")
     coupling: str = _option("staged", "how stages learn", choices=COUPLINGS)
     warm_start: bool = _option(True, "a stage does not begin as the one before it ended", "--cold-start")
-    steps: tuple[int, ...] = _option((1000,), "steps of each stage")
+    steps: tuple[int, ...] = _option((), f"steps of each stage; {_words(_STEPS)} if left out", kind=int)
     sizes: tuple[int, ...] = _option((256,), "pixels of a crop's edge", "--size")
     batch: int = _option(1, "crops in a step")
     learning_rates: tuple[float, ...] = _option((1.5e-3,), "of Adam, falling to 0 along a cosine", "--learning-rate")
-    style_boosts: tuple[float, ...] = _option((1.0,), "factor on the style weight in each stage", "--style-boost")
+    style_boosts: tuple[float, ...] = _option(
+        (), f"factor on the style weight in each stage; {_words(_STYLE_BOOSTS)} if left out", "--style-boost", float
+    )
     gradient_clip: float = _option(10.0, "longest gradient")
     list_file: str | None = _option(None, "text file that lists the photos to use, as MIT Places has them", "--list")
     limit: int | None = _option(None, "train on a sample of so many photos", kind=int)
     seed: int = _option(0, "of weights, photos and noise")
-    loss: LossOptions = field(default_factory=LossOptions)
+    loss: LossOptions = field(default_factory=_recipe_loss)
 
     def __post_init__(self):
         if self.coupling not in COUPLINGS:
             raise OptionError(f"'{self.coupling}' is no coupling: choose from {', '.join(COUPLINGS)}")
         count = len(self.generators())
+        for name, recipe in (("steps", _STEPS), ("style_boosts", _STYLE_BOOSTS)):
+            if not getattr(self, name):  # the recipe, cut or drawn out to the number of stages
+                values = (recipe + recipe[-1:] * count)[:count]
+                object.__setattr__(self, name, values)
         for name in ("steps", "sizes", "learning_rates", "style_boosts"):
             values = getattr(self, name)
             if len(values) not in (1, count):
