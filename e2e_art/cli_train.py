@@ -250,7 +250,7 @@ def _publish(training, flags: argparse.Namespace, diary: _Diary) -> None:
     import numpy
 
     from .compare import sheet
-    from .images import encode_image, from_vgg_space, read_image, to_vgg_space
+    from .images import encode_image, from_vgg_space, to_vgg_space
     from .judge import STYLE_FILE, pack_targets
     from .losses import PerceptualLoss, style_targets
     from .publish import publish
@@ -286,9 +286,9 @@ def _publish(training, flags: argparse.Namespace, diary: _Diary) -> None:
     if diary.previews:
         path, photo = diary.previews[0]
         pictures = [from_vgg_space(picture.asnumpy()) for picture in training.paint(to_vgg_space(photo), len(stages))]
-        labels = [path.name, Path(options.styles[0]).name, *(f"stage {stage}" for stage in stages)]
-        title = f"{flags.out.name} of e2e-art"
-        picture = sheet([photo, read_image(options.styles[0]), *pictures], labels, title, SHEET_EDGE)
+        labels = [path.name, *(f"stage {stage}" for stage in stages)]
+        title = f"{flags.out.name}, after {', '.join(Path(style).name for style in options.styles)}"
+        picture = sheet([photo, *pictures], labels, title, SHEET_EDGE)
         extras["sheet.jpg"] = encode_image(picture, ".jpg")
     model = publish(training.chain, flags.out, record, extras, flags.overwrite)
     if training.skipped:
