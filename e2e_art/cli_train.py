@@ -69,7 +69,8 @@ def _add_flag(group, option, default) -> None:
     """Makes a flag of an option, with its default, its type and its help."""
     flag = option.metadata["flag"] or "--" + option.name.replace("_", "-")
     shown = " ".join(map(str, default)) if isinstance(default, tuple) else default
-    help = option.metadata["help"] + ("" if isinstance(default, bool) or shown in ("", None) else f" (default: {shown})")
+    silent = isinstance(default, bool) or shown in ("", None)
+    help = option.metadata["help"] + ("" if silent else f" (default: {shown})")
     settings = {"dest": option.name, "default": default, "help": help}
     if isinstance(default, bool):
         group.add_argument(flag, action="store_false" if default else "store_true", **settings)
