@@ -82,8 +82,8 @@ class LossOptions:
 
 
 # The recipe for a chain of four (docs/recipe.md): the first stages keep the scene, the later ones raise the style.
-_STEPS = (700, 700, 900, 1300)
-_STYLE_BOOSTS = (1.0, 1.5, 2.5, 3.0)
+_STEPS = (700, 700, 900, 1500)
+_STYLE_BOOSTS = (1.0, 1.5, 2.5, 2.5)
 
 
 def _recipe_loss() -> LossOptions:
