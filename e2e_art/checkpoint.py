@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy as np
 from .errors import UserError
 from .files import write_atomically
 
-__all__ = ["CheckpointError", "load_checkpoint", "save_checkpoint"]
+__all__ = ["CheckpointError", "load_checkpoint", "optimizer_memory", "restore_optimizer", "save_checkpoint"]
 
 STATE, OPTIMIZER = "state", "optimizer"
 
@@ -47,3 +48,19 @@ def load_checkpoint(path: Path) -> tuple[dict, list[dict[str, np.ndarray]], byte
     except Exception as error:  # zipfile, numpy and json each have their own kinds for damage
         raise CheckpointError(f"{path} is no whole checkpoint ({error}): delete it to start anew") from error
     return state, [weights[stage] for stage in sorted(weights)], optimizer
+
+
+def optimizer_memory(trainer) -> bytes:
+    """Returns what the optimizer of a Gluon trainer remembers: Adam's moments and step counts."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "optimizer"
+        trainer.save_states(str(path))
+        return path.read_bytes()
+
+
+def restore_optimizer(trainer, memory: bytes) -> None:
+    """Gives an optimizer its memory back."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "optimizer"
+        path.write_bytes(memory)
+        trainer.load_states(str(path))

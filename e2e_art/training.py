@@ -8,7 +8,6 @@ training killed at any moment goes on as if nothing had happened.
 from __future__ import annotations
 
 import math
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ import numpy as np
 
 from .backend import mx
 from .chain import NOISE_PERIOD, Chain
-from .checkpoint import load_checkpoint, save_checkpoint
+from .checkpoint import load_checkpoint, optimizer_memory, restore_optimizer, save_checkpoint
 from .errors import UserError
 from .images import read_image, resize_long_edge, resize_short_edge, to_vgg_space
 from .losses import PerceptualLoss, style_targets
@@ -137,11 +136,11 @@ class Training:
                     for report in self._steps(photos, trainer):
                         on_step(report)
                         if report.step < report.steps and report.step % checkpoint_every == 0:
-                            self._optimizer_state = _memory_of(trainer)
+                            self._optimizer_state = optimizer_memory(trainer)
                             self.save()
                             on_checkpoint(self)
                 except KeyboardInterrupt:
-                    self._optimizer_state = _memory_of(trainer)
+                    self._optimizer_state = optimizer_memory(trainer)
                     self.save()
                     raise
                 finally:
@@ -170,7 +169,7 @@ class Training:
             learning.update(self.chain.generators[stage].collect_params())
         trainer = mx.gluon.Trainer(learning, "adam", update_on_kvstore=False)
         if self._optimizer_state:
-            _remember(trainer, self._optimizer_state)
+            restore_optimizer(trainer, self._optimizer_state)
         return trainer
 
     def _warm_start(self) -> None:
@@ -305,19 +304,3 @@ class Training:
             self.chain.set_stage_weights(index, stage)
         for name in _STATE:
             setattr(self, name, state.get(name, getattr(self, name)))
-
-
-def _memory_of(trainer) -> bytes:
-    """Returns the optimizer's memory: Adam's moments and step counts."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "optimizer"
-        trainer.save_states(str(path))
-        return path.read_bytes()
-
-
-def _remember(trainer, memory: bytes) -> None:
-    """Gives an optimizer its memory back."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "optimizer"
-        path.write_bytes(memory)
-        trainer.load_states(str(path))
