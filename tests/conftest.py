@@ -18,6 +18,17 @@ def photo():
     return np.ascontiguousarray(data.rocket()[150:247, 260:391])
 
 
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """A painting, and eight photos to learn on."""
+    from helpers import painting, photo_folder
+
+    folder = tmp_path_factory.mktemp("files")
+    painting(folder / "painting.jpg")
+    photo_folder(folder / "photos")
+    return folder
+
+
 @pytest.fixture(scope="session")
 def fresh_python(tmp_path_factory):
     """Runs Python code in an interpreter of its own, with the package importable; returns what it did."""

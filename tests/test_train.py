@@ -9,7 +9,6 @@ import pytest
 from helpers import (
     TINY,
     assert_one_sentence,
-    painting,
     photo_folder,
     pixels,
     process,
@@ -36,15 +35,6 @@ from e2e_art.training import WARM_UP, Training, TrainingError
 # A loss that looks at shallow layers only: quick, and enough for all that is not about the loss.
 CHEAP = LossOptions(style_layers=("relu1_1", "relu2_1"), content_layers=("relu2_1",))
 CHEAP_FLAGS = ("--style-layers", "relu1_1", "relu2_1", "--content-layer", "relu2_1", "--style-size", 64, "--size", 32)
-
-
-@pytest.fixture(scope="module")
-def files(tmp_path_factory):
-    """A painting, and eight photos to learn on."""
-    folder = tmp_path_factory.mktemp("files")
-    painting(folder / "painting.jpg")
-    photo_folder(folder / "photos")
-    return folder
 
 
 @pytest.fixture(autouse=True)

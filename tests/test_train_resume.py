@@ -11,7 +11,7 @@ import time
 
 import numpy as np
 import pytest
-from helpers import ROOT, assert_one_sentence, on_full_disk, painting, photo_folder, tree
+from helpers import ROOT, assert_one_sentence, on_full_disk, tree
 
 from e2e_art.checkpoint import load_checkpoint
 from e2e_art.cli import main
@@ -58,14 +58,6 @@ def assert_same_weights(checkpoint, expected, tolerance: float = 1e-5) -> None:
     for stage, other in zip(stages, reference):
         assert stage.keys() == other.keys()
         assert max(np.abs(stage[name] - other[name]).max() for name in stage) < tolerance
-
-
-@pytest.fixture(scope="module")
-def files(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("files")
-    painting(folder / "painting.jpg")
-    photo_folder(folder / "photos")
-    return folder
 
 
 @pytest.fixture(scope="module")
