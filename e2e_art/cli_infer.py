@@ -78,7 +78,7 @@ def run(flags: argparse.Namespace) -> int:
     if not flags.photos or not flags.out:
         raise OptionError("Say what to paint and where to: e2e-art infer PHOTO... -o OUT (--help lists all flags)")
     jobs = list(_jobs(flags.photos, flags.out))
-    _check_targets(jobs, flags)
+    _check_targets(jobs, flags, len(read_model(flags.model).stages))
     if flags.threads is not None:
         if flags.threads < 1:
             raise OptionError(f"--threads must be at least 1, not {flags.threads}")
@@ -149,26 +149,33 @@ def _sheet_path(target: Path) -> Path:
     return target.with_name(f"{target.stem}_sheet.jpg")
 
 
-def _check_targets(jobs: list[Job], flags: argparse.Namespace) -> None:
+def _outputs(target: Path, flags: argparse.Namespace, count: int) -> list[Path]:
+    """Returns the files that one photo becomes; count: stages of the model."""
+    stages = [_stage_path(target, stage) for stage in range(count if flags.stage is None else flags.stage + 1)]
+    return [target, *stages, _sheet_path(target)] if flags.stages else [target]
+
+
+def _check_targets(jobs: list[Job], flags: argparse.Namespace, count: int) -> None:
     """Finds before the work what would only show after it: files in the way, formats that cannot be written."""
     if flags.stages and flags.out == STREAM:
         raise OptionError("--stages writes several files: give a file or folder as -o")
-    targets = [job.target for job in jobs if job.target]
-    for target in targets:
-        if target.suffix.lower() not in WRITABLE_SUFFIXES:
+    seen: set[Path] = set()
+    existing = []
+    for job in jobs:
+        if job.target and job.target.suffix.lower() not in WRITABLE_SUFFIXES:
             known = ", ".join(WRITABLE_SUFFIXES)
-            raise OptionError(f"{target}: pictures cannot be written as '{target.suffix}': choose one of {known}")
-    sheets = [_sheet_path(target) for target in targets] if flags.stages else []
-    for paths in (targets, sheets):
-        if len(set(paths)) < len(paths):
-            twice = next(path for index, path in enumerate(paths) if path in paths[:index])
             raise OptionError(
-                f"Two photos would both become {twice}: give their folder instead, it keeps its tree, or paint them "
-                "one by one"
+                f"{job.target}: pictures cannot be written as '{job.target.suffix}': choose one of {known}"
             )
-    existing = [path for path in targets + sheets if path.exists()]
-    for target in targets if flags.stages else ():
-        existing += target.parent.glob(f"{glob.escape(target.stem)}_stage-*{glob.escape(target.suffix)}")
+        for path in _outputs(job.target, flags, count) if job.target else ():
+            if path in seen:
+                raise OptionError(
+                    f"Two pictures would both become {path}: give their folder instead, it keeps its tree, or paint "
+                    "them one by one"
+                )
+            seen.add(path)
+            if path.exists():
+                existing.append(path)
     if existing and not flags.overwrite:
         others = f" (and {len(existing) - 1} more)" if len(existing) > 1 else ""
         raise OptionError(f"{existing[0]}{others} exists: choose another -o, or add --overwrite")

@@ -42,7 +42,6 @@ def add_command(commands) -> None:
     files.add_argument(
         "--preview", nargs="+", type=Path, default=[], metavar="PHOTO", help="photos to paint as it learns"
     )
-    files.add_argument("--start-from", metavar="MODEL", help="begin with the weights of a trained model of such stages")
     course = parser.add_argument_group("the chain and its course (lists: one value for all stages, or one each)")
     for option in fields(TrainingOptions):
         if "help" in option.metadata:
@@ -110,6 +109,9 @@ def run(flags: argparse.Namespace) -> int:
     checkpoint = working / "checkpoint.npz"
     _check_out(flags, checkpoint)
     options = _options(flags)
+    stems = [path.stem for path in flags.preview]
+    if len(set(stems)) < len(stems):
+        raise OptionError(f"Two --preview photos have the same name ({', '.join(stems)}): rename one, or leave it out")
     from .backend import contexts
     from .images import read_image
     from .models import read_model

@@ -1,7 +1,8 @@
 """A trained model on disk: save, load, verify, describe, list.
 
 A model is a folder: ``model.json`` (what it is and how it was trained), ``stage-K.params`` (Gluon), ``model.onnx`` (the
-whole chain), ``sheet.jpg``.  Every file's sha256 stands in model.json and is checked when the model is loaded.
+whole chain), ``sheet.jpg``.  Every file's sha256 stands in model.json, model.json's own included, and is checked when
+the model is loaded.
 """
 
 from __future__ import annotations
@@ -100,6 +101,7 @@ def read_model(name: str | Path) -> Model:
         raise ModelError(
             f"{path} has format version {version}, this e2e-art reads {FORMAT}: install the e2e-art that wrote it"
         )
+    _check_seal(path, description)
     try:
         model = Model(
             folder=folder,
@@ -122,6 +124,17 @@ def read_model(name: str | Path) -> Model:
         if found != expected:
             raise ModelError(f"{folder / file} has changed since it was trained (sha256 differs): get a whole copy")
     return model
+
+
+def _seal(description: dict) -> str:
+    """Returns the sha256 of a description, its own seal aside, however it is laid out in the file."""
+    rest = {key: value for key, value in description.items() if key != "seal"}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
+
+
+def _check_seal(path: Path, description: dict) -> None:
+    if description.get("seal") != _seal(description):
+        raise ModelError(f"{path} has changed since it was written (sha256 differs): get a whole copy of the model")
 
 
 def write_model(
@@ -158,7 +171,7 @@ def write_model(
         temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
         for name, content in files.items():
             (temporary / name).write_bytes(content)
-        text = json.dumps(description, indent=1, ensure_ascii=False) + "\n"
+        text = json.dumps({**description, "seal": _seal(description)}, indent=1, ensure_ascii=False) + "\n"
         (temporary / DESCRIPTION).write_text(text, encoding="utf-8")
         temporary.chmod(0o755)
         aside = temporary.with_name(f"{temporary.name}.old")  # what is replaced goes last

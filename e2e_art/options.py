@@ -14,23 +14,26 @@ from .errors import OptionError
 __all__ = ["COUPLINGS", "PRESETS", "LossOptions", "TrainingOptions", "stages_of"]
 
 COUPLINGS = ("staged", "straight-through", "joint")
+OPTIMIZERS = ("muon", "adam")
 
+RESIDUAL_WEIGHT = 0.4  # Bing Xu's, where neither the preset nor the caller says otherwise
 PRESETS: dict[str, list[dict]] = {
-    "boosted": [{"kind": "packed"}] * 4,
+    "boosted": [{"kind": "packed", "residual_weight": weight} for weight in (0.4, 0.4, 0.5, 0.6)],
     "bing-xu": [{"kind": kind} for kind in ("conv", "deconv", "deconv", "conv")],
 }
 
 
-def stages_of(names: str, residual_weights: Sequence[float] = (0.4,), norm: str = "instance") -> list[dict]:
+def stages_of(names: str, residual_weights: Sequence[float] = (), norm: str = "instance") -> list[dict]:
     """Returns the generator arguments of each stage.
 
-    names: a preset, or generator kinds with commas between them.  residual_weights: one for all stages, or one each.
-    Raises ValueError where the numbers of stages and weights differ.
+    names: a preset, or generator kinds with commas between them.  residual_weights: one for all stages, or one each;
+    where left out, the preset's own.  Raises OptionError where the numbers of stages and weights differ.
     """
     stages = PRESETS.get(names) or [{"kind": kind.strip()} for kind in names.split(",")]
-    if len(residual_weights) not in (1, len(stages)):
+    if len(residual_weights) not in (0, 1, len(stages)):
         raise OptionError(f"{len(stages)} stages were asked for, but {len(residual_weights)} residual weights for them")
-    weights = list(residual_weights) * (len(stages) if len(residual_weights) == 1 else 1)
+    own = [stage.get("residual_weight", RESIDUAL_WEIGHT) for stage in stages]
+    weights = list(residual_weights) * len(stages) if len(residual_weights) == 1 else list(residual_weights) or own
     return [{**stage, "residual_weight": weight, "norm": norm} for stage, weight in zip(stages, weights)]
 
 
@@ -82,13 +85,14 @@ class LossOptions:
 
 
 # The recipe for a chain of four (docs/recipe.md): the first stages keep the scene, the later ones raise the style.
-_STEPS = (700, 700, 900, 1500)
-_STYLE_BOOSTS = (1.0, 1.5, 2.5, 2.5)
+_STEPS = (1400, 1400, 1400, 2400)
+_SIZES = (192, 192, 256, 256)
+_STYLE_BOOSTS = (1.0, 1.5, 1.75, 2.0)
 
 
 def _recipe_loss() -> LossOptions:
     """What training weighs by default, to keep faces; judging keeps to LossOptions()."""
-    return LossOptions(content_weight=3.0, content_layers=("relu3_2", "relu4_2"), content_layer_weights=(1.0, 2.0))
+    return LossOptions(content_weight=3.0, content_layers=("relu3_2", "relu4_2"), content_layer_weights=(1.0, 1.0))
 
 
 @dataclass(frozen=True)
@@ -103,16 +107,20 @@ class TrainingOptions:
         "boosted", f"a preset ({', '.join(PRESETS)}), or kinds of generators with commas between them"
     )
     residual_weights: tuple[float, ...] = _option(
-        (0.4,), "how much of each stage's painting shows", "--residual-weight"
-    )
+        (), f"how much of each stage's painting shows; the preset's, or {RESIDUAL_WEIGHT}, if left out",
+        "--residual-weight", float,
+    )  # fmt: skip
     norm: str = _option("instance", "normalization", choices=("instance", "batch"))
     share_weights: bool = _option(False, "equal stages are one and the same network")
     coupling: str = _option("staged", "how stages learn", choices=COUPLINGS)
     warm_start: bool = _option(True, "a stage does not begin as the one before it ended", "--cold-start")
     steps: tuple[int, ...] = _option((), f"steps of each stage; {_words(_STEPS)} if left out", kind=int)
-    sizes: tuple[int, ...] = _option((256,), "pixels of a crop's edge", "--size")
+    sizes: tuple[int, ...] = _option(
+        (), f"pixels of a crop's edge in each stage; {_words(_SIZES)} if left out", "--size", int
+    )
     batch: int = _option(1, "crops in a step")
-    learning_rates: tuple[float, ...] = _option((1.5e-3,), "of Adam, falling to 0 along a cosine", "--learning-rate")
+    optimizer: str = _option("muon", "what moves the weights", choices=OPTIMIZERS)
+    learning_rates: tuple[float, ...] = _option((1.5e-3,), "falling to 0 along a cosine", "--learning-rate")
     style_boosts: tuple[float, ...] = _option(
         (), f"factor on the style weight in each stage; {_words(_STYLE_BOOSTS)} if left out", "--style-boost", float
     )
@@ -120,13 +128,16 @@ class TrainingOptions:
     list_file: str | None = _option(None, "text file that lists the photos to use, as MIT Places has them", "--list")
     limit: int | None = _option(None, "train on a sample of so many photos", kind=int)
     seed: int = _option(0, "of weights, photos and noise")
+    start_from: str | None = _option(None, "begin with the weights of a trained model of such stages")
     loss: LossOptions = field(default_factory=_recipe_loss)
 
     def __post_init__(self):
         if self.coupling not in COUPLINGS:
             raise OptionError(f"'{self.coupling}' is no coupling: choose from {', '.join(COUPLINGS)}")
+        if self.optimizer not in OPTIMIZERS:
+            raise OptionError(f"'{self.optimizer}' is no optimizer: choose from {', '.join(OPTIMIZERS)}")
         count = len(self.generators())
-        for name, recipe in (("steps", _STEPS), ("style_boosts", _STYLE_BOOSTS)):
+        for name, recipe in (("steps", _STEPS), ("sizes", _SIZES), ("style_boosts", _STYLE_BOOSTS)):
             if not getattr(self, name):  # the recipe, cut or drawn out to the number of stages
                 values = (recipe + recipe[-1:] * count)[:count]
                 object.__setattr__(self, name, values)

@@ -21,6 +21,7 @@ from .checkpoint import load_checkpoint, optimizer_memory, restore_optimizer, sa
 from .errors import UserError
 from .images import read_image, resize_long_edge, resize_short_edge, to_vgg_space
 from .losses import PerceptualLoss, style_targets
+from .optimizer import make_optimizer
 from .options import TrainingOptions
 from .photos import PhotoStream
 
@@ -167,7 +168,7 @@ class Training:
         learning = mx.gluon.ParameterDict()
         for stage in self.phases[self.phase]:
             learning.update(self.chain.generators[stage].collect_params())
-        trainer = mx.gluon.Trainer(learning, "adam", update_on_kvstore=False)
+        trainer = mx.gluon.Trainer(learning, make_optimizer(self.options.optimizer), update_on_kvstore=False)
         if self._optimizer_state:
             restore_optimizer(trainer, self._optimizer_state)
         return trainer

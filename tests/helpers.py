@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -85,9 +86,17 @@ def changed_model(model: Path, target: Path, **entries) -> Path:
     target.mkdir(parents=True)
     for file in model.iterdir():
         (target / file.name).write_bytes(file.read_bytes())
-    description = json.loads((model / "model.json").read_text())
-    (target / "model.json").write_text(json.dumps({**description, **entries}))
+    edit_description(target, **entries)
     return target
+
+
+def edit_description(model: Path, **entries) -> None:
+    """Changes entries of a model.json, and seals it anew; those that become None go."""
+    path = model / "model.json"
+    description = {**json.loads(path.read_text()), **entries}
+    description = {key: value for key, value in description.items() if value is not None and key != "seal"}
+    seal = hashlib.sha256(json.dumps(description, sort_keys=True).encode()).hexdigest()
+    path.write_text(json.dumps({**description, "seal": seal}))
 
 
 def process(*words, **options) -> subprocess.CompletedProcess:

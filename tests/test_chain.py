@@ -264,6 +264,8 @@ def test_stages_by_name_with_weights_and_norm():
         {"kind": "conv", "residual_weight": 0.7, "norm": "batch"},
     ]
     assert [stage["residual_weight"] for stage in stages_of("boosted", (0.6,))] == [0.6] * 4
+    assert [stage["residual_weight"] for stage in stages_of("boosted")] == [0.4, 0.4, 0.5, 0.6]
+    assert [stage["residual_weight"] for stage in stages_of("packed,conv")] == [0.4, 0.4]
     described = Chain(stages_of("packed,conv")).describe()
     assert json.loads(json.dumps(described)) == described
     assert Chain(described).describe() == described

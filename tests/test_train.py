@@ -514,6 +514,11 @@ def test_stages_that_do_not_go(refused, tmp_path):
     refused("--start-from", tmp_path / "none", says=[tmp_path / "none"])
 
 
+def test_previews_of_the_same_name(refused, tmp_path):
+    photos = [save(tmp_path / name, data.chelsea()[:40, :40]) for name in ("a/cat.png", "b/cat.jpg")]
+    refused("--preview", *photos, says=["two --preview photos", "cat"])
+
+
 def test_losses_that_do_not_go(refused):
     refused("--style-layers", "relu9_9", says=["relu9_9", "relu1_1"])
     refused("--content-layer", "cubes", says=["cubes", "relu1_1"])
