@@ -9,13 +9,14 @@ import platform
 import shlex
 import shutil
 import signal
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from pathlib import Path
 
 from tqdm import tqdm
 
 from . import __version__
 from .errors import OptionError, UserError
+from .flags import add_flags, gather
 from .models import DESCRIPTION
 from .options import LossOptions, TrainingOptions
 
@@ -43,12 +44,8 @@ def add_command(commands) -> None:
         "--preview", nargs="+", type=Path, default=[], metavar="PHOTO", help="photos to paint as it learns"
     )
     course = parser.add_argument_group("the chain and its course (lists: one value for all stages, or one each)")
-    for option in fields(TrainingOptions):
-        if "help" in option.metadata:
-            _add_flag(course, option, option.default)
-    loss = parser.add_argument_group("the loss")
-    for option in fields(LossOptions):
-        _add_flag(loss, option, getattr(TrainingOptions().loss, option.name))
+    add_flags(course, TrainingOptions)
+    add_flags(parser.add_argument_group("the loss"), TrainingOptions().loss)
     running = parser.add_argument_group("running")
     running.add_argument("--gpus", metavar="0,1", help="GPUs to split each batch over (the CPU if left out)")
     running.add_argument(
@@ -64,43 +61,16 @@ def add_command(commands) -> None:
     running.add_argument("--verbose", action="store_true", help="say more")
 
 
-def _add_flag(group, option, default) -> None:
-    """Makes a flag of an option, with its default, its type and its help."""
-    flag = option.metadata["flag"] or "--" + option.name.replace("_", "-")
-    shown = " ".join(map(str, default)) if isinstance(default, tuple) else default
-    silent = isinstance(default, bool) or shown in ("", None)
-    help = option.metadata["help"] + ("" if silent else f" (default: {shown})")
-    settings = {"dest": option.name, "default": default, "help": help}
-    if isinstance(default, bool):
-        group.add_argument(flag, action="store_false" if default else "store_true", **settings)
-        return
-    several = isinstance(default, tuple)
-    kind = option.metadata["kind"] or type(default[0] if several else default)
-    settings["type"] = str if kind is type(None) else kind
-    if several:
-        settings["nargs"] = "+"
-    if option.metadata["choices"]:
-        settings["choices"] = option.metadata["choices"]
-    else:
-        settings["metavar"] = {int: "N", float: "X", str: "NAME"}[settings["type"]]
-    group.add_argument(flag, **settings)
-
-
 def _options(flags: argparse.Namespace) -> TrainingOptions:
     """Gathers the flags that became options."""
-
-    def gather(options) -> dict:
-        values = {option.name: getattr(flags, option.name) for option in fields(options) if "help" in option.metadata}
-        return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
-
-    loss = gather(LossOptions)
+    loss = gather(flags, LossOptions)
     for name in ("style", "content"):  # the recipe's layer weights belong to the recipe's layers
         layers, weights = f"{name}_layers", f"{name}_layer_weights"
         untold = TrainingOptions().loss
         if loss[layers] != getattr(untold, layers) and loss[weights] == getattr(untold, weights):
             loss[weights] = ()
     loss = LossOptions(**loss)
-    return TrainingOptions(styles=tuple(flags.style), photos=flags.photos, loss=loss, **gather(TrainingOptions))
+    return TrainingOptions(styles=tuple(flags.style), photos=flags.photos, loss=loss, **gather(flags, TrainingOptions))
 
 
 def run(flags: argparse.Namespace) -> int:

@@ -1,0 +1,42 @@
+"""Flags made of options: each field that has a help text becomes one, with its default, type and choices."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import fields
+
+__all__ = ["add_flags", "gather"]
+
+
+def add_flags(group, options) -> None:
+    """Adds a flag for each field of an options object or class that has a help text; its values are the defaults."""
+    for option in fields(options):
+        if "help" in option.metadata:
+            _add_flag(group, option, getattr(options, option.name))
+
+
+def _add_flag(group, option, default) -> None:
+    flag = option.metadata["flag"] or "--" + option.name.replace("_", "-")
+    shown = " ".join(map(str, default)) if isinstance(default, tuple) else default
+    silent = isinstance(default, bool) or shown in ("", None)
+    help = option.metadata["help"] + ("" if silent else f" (default: {shown})")
+    settings = {"dest": option.name, "default": default, "help": help}
+    if isinstance(default, bool):
+        group.add_argument(flag, action="store_false" if default else "store_true", **settings)
+        return
+    several = isinstance(default, tuple)
+    kind = option.metadata["kind"] or type(default[0] if several else default)
+    settings["type"] = str if kind is type(None) else kind
+    if several:
+        settings["nargs"] = "+"
+    if option.metadata["choices"]:
+        settings["choices"] = option.metadata["choices"]
+    else:
+        settings["metavar"] = {int: "N", float: "X", str: "NAME"}[settings["type"]]
+    group.add_argument(flag, **settings)
+
+
+def gather(flags: argparse.Namespace, options) -> dict:
+    """Returns the values that the flags of an options object or class were given."""
+    values = {option.name: getattr(flags, option.name) for option in fields(options) if "help" in option.metadata}
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
