@@ -26,9 +26,9 @@ __all__ = [
     "MAX_PIXELS",
     "ImageError",
     "denoise",
+    "encode_animation",
     "encode_image",
     "from_vgg_space",
-    "keep_colors",
     "list_images",
     "read_image",
     "resize",
@@ -68,7 +68,6 @@ _ENCODERS = {
 WRITABLE_SUFFIXES = tuple(_ENCODERS)
 
 # The brightness of a color, as JPEG weighs it (ITU-R BT.601).
-_LUMINANCE = np.array((0.299, 0.587, 0.114), np.float32)
 
 
 class ImageError(UserError, ValueError):
@@ -190,6 +189,15 @@ def encode_image(image: np.ndarray, suffix: str) -> bytes:
     return file.getvalue()
 
 
+def encode_animation(frames: list[np.ndarray], pause: int = 80, rest: int = 2000) -> bytes:
+    """Returns pictures of one size, uint8 (H, W, 3), as an endless GIF; pause, rest: milliseconds, of the last frame."""
+    images = [Image.fromarray(frame) for frame in frames]
+    file = io.BytesIO()
+    durations = [pause] * (len(images) - 1) + [rest]
+    images[0].save(file, "GIF", save_all=True, append_images=images[1:], duration=durations, loop=0)
+    return file.getvalue()
+
+
 def write_image(path: Path | str, image: np.ndarray, overwrite: bool = False) -> None:
     """Writes a picture as its suffix says, whole or not at all; missing folders are made.
 
@@ -276,20 +284,6 @@ def from_vgg_space(array: np.ndarray) -> np.ndarray:
     (picture,) = np.asarray(array, np.float32)  # (3, H, W)
     colors = picture.transpose(1, 2, 0) + np.array(CHANNEL_MEANS, np.float32)
     return np.clip(np.rint(colors), 0, 255).astype(np.uint8)
-
-
-def keep_colors(painting: np.ndarray, photo: np.ndarray) -> np.ndarray:
-    """Gives the painting the photo's colors: its own luminance, and the photo's Cb and Cr (YCbCr, full range).
-
-    Where a color is too strong for the luminance it gets, it is paled until it fits, so that luminance and hue stay.
-    painting, photo: uint8 RGB, (H, W, 3); the photo is resized where it has another size.  Returns the same.
-    """
-    photo = resize(photo, *painting.shape[:2]).astype(np.float32)
-    luminance = (painting @ _LUMINANCE)[..., np.newaxis]  # (H, W, 1)
-    chroma = photo - (photo @ _LUMINANCE)[..., np.newaxis]  # (H, W, 3), of luminance 0
-    room = np.where(chroma > 0, 255 - luminance, luminance) / np.maximum(np.abs(chroma), 1e-6)
-    fitting = np.minimum(room.min(axis=-1, keepdims=True), 1)  # (H, W, 1)
-    return np.clip(np.rint(luminance + fitting * chroma), 0, 255).astype(np.uint8)
 
 
 def denoise(image: np.ndarray, weight: float = 0.02) -> np.ndarray:

@@ -19,7 +19,7 @@ SMALLEST = 16  # pixels, which four poolings bring down to one
 
 
 class Judge:
-    """Judges pictures by a model's painting, with the default weights and layers.
+    """Judges pictures by a model's painting, with the default weights and layers; `targets`: its Gram matrices.
 
     Raises BackendError where MXNet is not installed, ModelError where the model does not carry its style.
     """
@@ -27,8 +27,8 @@ class Judge:
     def __init__(self, model: Model):
         from .losses import PerceptualLoss
 
-        targets = unpack_targets(model.path(STYLE_FILE).read_bytes())
-        self._loss = PerceptualLoss(LossOptions(), targets)
+        self.targets = unpack_targets(model.path(STYLE_FILE).read_bytes())
+        self._loss = PerceptualLoss(LossOptions(), self.targets)
 
     def losses(self, photo: np.ndarray, pictures: Sequence[np.ndarray]) -> list[dict[str, float]]:
         """Returns the weighted terms and the total of each picture.

@@ -1,11 +1,11 @@
 """THE loss: content, style and smoothness, shared by training and by the optimization baseline.
 
-Every term is relative, so that a number means the same for each layer, picture size and style: a style of 1 is as
-far from the painting as a black image, 0 is the painting's own statistics; a content of 0 is the photo,
+Untold, every term is relative, so that a number means the same for each layer, picture size and style: a style of 1
+is as far from the painting as a black image, 0 is the painting's own statistics; a content of 0 is the photo,
 about 1 is nothing of it left.
 
 L. Gatys, A. Ecker, M. Bethge: A Neural Algorithm of Artistic Style, arXiv 1508.06576.  The relative
-form is ours; ``docs/losses.md`` tabulates the factors to the conventions of others.
+form is ours; the conventions of others multiply the same squared errors by other factors (``docs/losses.md``).
 """
 
 from __future__ import annotations
@@ -22,6 +22,27 @@ from .vgg import VGGFeatures, load_vgg
 __all__ = ["PerceptualLoss", "gram_matrix", "relative_error", "smoothness", "style_targets"]
 
 
+# What others multiply mean squared errors by, in a layer of C channels and M pixels: of Gram matrices, of features; and
+# the mean squared difference of neighbors, in a picture of M pixels.
+_FACTORS = {
+    "gatys": (lambda c, m: c * c / 4, lambda c, m: c * m / 2, lambda m: 1),
+    "bing-xu": (lambda c, m: c * c * m, lambda c, m: c * m, lambda m: 3 * m / 16),
+    "mean": (lambda c, m: 1, lambda c, m: 1, lambda m: 1),
+}
+
+
+def _channels_and_pixels(F, features):
+    """Returns C and M = H W of features (N, C, H, W), each (1,)."""
+    shape = F.cast(F.shape_array(features), dtype="float32")
+    channels, height, width = (F.slice_axis(shape, axis=0, begin=axis, end=axis + 1) for axis in (1, 2, 3))
+    return channels, height * width
+
+
+def _times(F, x, factor):
+    """Returns x (N,) times a number, or times an array (1,)."""
+    return x * factor if isinstance(factor, int) else F.broadcast_mul(x, factor)
+
+
 def gram_matrix(F, features, covariance: bool = False):
     """Returns which channels fire together: F_l F_l^T / (C H W), for each picture of the batch.
 
@@ -30,16 +51,20 @@ def gram_matrix(F, features, covariance: bool = False):
     rows = F.reshape(features, shape=(0, 0, -1))  # (N, C, H * W)
     if covariance:
         rows = F.broadcast_sub(rows, F.mean(rows, axis=2, keepdims=True))
-    size = F.prod(
-        F.cast(F.slice_axis(F.shape_array(features), axis=0, begin=1, end=None), dtype="float32")
-    )  # C * H * W
-    return F.broadcast_div(F.batch_dot(rows, rows, transpose_b=True), F.reshape(size, shape=(1, 1, 1)))  # (N, C, C)
+    channels, pixels = _channels_and_pixels(F, features)
+    size = F.reshape(channels * pixels, shape=(1, 1, 1))
+    return F.broadcast_div(F.batch_dot(rows, rows, transpose_b=True), size)  # (N, C, C)
+
+
+def mean_squared_error(F, x, target):
+    """Returns mean((x - target)^2) over all axes but the first, (N,)."""
+    return F.mean(F.square(F.broadcast_sub(x, target)), axis=0, exclude=True)
 
 
 def relative_error(F, x, target):
-    """Returns mean((x - target)^2) / mean(target^2) over all axes but the first.  Returns (N,)."""
-    error = F.mean(F.square(F.broadcast_sub(x, target)), axis=0, exclude=True)
-    return F.broadcast_div(error, F.mean(F.square(target), axis=0, exclude=True) + 1e-12)
+    """Returns mean((x - target)^2) / mean(target^2) over all axes but the first, (N,)."""
+    size = F.mean(F.square(target), axis=0, exclude=True) + 1e-12
+    return F.broadcast_div(mean_squared_error(F, x, target), size)
 
 
 def smoothness(F, x):
@@ -81,7 +106,7 @@ class PerceptualLoss(mx.gluon.HybridBlock):
     contexts: where to compute; bfloat16: None takes it where the processor is fast at it.
 
     Calling it with a picture (N, 3, H, W) and the photo's content features (from `content_features`) returns the
-    three weighted terms by name, each (N,): their sum is the total.
+    three weighted terms by name, each (N,): their sum is the total.  With a content weight of 0 there need be no photo.
     """
 
     def __init__(
@@ -107,23 +132,32 @@ class PerceptualLoss(mx.gluon.HybridBlock):
 
     def content_features(self, photo) -> list:
         """Returns what a painting should keep of its photo (N, 3, H, W): a map for each content layer."""
-        return self.content_network(photo)
+        return self.content_network(photo) if self.options.content_weight else []
 
     def forward(self, picture, photo_features) -> dict:
         style, content, tv = super().forward(picture, *photo_features)
         return {"style": style, "content": content, "tv": tv}
+
+    def _error(self, F, x, target, features, term: int):
+        """Returns how far x is from its target, as the convention counts it; term: 0 is style, 1 content."""
+        if self.options.convention == "relative":
+            return relative_error(F, x, target)
+        factor = _FACTORS[self.options.convention][term](*_channels_and_pixels(F, features))
+        return _times(F, mean_squared_error(F, x, target), factor)
 
     def hybrid_forward(self, F, picture, *photo_features, **targets):
         options = self.options
         maps = dict(zip(self.network.layers, self.network(picture)))
         style = content = 0
         for index, share in enumerate(_shares(options.style_layer_weights, len(options.style_layers))):
-            gram = gram_matrix(F, maps[options.style_layers[index]], options.covariance)
-            style = style + share * relative_error(F, gram, targets[f"target_{index}"])
-        for index, share in enumerate(_shares(options.content_layer_weights, len(options.content_layers))):
-            content = content + share * relative_error(F, maps[options.content_layers[index]], photo_features[index])
-        return (
-            options.style_weight * style,
-            options.content_weight * content,
-            options.tv_weight * smoothness(F, picture),
-        )
+            features = maps[options.style_layers[index]]
+            gram = gram_matrix(F, features, options.covariance)
+            style = style + share * self._error(F, gram, targets[f"target_{index}"], features, 0)
+        for index, share in enumerate(_shares(options.content_layer_weights, len(photo_features))):
+            features = maps[options.content_layers[index]]
+            content = content + share * self._error(F, features, photo_features[index], features, 1)
+        content = content if photo_features else 0 * style
+        tv = smoothness(F, picture)
+        if options.convention != "relative":
+            tv = _times(F, tv, _FACTORS[options.convention][2](_channels_and_pixels(F, picture)[1]))
+        return options.style_weight * style, options.content_weight * content, options.tv_weight * tv

@@ -11,10 +11,11 @@ from dataclasses import asdict, dataclass, field
 
 from .errors import OptionError
 
-__all__ = ["COUPLINGS", "PRESETS", "LossOptions", "TrainingOptions", "stages_of"]
+__all__ = ["COUPLINGS", "PRESETS", "DescentOptions", "LossOptions", "TrainingOptions", "stages_of"]
 
 COUPLINGS = ("staged", "straight-through", "joint")
 OPTIMIZERS = ("muon", "adam")
+CONVENTIONS = ("relative", "gatys", "bing-xu", "mean")
 
 RESIDUAL_WEIGHT = 0.4  # Bing Xu's, where neither the preset nor the caller says otherwise
 PRESETS: dict[str, list[dict]] = {
@@ -68,11 +69,14 @@ class LossOptions:
     content_layer_weights: tuple[float, ...] = _option(
         (), "what each content layer counts; all alike if left out", kind=float
     )
+    convention: str = _option("relative", "how a squared error becomes a loss: docs/losses.md", choices=CONVENTIONS)
     covariance: bool = _option(False, "center features before the Gram matrix")
     pooling: str = _option("average", "of the loss network", choices=("average", "max"))
     loss_network: str = _option("vgg19", "vgg19 (shipped), or zoo:vgg11, zoo:vgg13, zoo:vgg16, zoo:vgg19 from gluoncv")
 
     def __post_init__(self):
+        if self.convention not in CONVENTIONS:
+            raise OptionError(f"'{self.convention}' is no convention: choose from {', '.join(CONVENTIONS)}")
         for layers, weights, kind in (
             (self.style_layers, self.style_layer_weights, "style"),
             (self.content_layers, self.content_layer_weights, "content"),
@@ -82,6 +86,38 @@ class LossOptions:
             if weights and len(weights) != len(layers):
                 raise OptionError(f"{len(layers)} {kind} layers were named, but {len(weights)} weights for them")
             _check_shares(weights, f"{kind} layer weights")
+
+
+DESCENTS = {"lbfgs": 1.0, "adam": 5.0, "sgd": 100.0}  # ways downhill, each with its learning rate
+
+
+@dataclass(frozen=True)
+class DescentOptions:
+    """Everything that decides where a descent on the pixels of one picture arrives."""
+
+    optimizer: str = _option("lbfgs", "the way downhill", choices=tuple(DESCENTS))
+    steps: int = _option(200, "evaluations of the loss at most, on each scale")
+    learning_rate: float | None = _option(
+        None, f"adam: gray levels a step ({DESCENTS['adam']:g}); sgd ({DESCENTS['sgd']:g})", kind=float
+    )
+    tolerance: float = _option(0.01, "stop when 10 evaluations gain less than this share of the loss; 0 never stops")
+    scales: int = _option(1, "go from coarse to fine over so many sizes, each sqrt(2) times the one before")
+    style_size: int = _option(400, "long edge of the painting, for a photo at its full size")
+    seed: int = _option(0, "of the noise to start from")
+    loss: LossOptions = field(default_factory=LossOptions)
+
+    def __post_init__(self):
+        if self.optimizer not in DESCENTS:
+            raise OptionError(f"'{self.optimizer}' is no way downhill: choose from {', '.join(DESCENTS)}")
+        for name in ("steps", "scales", "style_size"):
+            if getattr(self, name) < 1:
+                raise OptionError(f"{name.replace('_', ' ')} must be at least 1, not {getattr(self, name)}")
+        if not self.tolerance >= 0:
+            raise OptionError(f"tolerance must be 0 or more, not {self.tolerance}")
+        if self.learning_rate is None:
+            object.__setattr__(self, "learning_rate", DESCENTS[self.optimizer])
+        if not self.learning_rate > 0:
+            raise OptionError(f"learning rate must be above 0, not {self.learning_rate}")
 
 
 # The recipe for a chain of four (docs/recipe.md): the first stages keep the scene, the later ones raise the style.

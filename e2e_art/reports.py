@@ -1,4 +1,4 @@
-"""What a training leaves for people to look at: a log, loss curves, previews."""
+"""What a training or a descent leaves for people to look at: a log, loss curves, previews."""
 
 from __future__ import annotations
 
@@ -31,7 +31,8 @@ def read_lines(path: Path) -> list[dict]:
 def plot_curves(entries: Sequence[dict], path: Path, smoothing: int = 50) -> None:
     """Draws the weighted losses of a training over its steps, stage after stage, and the validation totals, as PNG.
 
-    entries: the log's lines; those with "style" are steps, those with "validation" are validations.
+    entries: the log's lines; those with "style" are steps, those with "validation" are validations.  smoothing: how
+    many steps each point of a curve is the mean of.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -46,15 +47,14 @@ def plot_curves(entries: Sequence[dict], path: Path, smoothing: int = 50) -> Non
         if len(values):
             width = min(smoothing, len(values))
             mean = np.convolve(values, np.ones(width) / width, "valid")
-            axes.plot(places[len(places) - len(mean) :], mean, label=f"{name}, mean of {width} steps")
+            axes.plot(
+                places[len(places) - len(mean) :], mean, label=f"{name}, mean of {width} steps" if width > 1 else name
+            )
     checks = [entry for entry in entries if "validation" in entry]
-    axes.plot(
-        [entry["total_step"] for entry in checks],
-        [entry["validation"]["total"] for entry in checks],
-        "o-",
-        color="black",
-        label="total on the validation photos",
-    )
+    if checks:
+        totals = [entry["validation"]["total"] for entry in checks]
+        places = [entry["total_step"] for entry in checks]
+        axes.plot(places, totals, "o-", color="black", label="total on the validation photos")
     for before, after in zip(steps, steps[1:]):
         if after["phase"] != before["phase"]:
             axes.axvline(after["total_step"], color="gray", linewidth=0.5)

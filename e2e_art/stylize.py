@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from .colors import keep_colors as with_colors_of
 from .errors import OptionError, UserError
 from .images import denoise as remove_noise
-from .images import keep_colors as with_colors_of
 from .images import resize, resize_long_edge
 from .models import Model, read_model
 

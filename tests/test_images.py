@@ -394,28 +394,6 @@ def test_vgg_space():
     assert images.from_vgg_space(np.full((1, 3, 1, 1), -1000.0)).tolist() == [[[0, 0, 0]]]
 
 
-def luminance(picture):
-    return picture @ np.array((0.299, 0.587, 0.114))
-
-
-def test_a_photo_keeps_its_own_colors():
-    photo = data.coffee()
-    assert np.abs(images.keep_colors(photo, photo).astype(int) - photo).max() <= 1
-
-
-def test_keep_colors_takes_luminance_from_the_painting_and_color_from_the_photo():
-    painting, photo = data.astronaut(), data.coffee()
-    kept = images.keep_colors(painting, photo)
-    assert kept.shape == painting.shape
-    assert np.abs(luminance(kept) - luminance(painting)).max() < 1
-    grey = picture_of((90, 90, 90), 8, 8)
-    assert np.array_equal(images.keep_colors(picture_of(RED, 8, 8), grey), picture_of((76, 76, 76), 8, 8))
-    # Cb and Cr of (120, 100, 80) around another luminance: all three channels move by the same amount.
-    assert images.keep_colors(picture_of((150,) * 3, 1, 1), picture_of((120, 100, 80), 1, 1)).tolist() == [
-        [[166, 146, 126]]
-    ]
-
-
 def test_denoise():
     flat = picture_of((10, 200, 90), 16, 16)
     assert np.array_equal(images.denoise(flat), flat)
