@@ -200,7 +200,8 @@ class _Diary:
 
     def __init__(self, flags: argparse.Namespace, options: DescentOptions, outputs: dict[str, Path]):
         self.flags, self.outputs = flags, outputs
-        self.bar = tqdm(total=options.steps * options.scales, unit="step", dynamic_ncols=True)
+        self.bar = None  # until the first step was taken: what goes wrong before needs no bar
+        self.steps = options.steps * options.scales
         self.entries: list[dict] = []
         self.frames: list[np.ndarray] = []
         self.stopping = False
@@ -210,13 +211,14 @@ class _Diary:
         if self.stopping:
             raise KeyboardInterrupt  # pressed again: now
         self.stopping = True
-        self.bar.write("Stopping after this step ...")
+        tqdm.write("Stopping after this step ...")
 
     def evaluation(self, evaluation, picture: np.ndarray) -> None:
         from .images import from_vgg_space
 
         losses = " ".join(f"{name} {value:.4g}" for name, value in evaluation.losses.items())
         height, width = evaluation.size
+        self.bar = self.bar or tqdm(total=self.steps, unit="step", dynamic_ncols=True)
         if evaluation.scale:
             self.bar.n = evaluation.scale * evaluation.steps + evaluation.step - 1
         self.bar.set_postfix_str(f"{width}x{height} {losses}", False)
@@ -248,4 +250,5 @@ class _Diary:
             plot_curves(self.entries, self.outputs["curve"], smoothing=1)
 
     def close(self) -> None:
-        self.bar.close()
+        if self.bar:
+            self.bar.close()

@@ -15,6 +15,7 @@ import numpy as np
 __all__ = ["DESCENTS", "Settled"]
 
 MEMORY = 10  # pairs of steps and gradients that L-BFGS remembers
+FIRST_MOVE = 0.01  # gray levels
 FIRST_GAIN = 0.25  # share of the value that its first step would take away on a straight slope
 MOMENTUM, WEIGHT_DECAY, DECAY, DECAY_EVERY = 0.95, 1e-4, 0.9, 75  # of the MXNet example of 2016, nstyle.py
 
@@ -25,7 +26,7 @@ class Settled(Exception):
     """Ends a descent from within the function that it calls."""
 
 
-def lbfgs(evaluate: Evaluate, start: np.ndarray, low: np.ndarray, high: np.ndarray, rate: float) -> None:
+def lbfgs(evaluate: Evaluate, start: np.ndarray, low: np.ndarray, high: np.ndarray, rate: float | None) -> None:
     """L-BFGS within bounds: the fewest evaluations by far.  It finds its step lengths itself; rate is not used.
 
     Left alone, it would try as its first step the gradient itself, here far shorter than a gray level, and spend its
@@ -60,16 +61,19 @@ def adam(evaluate: Evaluate, start: np.ndarray, low: np.ndarray, high: np.ndarra
         x = np.clip(x - rate * ahead, low, high)
 
 
-def sgd(evaluate: Evaluate, start: np.ndarray, low: np.ndarray, high: np.ndarray, rate: float) -> None:
+def sgd(evaluate: Evaluate, start: np.ndarray, low: np.ndarray, high: np.ndarray, rate: float | None) -> None:
     """Gradient descent with Nesterov's momentum as in the MXNet example of 2016; it never ends by itself.
 
-    The gradient is cut to the length of a picture of ones, weights decay, and the rate falls to 0.9 every 75 steps.
+    The gradient is cut to the length of a picture of ones, pixels decay toward the mean color, and the rate falls to
+    0.9 every 75 steps.  A rate of None is such that the first gradient alone moves pixels by FIRST_MOVE gray levels.
     """
     x, velocity, step = start.copy(), np.zeros_like(start), 0
+    decay = WEIGHT_DECAY if rate else 0.0  # it belongs to the example's rate
     while True:
         _, gradient = evaluate(x)
-        length = np.linalg.norm(gradient)
-        gradient = gradient * min(1.0, x.size / max(length, 1e-30)) + WEIGHT_DECAY * x
+        length = max(np.linalg.norm(gradient), 1e-30)
+        rate = rate or FIRST_MOVE * np.sqrt(x.size) / length
+        gradient = gradient * min(1.0, x.size / length) + decay * x
         velocity = MOMENTUM * velocity + gradient
         x = np.clip(x - rate * DECAY ** (step // DECAY_EVERY) * (gradient + MOMENTUM * velocity), low, high)
         step += 1

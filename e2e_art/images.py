@@ -190,7 +190,7 @@ def encode_image(image: np.ndarray, suffix: str) -> bytes:
 
 
 def encode_animation(frames: list[np.ndarray], pause: int = 80, rest: int = 2000) -> bytes:
-    """Returns pictures of one size, uint8 (H, W, 3), as an endless GIF; pause, rest: milliseconds, of the last frame."""
+    """Returns pictures of one size, uint8 (H, W, 3), as an endless GIF; pause, rest (the last): milliseconds."""
     images = [Image.fromarray(frame) for frame in frames]
     file = io.BytesIO()
     durations = [pause] * (len(images) - 1) + [rest]

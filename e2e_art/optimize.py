@@ -198,9 +198,9 @@ class _Slope:
         return value, gradient
 
     def _no_longer_pays(self, change: float) -> bool:
-        """Says whether to stop; the rule of 2016, for sgd, looks at the picture, the other one at the loss."""
+        """Says whether to stop, by the rule of the options; change: of the picture in this step, as a share of it."""
         tolerance, course = self.options.tolerance, self._course
-        if self.options.optimizer == "sgd":
+        if self.options.stop == "change":
             return self.evaluations > 1 and change < tolerance
         return len(course) > PATIENCE and course[-1 - PATIENCE] - course[-1] < tolerance * course[-1]
 

@@ -88,7 +88,8 @@ class LossOptions:
             _check_shares(weights, f"{kind} layer weights")
 
 
-DESCENTS = {"lbfgs": 1.0, "adam": 5.0, "sgd": 100.0}  # ways downhill, each with its learning rate
+DESCENTS = {"lbfgs": None, "adam": 5.0, "sgd": None}  # ways downhill, with their rates; None finds one by itself
+STOPS = ("loss", "change")
 
 
 @dataclass(frozen=True)
@@ -98,9 +99,10 @@ class DescentOptions:
     optimizer: str = _option("lbfgs", "the way downhill", choices=tuple(DESCENTS))
     steps: int = _option(200, "evaluations of the loss at most, on each scale")
     learning_rate: float | None = _option(
-        None, f"adam: gray levels a step ({DESCENTS['adam']:g}); sgd ({DESCENTS['sgd']:g})", kind=float
+        None, f"of adam: gray levels a step ({DESCENTS['adam']:g} if left out); of sgd: on the gradient", kind=float
     )
-    tolerance: float = _option(0.01, "stop when 10 evaluations gain less than this share of the loss; 0 never stops")
+    tolerance: float = _option(0.01, "stop when 10 evaluations gain less than this share of the loss; 0 goes on")
+    stop: str = _option("loss", "what must go on: the loss's fall, or the picture's change in a step", choices=STOPS)
     scales: int = _option(1, "go from coarse to fine over so many sizes, each sqrt(2) times the one before")
     style_size: int = _option(400, "long edge of the painting, for a photo at its full size")
     seed: int = _option(0, "of the noise to start from")
@@ -109,6 +111,8 @@ class DescentOptions:
     def __post_init__(self):
         if self.optimizer not in DESCENTS:
             raise OptionError(f"'{self.optimizer}' is no way downhill: choose from {', '.join(DESCENTS)}")
+        if self.stop not in STOPS:
+            raise OptionError(f"'{self.stop}' is no rule to stop by: choose from {', '.join(STOPS)}")
         for name in ("steps", "scales", "style_size"):
             if getattr(self, name) < 1:
                 raise OptionError(f"{name.replace('_', ' ')} must be at least 1, not {getattr(self, name)}")
@@ -116,14 +120,14 @@ class DescentOptions:
             raise OptionError(f"tolerance must be 0 or more, not {self.tolerance}")
         if self.learning_rate is None:
             object.__setattr__(self, "learning_rate", DESCENTS[self.optimizer])
-        if not self.learning_rate > 0:
+        if self.learning_rate is not None and not self.learning_rate > 0:
             raise OptionError(f"learning rate must be above 0, not {self.learning_rate}")
 
 
-# The recipe for a chain of four (docs/recipe.md): the first stages keep the scene, the later ones raise the style.
+# The recipe for a chain of four (docs/recipe.md): style rises in the second stage, the last one brings the scene back.
 _STEPS = (1400, 1400, 1400, 2400)
 _SIZES = (192, 192, 256, 256)
-_STYLE_BOOSTS = (1.0, 1.5, 1.75, 2.0)
+_STYLE_BOOSTS = (1.0, 1.5, 1.5, 1.25)
 
 
 def _recipe_loss() -> LossOptions:

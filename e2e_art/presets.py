@@ -55,6 +55,7 @@ DESCENT_PRESETS = {
             learning_rate=1e-3,
             steps=1000,
             tolerance=0.005,
+            stop="change",
             style_size=600,
             loss=LossOptions(convention="bing-xu", style_weight=5.0, content_weight=10.0, tv_weight=1e-2),
         ),

@@ -1,0 +1,354 @@
+"""The baseline: what a descent lowers, when it ends, and what the command writes."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from helpers import ROOT, assert_one_sentence, painting, pixels, save, tiny_model, tree
+from PIL import Image
+from skimage import data
+
+from e2e_art import optimize as room
+from e2e_art.backend import mx
+from e2e_art.cli import main
+from e2e_art.errors import OptionError
+from e2e_art.images import from_vgg_space, resize, to_vgg_space
+from e2e_art.losses import PerceptualLoss, style_targets
+from e2e_art.optimize import noise_picture, optimize
+from e2e_art.options import DESCENTS, DescentOptions, LossOptions
+from e2e_art.presets import DESCENT_PRESETS
+from e2e_art.vgg import load_vgg
+
+# A loss of shallow layers: quick, and enough for all that is not about the loss.
+SHALLOW = LossOptions(style_layers=("relu1_1", "relu2_1"), content_layers=("relu2_1",))
+PHOTO = np.ascontiguousarray(data.chelsea()[60:100, 100:150])
+PAINTING = np.ascontiguousarray(data.coffee()[100:180, 200:280])
+
+
+def descend(start=PHOTO, photo=PHOTO, on_evaluation=None, **options):
+    tileable = options.pop("tileable", False)
+    wanted = DescentOptions(**{"steps": 12, "style_size": 64, "tolerance": 0, "loss": SHALLOW, **options})
+    more = {"on_evaluation": on_evaluation} if on_evaluation else {}
+    return optimize(start, [PAINTING], photo, wanted, bfloat16=False, tileable=tileable, **more)
+
+
+# The descent
+
+
+@pytest.mark.parametrize(("method", "left"), [("lbfgs", 0.2), ("adam", 0.6), ("sgd", 0.98)])
+def test_the_loss_falls(method, left):
+    result = descend(optimizer=method)
+    first = result.evaluations[0]
+    assert first.losses["content"] < 1e-9  # it starts from the photo
+    assert result.total < left * first.total
+    assert result.total == pytest.approx(min(evaluation.total for evaluation in result.evaluations))
+    assert result.picture.shape == PHOTO.shape
+    assert (result.reason, len(result.evaluations)) == ("steps", 12)
+    assert [evaluation.step for evaluation in result.evaluations] == list(range(1, 13))
+
+
+def test_the_picture_has_the_loss_that_is_told():
+    result = descend()
+    style = mx.nd.array(to_vgg_space(resize(PAINTING, 64, 64)))
+    loss = PerceptualLoss(SHALLOW, style_targets(SHALLOW, [style]), bfloat16=False)
+    features = loss.content_features(mx.nd.array(to_vgg_space(PHOTO)))
+    found = {name: term.asscalar() for name, term in loss(mx.nd.array(to_vgg_space(result.picture)), features).items()}
+    for name, value in result.losses.items():
+        assert found[name] == pytest.approx(value, rel=0.02)  # whole gray levels
+
+
+def test_it_stops_when_it_no_longer_pays_unless_told_to_go_on():
+    result = descend(tolerance=0.5, steps=60)
+    assert result.reason == "settled"
+    assert len(result.evaluations) < 60
+    best = [evaluation.best for evaluation in result.evaluations]
+    assert best[-11] - best[-1] < 0.5 * best[-1]
+    assert best[-12] - best[-2] >= 0.5 * best[-2]  # one evaluation earlier it still paid
+    assert descend(tolerance=0, steps=len(result.evaluations) + 5).reason == "steps"
+
+
+def test_it_stops_by_the_rule_of_2016():
+    pictures = []
+    options = dict(optimizer="lbfgs", stop="change", tolerance=0.02, steps=60)
+    result = descend(on_evaluation=lambda evaluation, picture: pictures.append(picture.copy()), **options)
+    assert result.reason == "settled"
+    changes = [np.linalg.norm(y - x) / np.linalg.norm(y) for x, y in zip(pictures, pictures[1:])]
+    assert len(changes) > 1
+    assert changes[-1] < 0.02 <= min(changes[:-1])
+
+
+def test_an_interrupted_descent_keeps_the_best_picture():
+    seen = []
+
+    def stop_at_7(evaluation, picture):
+        seen.append((evaluation.total, picture.copy()))
+        if evaluation.step == 7:
+            raise KeyboardInterrupt
+
+    result = descend(on_evaluation=stop_at_7)
+    assert (result.reason, len(result.evaluations)) == ("interrupted", 7)
+    assert np.array_equal(result.picture, from_vgg_space(min(seen, key=lambda pair: pair[0])[1]))
+
+
+def test_a_loss_that_is_not_finite_ends_with_the_best_picture(monkeypatch):
+    whole = room._Slope.evaluate
+    bad = replace(SHALLOW, style_weight=float("nan"))
+
+    def breaks_down(slope, x):
+        if slope.evaluations == 5:
+            slope.loss = PerceptualLoss(bad, slope._targets, bfloat16=False)
+        return whole(slope, x)
+
+    monkeypatch.setattr(room._Slope, "evaluate", breaks_down)
+    result = descend()
+    assert (result.reason, len(result.evaluations)) == ("not finite", 5)
+    assert result.total == min(evaluation.total for evaluation in result.evaluations)
+    assert np.abs(result.picture.astype(int) - PHOTO).max() > 0
+
+
+def test_scales_go_from_coarse_to_fine():
+    result = descend(scales=3, steps=4)
+    sizes = [evaluation.size for evaluation in result.evaluations]
+    assert sizes == [(20, 25)] * 4 + [(28, 35)] * 4 + [(40, 50)] * 4
+    starts = [evaluation.total for evaluation in result.evaluations if evaluation.step == 1]
+    assert starts[2] < 0.7 * descend(steps=1).total  # a scale goes on from the last one
+
+
+def test_a_texture_needs_no_photo_and_comes_near_the_painting():
+    result = descend(noise_picture(48, 40), None, steps=40)
+    assert result.picture.shape == (48, 40, 3)
+    assert result.losses["content"] == 0
+    assert result.losses["style"] < 0.05 * result.evaluations[0].losses["style"]
+    means = [picture.reshape(-1, 3).mean(axis=0) for picture in (result.picture, PAINTING)]
+    assert np.abs(means[0] - means[1]).max() < 25
+
+
+def seam(picture: np.ndarray) -> float:
+    """Returns how much larger the step over the sides is than that between neighbors inside."""
+    levels = picture.astype(float)
+    across = np.abs(levels[:, 0] - levels[:, -1]).mean() / np.abs(np.diff(levels, axis=1)).mean()
+    down = np.abs(levels[0] - levels[-1]).mean() / np.abs(np.diff(levels, axis=0)).mean()
+    return max(across, down)
+
+
+def test_a_tileable_texture_continues_at_its_other_side():
+    # From a ramp, whose sides differ: what is not told to tile keeps that difference.
+    ramp = np.broadcast_to(np.linspace(40, 220, 40)[None, :, None], (40, 40, 3)).astype(np.uint8)
+    kept, tiled = (seam(descend(ramp, None, steps=30, tileable=tileable).picture) for tileable in (False, True))
+    assert tiled < 1.6 < kept
+
+
+def test_noise_depends_on_its_seed_alone():
+    assert np.array_equal(noise_picture(8, 9, 3), noise_picture(8, 9, 3))
+    assert np.abs(noise_picture(8, 9, 3).astype(int) - noise_picture(8, 9, 4)).mean() > 10
+    assert noise_picture(8, 9).shape == (8, 9, 3)
+
+
+def test_targets_stand_for_paintings():
+    style = mx.nd.array(to_vgg_space(resize(PAINTING, 64, 64)))
+    targets = style_targets(SHALLOW, [style])
+    options = DescentOptions(steps=3, style_size=64, tolerance=0, loss=SHALLOW)
+    one, other = (
+        optimize(PHOTO, styles, PHOTO, options, targets=given, bfloat16=False)
+        for styles, given in (([PAINTING], None), ([], targets))
+    )
+    assert one.total == pytest.approx(other.total, rel=1e-5)
+
+
+def test_options_that_do_not_go_are_refused():
+    for options in (
+        {"steps": 0},
+        {"scales": 0},
+        {"tolerance": -1},
+        {"learning_rate": 0.0},
+        {"optimizer": "newton"},
+        {"stop": "never"},
+    ):
+        with pytest.raises(OptionError):
+            DescentOptions(**options)
+    with pytest.raises(OptionError, match="16 pixels"):
+        descend(PHOTO[:8])
+    assert {name: DescentOptions(optimizer=name).learning_rate for name in DESCENTS} == DESCENTS
+
+
+# The settings of others: each loss beside its formula, written out
+
+
+def by_hand(name: str, x: list[np.ndarray], s: list[np.ndarray], F, P, picture) -> tuple[float, float, float]:
+    """Returns style, content and smoothness of a preset.  x, s: maps (C, M) of the five layers; F, P: of content."""
+    grams = [(one @ one.T, other @ other.T, *one.shape) for one, other in zip(x, s)]
+    if name == "gatys":
+        style = sum(np.sum((G - A) ** 2) / (4 * n**2 * m**2) / 5 for G, A, n, m in grams)
+        return style, 1e-3 * np.sum((F - P) ** 2) / 2, 0.0
+    if name == "diogojc":
+        style = 5 * np.mean([np.sum((G - A) ** 2) / 2 / (2 * n**2 * m**2) for G, A, n, m in grams])
+        return style, 1e-4 * np.sum((F - P) ** 2) / 2, 0.0
+    if name == "bing-xu-2016":
+        style = sum(np.sum((G - A) ** 2) / (n * n * m) for G, A, n, m in grams)
+        # The gradient of sum((differences of neighbors)^2) is twice the Laplacian, and they take an eighth of it.
+        edges = sum(np.sum(np.diff(picture, axis=axis) ** 2) for axis in (1, 2))
+        return style, 10 * np.sum((F - P) ** 2), 1e-2 * edges / 16
+    assert name == "ulyanov"
+    style = 1e3 * sum(np.mean((G / (n * m) - A / (n * m)) ** 2) for G, A, n, m in grams)
+    return style, 0.6 * np.mean((F - P) ** 2), 0.0
+
+
+@pytest.mark.parametrize("name", DESCENT_PRESETS)
+def test_presets_are_their_formulas(name):
+    options = DESCENT_PRESETS[name].options.loss
+    photo, style, picture = (
+        np.ascontiguousarray(image)
+        for image in (data.chelsea()[:32, :48], data.coffee()[:32, :48], data.astronaut()[:32, :48])
+    )  # of one size, as some of the conventions need
+    arrays = [mx.nd.array(to_vgg_space(image)) for image in (photo, style, picture)]
+    network = load_vgg([*options.style_layers, "relu4_2"], pooling="average", bfloat16=False)
+    maps = [[m.asnumpy()[0].reshape(m.shape[1], -1).astype(np.float64) for m in network(array)] for array in arrays]
+    expected = by_hand(
+        name, maps[2][:5], maps[1][:5], maps[2][5], maps[0][5], arrays[2].asnumpy()[0].astype(np.float64)
+    )
+    loss = PerceptualLoss(options, style_targets(options, [arrays[1]]), bfloat16=False)
+    found = loss(arrays[2], loss.content_features(arrays[0]))
+    assert [found["style"].asscalar(), found["content"].asscalar()] == pytest.approx(expected[:2], rel=1e-3)
+    # Ours is a mean over neighbors, theirs a sum over pixels: at 32x48 a border's width apart.
+    assert found["tv"].asscalar() == pytest.approx(expected[2], rel=0.04)
+
+
+# The command
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("files")
+    save(folder / "photo.png", PHOTO)
+    painting(folder / "painting.jpg")
+    return folder
+
+
+QUICK = ("--style-layers", "relu1_1", "relu2_1", "--content-layer", "relu2_1", "--style-size", 64, "--no-bfloat16")
+
+
+def run(files, *words, photo=True, steps=4) -> int:
+    command = ["optimize", *([files / "photo.png", "--style", files / "painting.jpg"] if photo else [])]
+    return main([str(word) for word in (*command, *QUICK, "--steps", steps, *words)])
+
+
+def test_the_command_paints_and_tells_where_it_arrived(files, tmp_path, capsys):
+    assert run(files, "-o", tmp_path / "out.png") == 0
+    assert pixels(tmp_path / "out.png").shape == (40, 50, 3)
+    assert "after 4 evaluations" in capsys.readouterr().out
+    assert list(tree(tmp_path)) == ["out.png"]
+
+
+def test_pictures_on_the_way_an_animation_and_a_record(files, tmp_path):
+    assert run(files, "-o", tmp_path / "out.jpg", "--every", 2, "--animate", "--record", "--scales", 2) == 0
+    steps = [f"out_step-{step:05d}.jpg" for step in (2, 4, 6, 8)]
+    assert set(tree(tmp_path)) == {"out.jpg", "out.gif", "out.jsonl", "out_curve.png", *steps}
+    entries = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert [entry["total_step"] for entry in entries] == list(range(1, 9))
+    assert all(entry["style"] + entry["content"] + entry["tv"] == pytest.approx(entry["total"]) for entry in entries)
+    with Image.open(tmp_path / "out.gif") as animation:
+        assert animation.n_frames > 2
+
+
+def test_a_texture_of_any_size_from_several_seeds(files, tmp_path):
+    for seed in (1, 2):
+        words = ("--texture", files / "painting.jpg", "--size", "24x40", "--seed", seed, "--tileable")
+        assert run(files, *words, "-o", tmp_path / f"{seed}.png", photo=False) == 0
+    one, two = (pixels(tmp_path / f"{seed}.png") for seed in (1, 2))
+    assert one.shape == (24, 40, 3)
+    assert np.abs(one - two).mean() > 3
+
+
+def test_where_it_can_start(files, tmp_path):
+    model = tiny_model(tmp_path / "model")
+    starts = {"photo": "photo", "noise": "noise", "painting": "painting", "model": f"model:{model}",
+              "file": files / "painting.jpg"}  # fmt: skip
+    for name, start in starts.items():
+        assert run(files, "--start", start, "--steps", 1, "-o", tmp_path / f"{name}.png") == 0
+    found = {name: pixels(tmp_path / f"{name}.png") for name in starts}
+    assert np.array_equal(found["photo"], PHOTO)  # one evaluation looks, and goes nowhere
+    assert np.array_equal(found["painting"], found["file"])
+    import e2e_art
+
+    assert np.array_equal(found["model"], e2e_art.load(model)(PHOTO))
+    assert np.array_equal(found["noise"], noise_picture(40, 50))
+
+
+def test_colors_kept_before_and_after(files, tmp_path):
+    for name, words in {
+        "plain": (),
+        "before": ("--keep-colors", "before"),
+        "after": ("--keep-colors", "after"),
+    }.items():
+        assert run(files, *words, "-o", tmp_path / f"{name}.png", steps=12) == 0
+    found = {name: pixels(tmp_path / f"{name}.png") for name in ("plain", "before", "after")}
+    away = {name: np.abs(picture.mean((0, 1)) - PHOTO.mean((0, 1))).max() for name, picture in found.items()}
+    assert away["before"] < away["plain"]
+    chroma = [picture - picture.mean(-1, keepdims=True) for picture in (found["after"], PHOTO.astype(float))]
+    assert np.abs(chroma[0] - chroma[1]).mean() < 3
+
+
+def test_presets_set_what_is_not_told(files, tmp_path, monkeypatch):
+    seen = []
+    real = room.optimize
+    monkeypatch.setattr(room, "optimize", lambda *words, **more: seen.append(words[3]) or real(*words, **more))
+    assert run(files, "--preset", "diogojc", "--size", 32, "-o", tmp_path / "out.png") == 0
+    (options,) = seen
+    assert (options.optimizer, options.learning_rate, options.steps) == ("adam", 5.0, 4)
+    assert (options.loss.convention, options.loss.style_weight, options.loss.content_weight) == ("gatys", 5.0, 1e-4)
+    assert options.loss.style_layers == ("relu1_1", "relu2_1")
+
+
+def test_ctrl_c_keeps_the_picture_so_far(files, tmp_path):
+    save(tmp_path / "large.png", data.astronaut())
+    command = ["optimize", tmp_path / "large.png", "--style", files / "painting.jpg", "-o", tmp_path / "out.png"]
+    words = [sys.executable, "-m", "e2e_art.cli", *map(str, (*command, *QUICK, "--steps", 500, "--every", 1))]
+    running = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 120
+    while not (tmp_path / "out_step-00003.png").exists():
+        assert running.poll() is None, running.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    running.send_signal(signal.SIGINT)
+    out, error = running.communicate(timeout=120)
+    assert running.returncode == 130, error
+    assert "Traceback" not in error
+    assert "out.png: total" in out
+    assert pixels(tmp_path / "out.png").shape == (512, 512, 3)
+
+
+@pytest.fixture
+def refused(files, tmp_path, capsys):
+    """Runs the command; it must end with exit code 2 and one sentence, and write nothing."""
+
+    def check(*words, says=(), photo=True) -> None:
+        before = tree(tmp_path)
+        code = run(files, *words, photo=photo)
+        assert_one_sentence(code, capsys.readouterr().err, *says)
+        assert tree(tmp_path) == before
+
+    return check
+
+
+def test_what_the_command_refuses(refused, files, tmp_path):
+    out = tmp_path / "out.png"
+    refused("-o", out, photo=False, says=["PHOTO --style PAINTING", "--texture"])
+    refused("-o", out, "--texture", files / "painting.jpg", says=["--texture"])
+    refused("-o", tmp_path / "out.xyz", says=["out.xyz", "'.xyz'"])
+    refused("-o", out, "--size", "large", says=["--size", "'large'"])
+    refused("-o", out, "--start", tmp_path / "none.png", says=[tmp_path / "none.png"])
+    refused("-o", out, "--start", "model:starry_nite", says=["starry_nite", "starry_night"])
+    refused("-o", out, "--style-blend", 1, 2, says=["1 paintings", "2 shares"])
+    refused("-o", out, "--size", "8x8", says=["16 pixels", "8x8"])
+    refused("-o", out, "--gpu", 7, says=["GPU 7", "CPU"])
+    refused("-o", tmp_path / "out.gif", "--animate", says=["out.gif"])
+    save(tmp_path / "out_curve.png", PHOTO)
+    refused("-o", out, "--record", says=["out_curve.png", "--overwrite"])
+    texture = ("--texture", files / "painting.jpg")
+    refused("-o", out, *texture, "--keep-colors", "after", photo=False, says=["--keep-colors", "photo"])
+    refused("-o", out, *texture, "--start", "photo", photo=False, says=["--start photo"])
