@@ -54,7 +54,7 @@ def add_command(commands) -> None:
     parser.add_argument("--short-edge", type=int, default=320, help="size of the photos; 0 leaves them as they are")
     parser.add_argument("--crop", metavar="WxH", help="cut the middle to this shape and scale to it, such as 640x480")
     parser.add_argument(
-        "--evaluations", type=int, default=0, metavar="N", help="descend with the baseline, so many evaluations a photo"
+        "--evaluations", type=int, default=30, metavar="N", help="of the baseline on each photo; 0 leaves it out"
     )
     parser.add_argument(
         "-o", "--out", type=Path, metavar="DIR", help="also write the curves, a sheet for each photo, and all figures"

@@ -53,6 +53,10 @@ def add_command(commands) -> None:
         "--keep-colors", choices=("before", "after"), help="give the painting the photo's palette, or only its strokes"
     )
     paint.add_argument("--preset", choices=tuple(DESCENT_PRESETS), help="the published settings of others")
+    regions = parser.add_argument_group("regions: each part of the result from its own part of the painting")
+    regions.add_argument("--style-mask", metavar="MASK", help="the painting's regions, each drawn in a flat color")
+    regions.add_argument("--mask", metavar="MASK", help="the result's regions, in the same colors; no photo is needed")
+    regions.add_argument("--segments", type=int, metavar="K", help="no masks: find K regions by color in both pictures")
     files = parser.add_argument_group("files")
     files.add_argument("-o", "--out", required=True, type=Path, metavar="OUT", help="the picture to write")
     files.add_argument("--every", type=int, default=0, metavar="N", help="also write the picture after each N steps")
@@ -71,21 +75,17 @@ def run(flags: argparse.Namespace) -> int:
     """Descends, and writes where it arrived; after Ctrl-C, where it was."""
     preset = DESCENT_PRESETS.get(flags.preset)
     options = _options(flags, preset)
-    paintings = [flags.texture] if flags.texture else flags.style
-    if not paintings or bool(flags.photo) == bool(flags.texture):
-        raise OptionError("Say what to paint: e2e-art optimize PHOTO --style PAINTING -o OUT, or --texture PAINTING")
-    if flags.texture and flags.style:
-        raise OptionError("--texture takes the painting itself: leave --style out")
-    if flags.texture and flags.keep_colors:
-        raise OptionError("--keep-colors needs a photo: leave it out, or leave --texture out")
+    paintings = _check(flags)
     outputs = _outputs(flags)
     styles = [read_image(path) for path in paintings]
     photo = read_image(flags.photo) if flags.photo else None
-    height, width = _size(flags, photo, preset)
+    masks = [read_image(path) for path in (flags.style_mask, flags.mask)] if flags.mask else None
+    height, width = _size(flags, masks[1] if masks and photo is None else photo, preset)
     if photo is not None:
         photo = resize(photo, height, width)
         if flags.keep_colors == "before":
             styles = [recolor(style, photo) for style in styles]
+    regions = _regions(flags, masks, styles, photo) if masks or flags.segments is not None else None
     from .backend import contexts
     from .optimize import optimize
 
@@ -99,6 +99,7 @@ def run(flags: argparse.Namespace) -> int:
             photo,
             options,
             blend=flags.style_blend,
+            regions=regions,
             tileable=flags.tileable,
             on_evaluation=diary.evaluation,
             contexts=contexts(flags.gpu),
@@ -124,6 +125,41 @@ def run(flags: argparse.Namespace) -> int:
     return 0
 
 
+def _check(flags: argparse.Namespace) -> list[str]:
+    """Finds flags that do not go together; returns the paintings."""
+    if (flags.style_mask is None) != (flags.mask is None):
+        raise OptionError("--style-mask and --mask belong together: give both")
+    if flags.segments is not None and (flags.mask or not flags.photo):
+        raise OptionError("--segments finds the regions of a photo and its painting: give a photo, and no masks")
+    if flags.texture and (flags.style or flags.photo or flags.mask):
+        raise OptionError("--texture takes the painting, and nothing else to paint: leave photo, --style and masks out")
+    if flags.texture and flags.keep_colors:
+        raise OptionError("--keep-colors needs a photo: leave it out, or leave --texture out")
+    if not flags.texture and not (flags.style and (flags.photo or flags.mask)):
+        raise OptionError("Say what to paint: e2e-art optimize PHOTO --style PAINTING -o OUT, or --texture PAINTING")
+    return [flags.texture] if flags.texture else flags.style
+
+
+def _regions(flags: argparse.Namespace, masks, styles, photo) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the regions of the painting and of the result, (R, H, W) each, without those too small to see."""
+    from .regions import match_regions, one_hot, present, segment
+
+    if masks:
+        palette, *labels = match_regions(*masks)
+        names = [f"#{red:02x}{green:02x}{blue:02x}" for red, green, blue in palette]
+    else:
+        labels = segment([styles[0], photo], flags.segments)
+        names = [f"number {index}" for index in range(flags.segments)]
+    style, target = (one_hot(part, len(names)) for part in labels)
+    kept = present(style, target)
+    for name, is_kept in zip(names, kept):
+        if not is_kept:
+            log.warning("Region %s covers less than 0.5 %% of a picture and is skipped", name)
+    if not kept.any():
+        raise OptionError("No region is large enough in both pictures: draw larger ones, or ask for fewer --segments")
+    return style[kept], target[kept]
+
+
 def _options(flags: argparse.Namespace, preset) -> DescentOptions:
     """Returns the options: flags that were given come before a preset's, a preset's before the defaults."""
     descent, loss = gather(flags, DescentOptions), gather(flags, LossOptions)
@@ -138,7 +174,7 @@ def _options(flags: argparse.Namespace, preset) -> DescentOptions:
 
 
 def _size(flags: argparse.Namespace, photo: np.ndarray | None, preset) -> tuple[int, int]:
-    """Returns height and width of the result."""
+    """Returns height and width of the result; photo: or the mask that takes its place."""
     told = flags.size or str((preset and preset.size) or LONG_EDGE)
     edges = told.lower().split("x")
     if not (len(edges) in (1, 2) and all(edge.isdecimal() for edge in edges)):

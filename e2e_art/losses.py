@@ -43,16 +43,27 @@ def _times(F, x, factor):
     return x * factor if isinstance(factor, int) else F.broadcast_mul(x, factor)
 
 
-def gram_matrix(F, features, covariance: bool = False):
+def _rows(F, features, covariance: bool, guide):
+    """Returns features as rows of pixels, (N, C, H * W), centered for covariances, guided: (R, C, H * W)."""
+    rows = F.reshape(features, shape=(0, 0, -1))  # (N, C, H * W)
+    if covariance:
+        means = F.mean(rows, axis=2, keepdims=True)
+        if guide is not None:
+            means = F.sum(F.broadcast_mul(rows, F.square(guide)), axis=2, keepdims=True)  # (R, C, 1)
+        rows = F.broadcast_sub(rows, means)
+    return rows if guide is None else F.broadcast_mul(rows, guide)
+
+
+def gram_matrix(F, features, covariance: bool = False, guide=None):
     """Returns which channels fire together: F_l F_l^T / (C H W), for each picture of the batch.
 
     features: (N, C, H, W).  covariance: subtract each channel's mean first.  Returns (N, C, C).
+    guide: (R, 1, H * W), how much each pixel counts in each of R regions, its squares adding up to 1 in each; then
+    N must be 1, and the regions have a Gram matrix each, as if they were pictures of their own: (R, C, C).
     """
-    rows = F.reshape(features, shape=(0, 0, -1))  # (N, C, H * W)
-    if covariance:
-        rows = F.broadcast_sub(rows, F.mean(rows, axis=2, keepdims=True))
+    rows = _rows(F, features, covariance, guide)
     channels, pixels = _channels_and_pixels(F, features)
-    size = F.reshape(channels * pixels, shape=(1, 1, 1))
+    size = F.reshape(channels if guide is not None else channels * pixels, shape=(1, 1, 1))
     return F.broadcast_div(F.batch_dot(rows, rows, transpose_b=True), size)  # (N, C, C)
 
 
@@ -65,6 +76,17 @@ def relative_error(F, x, target):
     """Returns mean((x - target)^2) / mean(target^2) over all axes but the first, (N,)."""
     size = F.mean(F.square(target), axis=0, exclude=True) + 1e-12
     return F.broadcast_div(mean_squared_error(F, x, target), size)
+
+
+def _pulling(F, error, x, direction):
+    """Returns an error of the same value, but whose gradient to x is a direction, its absolute values adding up to 1.
+
+    error: (N,).  x, direction: (N, ...).  So each layer moves the picture as hard as any other.  After the L1 norm of
+    gradients in D. Ulyanov's texture nets.
+    """
+    length = F.sum(F.abs(direction), axis=0, exclude=True, keepdims=True) + 1e-8
+    work = F.sum(F.broadcast_mul(F.BlockGrad(F.broadcast_div(direction, length)), x), axis=0, exclude=True)
+    return F.BlockGrad(error) + (work - F.BlockGrad(work))
 
 
 def smoothness(F, x):
@@ -83,10 +105,13 @@ def _shares(weights: Sequence[float], count: int) -> list[float]:
     return [weight / sum(weights) for weight in weights]
 
 
-def style_targets(options: LossOptions, styles: Sequence, blend: Sequence[float] = ()) -> list[np.ndarray]:
+def style_targets(
+    options: LossOptions, styles: Sequence, blend: Sequence[float] = (), guides: Sequence = ()
+) -> list[np.ndarray]:
     """Returns the Gram matrix to reach in each style layer, (1, C, C): the mean of the paintings' own.
 
     styles: one or more paintings, each (1, 3, H, W) in VGG space.  blend: what each counts; all alike where left out.
+    guides: the regions of a single painting in each style layer, as `gram_matrix` takes them; then (R, C, C).
     """
     if blend and len(blend) != len(styles):
         raise OptionError(f"There are {len(styles)} paintings, but {len(blend)} shares to blend them by")
@@ -94,7 +119,8 @@ def style_targets(options: LossOptions, styles: Sequence, blend: Sequence[float]
     targets = [0.0] * len(options.style_layers)
     for style, share in zip(styles, _shares(blend, len(styles))):
         for index, maps in enumerate(network(style)):
-            targets[index] = targets[index] + share * gram_matrix(mx.nd, maps, options.covariance).asnumpy()
+            guide = guides[index] if guides else None
+            targets[index] = targets[index] + share * gram_matrix(mx.nd, maps, options.covariance, guide).asnumpy()
     return targets
 
 
@@ -107,6 +133,8 @@ class PerceptualLoss(mx.gluon.HybridBlock):
 
     Calling it with a picture (N, 3, H, W) and the photo's content features (from `content_features`) returns the
     three weighted terms by name, each (N,): their sum is the total.  With a content weight of 0 there need be no photo.
+    guides: where the targets are those of regions, the picture's own regions in each style layer; each region counts
+    alike, however small it is.
     """
 
     def __init__(
@@ -134,8 +162,8 @@ class PerceptualLoss(mx.gluon.HybridBlock):
         """Returns what a painting should keep of its photo (N, 3, H, W): a map for each content layer."""
         return self.content_network(photo) if self.options.content_weight else []
 
-    def forward(self, picture, photo_features) -> dict:
-        style, content, tv = super().forward(picture, *photo_features)
+    def forward(self, picture, photo_features, guides: Sequence = ()) -> dict:
+        style, content, tv = super().forward(picture, *photo_features, *guides)
         return {"style": style, "content": content, "tv": tv}
 
     def _error(self, F, x, target, features, term: int):
@@ -145,18 +173,28 @@ class PerceptualLoss(mx.gluon.HybridBlock):
         factor = _FACTORS[self.options.convention][term](*_channels_and_pixels(F, features))
         return _times(F, mean_squared_error(F, x, target), factor)
 
-    def hybrid_forward(self, F, picture, *photo_features, **targets):
+    def hybrid_forward(self, F, picture, *given, **targets):
         options = self.options
+        kept = len(options.content_layers) if options.content_weight else 0
+        photo_features, guides = given[:kept], given[kept:]
         maps = dict(zip(self.network.layers, self.network(picture)))
         style = content = 0
         for index, share in enumerate(_shares(options.style_layer_weights, len(options.style_layers))):
-            features = maps[options.style_layers[index]]
-            gram = gram_matrix(F, features, options.covariance)
-            style = style + share * self._error(F, gram, targets[f"target_{index}"], features, 0)
-        for index, share in enumerate(_shares(options.content_layer_weights, len(photo_features))):
-            features = maps[options.content_layers[index]]
-            content = content + share * self._error(F, features, photo_features[index], features, 1)
-        content = content if photo_features else 0 * style
+            features, target = maps[options.style_layers[index]], targets[f"target_{index}"]
+            guide = guides[index] if guides else None
+            gram = gram_matrix(F, features, options.covariance, guide)
+            error = self._error(F, gram, target, features, 0)  # (N,), or (R,)
+            if options.normalize_gradients:
+                rows = _rows(F, features, options.covariance, guide)
+                error = _pulling(F, error, rows, F.batch_dot(F.broadcast_sub(gram, target), rows))
+            style = style + share * (F.reshape(F.mean(error), shape=(1,)) if guides else error)
+        for index, share in enumerate(_shares(options.content_layer_weights, len(options.content_layers))[:kept]):
+            features, target = maps[options.content_layers[index]], photo_features[index]
+            error = self._error(F, features, target, features, 1)
+            if options.normalize_gradients:
+                error = _pulling(F, error, features, features - target)
+            content = content + share * error
+        content = content if kept else 0 * style
         tv = smoothness(F, picture)
         if options.convention != "relative":
             tv = _times(F, tv, _FACTORS[options.convention][2](_channels_and_pixels(F, picture)[1]))

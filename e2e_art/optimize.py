@@ -24,6 +24,7 @@ from .errors import OptionError
 from .images import CHANNEL_MEANS, from_vgg_space, resize, resize_long_edge, to_vgg_space
 from .losses import PerceptualLoss, style_targets
 from .options import DescentOptions
+from .regions import carry, resize_regions
 
 __all__ = ["Descent", "Evaluation", "noise_picture", "optimize"]
 
@@ -74,6 +75,7 @@ def optimize(
     *,
     blend: Sequence[float] = (),
     targets: Sequence[np.ndarray] | None = None,
+    regions: tuple[np.ndarray, np.ndarray] | None = None,
     tileable: bool = False,
     on_evaluation: Callable[[Evaluation, np.ndarray], None] = lambda evaluation, picture: None,
     contexts: Sequence | None = None,
@@ -84,13 +86,16 @@ def optimize(
     start: where to begin, and how large the result is.  styles: paintings, with their shares in `blend`; or none, and
     the Gram matrices to reach as `targets`, as `style_targets` returns them.
     photo: whose content to keep; None makes a texture.  tileable: the result continues at its other side.
-    All pictures are uint8 RGB, (H, W, 3).
+    regions: of the one painting and of the result, each (R, H, W) float32: each region of the result takes its style
+    from the painting's region of that number.  All pictures are uint8 RGB, (H, W, 3).
 
     on_evaluation is called after each evaluation with a report and the picture there, (1, 3, H, W) in VGG space; a
     KeyboardInterrupt raised by it ends the descent with the best picture so far.
 
-    Raises OptionError for pictures too small to look at.
+    Raises OptionError for pictures too small to look at, and for regions of a tile or of several paintings.
     """
+    if regions is not None and (tileable or len(styles) != 1):
+        raise OptionError("Regions need one painting, and cannot be tiled: leave one of them out")
     options = options or DescentOptions()
     if photo is None:
         options = replace(options, loss=replace(options.loss, content_weight=0.0))
@@ -102,10 +107,15 @@ def optimize(
         factor = math.sqrt(0.5) ** (options.scales - 1 - scale)
         size = [max(SMALLEST, round(edge * factor)) for edge in (height, width)]
         style_edge = max(SMALLEST, round(options.style_size * factor))
+        paintings = [resize_long_edge(style, style_edge) for style in styles]
+        guides = []
+        if regions is not None:
+            sizes = (paintings[0].shape[:2], tuple(size))
+            guides = [_guides_of(part, edges, options.loss.style_layers) for part, edges in zip(regions, sizes)]
         slope = _Slope(
-            targets or _targets_of(styles, style_edge, options, blend),
+            targets or _targets_of(paintings, options, blend, guides[:1]),
             None if photo is None else resize(photo, *size),
-            options, tileable, contexts, bfloat16,
+            options, guides[1:], tileable, contexts, bfloat16,
         )  # fmt: skip
 
         def report(losses: dict[str, float], best: float, x: np.ndarray, slope=slope, scale=scale, size=size) -> None:
@@ -126,17 +136,24 @@ def optimize(
     return Descent(resize(picture, height, width), slope.best_losses, slope.best_total, reason, evaluations)
 
 
-def _targets_of(styles: Sequence[np.ndarray], edge: int, options: DescentOptions, blend) -> list[np.ndarray]:
-    arrays = [mx.nd.array(to_vgg_space(resize_long_edge(style, edge))) for style in styles]
-    return style_targets(options.loss, arrays, blend)
+def _targets_of(paintings: Sequence[np.ndarray], options: DescentOptions, blend, guides) -> list[np.ndarray]:
+    return style_targets(options.loss, [mx.nd.array(to_vgg_space(painting)) for painting in paintings], blend, *guides)
+
+
+def _guides_of(regions: np.ndarray, size: tuple[int, int], layers: Sequence[str]) -> list:
+    """Returns what each style layer sees of the regions (R, H, W) of a picture, as `gram_matrix` takes it."""
+    carried = carry(resize_regions(regions, *size), layers)
+    rows = [carried[layer].reshape(len(regions), 1, -1) for layer in layers]  # each (R, 1, H * W)
+    return [mx.nd.array(row / np.linalg.norm(row, axis=2, keepdims=True)) for row in rows]
 
 
 class _Slope:
     """The loss of pictures of one size, and the best one seen on it."""
 
-    def __init__(self, targets, photo, options: DescentOptions, tileable: bool, contexts, bfloat16):
+    def __init__(self, targets, photo, options: DescentOptions, guides, tileable: bool, contexts, bfloat16):
         self.options, self.tileable, self._targets = options, tileable, targets
         self.context = (contexts or [mx.cpu()])[0]
+        self._guides = [guide.as_in_context(self.context) for layers in guides for guide in layers]
         self._photo = None if photo is None else mx.nd.array(to_vgg_space(photo), ctx=self.context)
         self._look(bfloat16)
         self.report: Callable = lambda losses, best, x: None
@@ -177,7 +194,7 @@ class _Slope:
         picture = mx.nd.array(x, ctx=self.context)
         picture.attach_grad()
         with mx.autograd.record():
-            terms = self.loss(_wrapped(picture) if self.tileable else picture, self._features)
+            terms = self.loss(_wrapped(picture) if self.tileable else picture, self._features, self._guides)
             total = sum(term.sum() for term in terms.values())
         total.backward()
         losses = {name: float(term.asscalar()) for name, term in terms.items()}

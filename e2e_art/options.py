@@ -71,6 +71,7 @@ class LossOptions:
     )
     convention: str = _option("relative", "how a squared error becomes a loss: docs/losses.md", choices=CONVENTIONS)
     covariance: bool = _option(False, "center features before the Gram matrix")
+    normalize_gradients: bool = _option(False, "let each layer pull equally hard, whatever its loss")
     pooling: str = _option("average", "of the loss network", choices=("average", "max"))
     loss_network: str = _option("vgg19", "vgg19 (shipped), or zoo:vgg11, zoo:vgg13, zoo:vgg16, zoo:vgg19 from gluoncv")
 
@@ -120,6 +121,8 @@ class DescentOptions:
             raise OptionError(f"tolerance must be 0 or more, not {self.tolerance}")
         if self.learning_rate is None:
             object.__setattr__(self, "learning_rate", DESCENTS[self.optimizer])
+        if self.loss.normalize_gradients and self.optimizer == "lbfgs":
+            raise OptionError("Normalized gradients are not those of the loss, which lbfgs needs: choose adam or sgd")
         if self.learning_rate is not None and not self.learning_rate > 0:
             raise OptionError(f"learning rate must be above 0, not {self.learning_rate}")
 

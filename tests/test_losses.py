@@ -1,5 +1,7 @@
 """The loss, with answers known by hand, and beside the conventions of others."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -69,6 +71,91 @@ def test_gram_matrices_of_a_batch_do_not_mix():
     for gram, maps in zip(both, (one, other)):
         rows = maps.asnumpy().reshape(6, 35)
         assert np.allclose(gram, rows @ rows.T / 210, rtol=1e-5)
+
+
+@pytest.mark.parametrize("covariance", [False, True])
+def test_a_region_has_the_gram_matrix_of_a_picture_of_its_own(covariance):
+    maps = random_maps(1, height=6, width=8)
+    mask = np.zeros((3, 6, 8), np.float32)
+    mask[0], mask[1, :, :5], mask[2, :, 5:] = 1, 1, 1  # all of it, its left and its right
+    guide = mask.reshape(3, 1, -1) / np.sqrt(mask.sum((1, 2)))[:, None, None]
+    found = gram_matrix(mx.nd, maps, covariance, mx.nd.array(guide)).asnumpy()
+    assert found.shape == (3, 6, 6)
+    for gram, part in zip(found, (maps, maps[:, :, :, :5], maps[:, :, :, 5:])):
+        assert np.allclose(gram, gram_matrix(mx.nd, part, covariance).asnumpy()[0], rtol=1e-4, atol=1e-4)
+
+
+def guides_of(mask: np.ndarray) -> list:
+    """Returns a mask (R, 24, 32) as the layers of SHALLOW see it, sharp: each cell by its middle."""
+    maps = [mask, mask[:, ::2, ::2]]
+    rows = [part.reshape(len(mask), 1, -1) for part in maps]
+    return [mx.nd.array(row / np.linalg.norm(row, axis=2, keepdims=True)) for row in rows]
+
+
+def test_each_region_has_a_style_of_its_own_and_counts_alike(pictures):
+    mask = np.zeros((2, 24, 32), np.float32)
+    mask[0, :, :4], mask[1, :, 4:] = 1, 1
+    guides = guides_of(mask)
+    loss = PerceptualLoss(SHALLOW, style_targets(SHALLOW, pictures[:1], guides=guides), bfloat16=False)
+
+    def style(picture, order=(0, 1)) -> float:
+        turned = [mx.nd.array(guide.asnumpy()[list(order)]) for guide in guides]
+        return float(loss(picture, loss.content_features(picture), turned)["style"].asscalar())
+
+    assert style(pictures[0]) < 1e-6
+    assert style(pictures[0], order=(1, 0)) > 0.1
+    mixed = pictures[0].copy()
+    mixed[:, :, :, :4] = pictures[1][:, :, :, :4]  # an eighth of the picture is another one's
+    plain = PerceptualLoss(SHALLOW, style_targets(SHALLOW, pictures[:1]), bfloat16=False)
+    assert style(mixed) > 2 * terms_of(plain, mixed, pictures[0])["style"][0]
+
+
+class Given:
+    """Stands for a network that sees these maps in any picture."""
+
+    layers = ("relu1_1",)
+
+    def __init__(self, maps):
+        self.maps = maps
+
+    def __call__(self, picture):
+        return [self.maps]
+
+
+@pytest.mark.parametrize("covariance", [False, True])
+def test_normalized_gradients_pull_equally_hard_in_the_gradients_direction(pictures, covariance):
+    """Layer by layer: the features' gradient is that of the plain loss, at an L1 norm of the weight."""
+    for style, content in ((3.0, 0.0), (0.0, 5.0)):
+        gradients = []
+        for normalized in (False, True):
+            options = LossOptions(
+                style_layers=("relu1_1",), content_layers=("relu1_1",), style_weight=style, content_weight=content,
+                tv_weight=0, covariance=covariance, normalize_gradients=normalized,
+            )  # fmt: skip
+            loss = PerceptualLoss(options, style_targets(options, pictures[:1]), bfloat16=False)
+            loss.hybridize(active=False)
+            features = loss.network(pictures[1])[0]
+            features.attach_grad()
+            given = loss.content_features(pictures[2])
+            loss.__dict__["network"] = Given(features)
+            with mx.autograd.record():
+                terms = loss(pictures[1], given)
+                total = terms["style"] + terms["content"]
+            total.backward()
+            gradients.append((float(total.asscalar()), features.grad.asnumpy()))
+        (plain_total, plain), (total, gradient) = gradients
+        assert total == pytest.approx(plain_total, rel=1e-5)
+        assert np.abs(gradient).sum() == pytest.approx(style + content, rel=0.35 if covariance else 1e-3)
+        cosine = (gradient * plain).sum() / np.linalg.norm(gradient) / np.linalg.norm(plain)
+        assert cosine > 0.9999
+
+
+def test_without_content_there_need_be_no_photo(loss, pictures):
+    options = replace(SHALLOW, content_weight=0.0)
+    alone = PerceptualLoss(options, style_targets(options, pictures[:1]), bfloat16=False)
+    terms = alone(pictures[1], [])
+    assert terms["content"].asscalar() == 0
+    assert terms["style"].asscalar() == pytest.approx(terms_of(loss, pictures[1], pictures[0])["style"][0], rel=1e-5)
 
 
 def test_gram_matrix_does_not_grow_with_the_picture():

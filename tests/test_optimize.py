@@ -111,6 +111,13 @@ def test_a_loss_that_is_not_finite_ends_with_the_best_picture(monkeypatch):
     assert np.abs(result.picture.astype(int) - PHOTO).max() > 0
 
 
+def test_normalized_gradients_descend_too_but_not_by_lbfgs():
+    result = descend(optimizer="adam", loss=replace(SHALLOW, normalize_gradients=True))
+    assert result.total < 0.8 * result.evaluations[0].total
+    with pytest.raises(OptionError, match="adam or sgd"):
+        descend(loss=replace(SHALLOW, normalize_gradients=True))
+
+
 def test_scales_go_from_coarse_to_fine():
     result = descend(scales=3, steps=4)
     sizes = [evaluation.size for evaluation in result.evaluations]
@@ -141,6 +148,28 @@ def test_a_tileable_texture_continues_at_its_other_side():
     ramp = np.broadcast_to(np.linspace(40, 220, 40)[None, :, None], (40, 40, 3)).astype(np.uint8)
     kept, tiled = (seam(descend(ramp, None, steps=30, tileable=tileable).picture) for tileable in (False, True))
     assert tiled < 1.6 < kept
+
+
+def halves(height: int, width: int, axis: int) -> np.ndarray:
+    """Returns two regions, one half of a picture each, (2, H, W)."""
+    places = np.arange((height, width)[axis]) < (height, width)[axis] // 2
+    first = np.broadcast_to(places[:, None] if axis == 0 else places[None, :], (height, width))
+    return np.stack([first, ~first]).astype(np.float32)
+
+
+def test_each_region_takes_after_its_own_part_of_the_painting():
+    two = np.zeros((64, 64, 3), np.uint8)  # red on the left, blue on the right
+    two[:, :32], two[:, 32:] = (200, 60, 40), (40, 70, 190)
+    two += np.random.default_rng(1).integers(0, 40, two.shape, np.uint8)
+    options = DescentOptions(steps=30, style_size=64, tolerance=0, loss=SHALLOW)
+    regions = (halves(64, 64, axis=1), halves(40, 50, axis=0))
+    result = optimize(noise_picture(40, 50), [two], None, options, regions=regions, bfloat16=False)
+    means = [result.picture[rows].reshape(-1, 3).mean(axis=0) for rows in (slice(0, 17), slice(23, 40))]
+    expected = [two[:, :32].reshape(-1, 3).mean(axis=0), two[:, 32:].reshape(-1, 3).mean(axis=0)]
+    for found, wanted in zip(means, expected):
+        assert np.abs(found - wanted).max() < 40
+    with pytest.raises(OptionError, match="one painting"):
+        optimize(noise_picture(40, 50), [two, two], None, options, regions=regions)
 
 
 def test_noise_depends_on_its_seed_alone():
@@ -291,6 +320,35 @@ def test_colors_kept_before_and_after(files, tmp_path):
     assert away["before"] < away["plain"]
     chroma = [picture - picture.mean(-1, keepdims=True) for picture in (found["after"], PHOTO.astype(float))]
     assert np.abs(chroma[0] - chroma[1]).mean() < 3
+
+
+def draw(path, colors, axis: int, size=(40, 48)) -> None:
+    """Writes a mask whose parts, of equal size, have these colors."""
+    parts = np.array_split(np.zeros((*size, 3), np.uint8), len(colors), axis=axis)
+    save(path, np.concatenate([part + np.array(color, np.uint8) for part, color in zip(parts, colors)], axis=axis))
+
+
+def test_doodles(files, tmp_path, capsys):
+    draw(tmp_path / "painting_mask.png", [(255, 0, 0), (0, 0, 255)], axis=0)
+    draw(tmp_path / "doodle.png", [(0, 0, 255), (255, 0, 0)], axis=1)
+    masks = ("--style-mask", tmp_path / "painting_mask.png", "--mask", tmp_path / "doodle.png")
+    words = ("--style", files / "painting.jpg", *masks, "--size", 48)
+    assert run(files, *words, "-o", tmp_path / "out.png", photo=False) == 0
+    assert pixels(tmp_path / "out.png").shape == (40, 48, 3)
+    assert run(files, *masks, "-o", tmp_path / "with_photo.png") == 0
+    assert run(files, "--segments", 2, "-o", tmp_path / "segments.png") == 0
+    assert pixels(tmp_path / "segments.png").shape == (40, 50, 3)
+
+
+def test_masks_that_do_not_go(refused, files, tmp_path):
+    draw(tmp_path / "one.png", [(255, 0, 0), (0, 0, 255)], axis=0)
+    draw(tmp_path / "other.png", [(255, 0, 0), (0, 255, 0)], axis=0)
+    out, one = ("-o", tmp_path / "out.png"), tmp_path / "one.png"
+    refused(*out, "--mask", one, says=["--style-mask", "--mask"])
+    refused(*out, "--mask", tmp_path / "other.png", "--style-mask", one, says=["#00ff00", "#0000ff"])
+    refused(*out, "--mask", files / "photo.png", "--style-mask", one, says=["colors", "flat"])
+    refused(*out, "--segments", 1, says=["2"])
+    refused(*out, "--segments", 2, "--mask", one, "--style-mask", one, says=["--segments", "no masks"])
 
 
 def test_presets_set_what_is_not_told(files, tmp_path, monkeypatch):

@@ -40,22 +40,31 @@ def test_python_example_runs_as_printed(tmp_path, monkeypatch):
     assert near < far  # strength 0.6 stays nearer to the photo
 
 
-@pytest.mark.parametrize("script, words", [("infer.py", "Paint photos"), ("train.py", "stage by stage")])
-def test_every_flag_of_the_readme_exists(script, words):
-    text = run(sys.executable, str(TOP / script), "--help").stdout
-    assert words in text
-    known = set(re.findall(r"--[a-z0-9-]+", text))
-    other = "train.py" if script == "infer.py" else "infer.py"
-    lines = [line for line in README.splitlines() if script in line and other not in line]
+COMMANDS = {
+    "infer.py": [str(TOP / "infer.py")],
+    "train.py": [str(TOP / "train.py")],
+    "e2e-art optimize": ["-m", "e2e_art.cli", "optimize"],
+    "e2e-art compare": ["-m", "e2e_art.cli", "compare"],
+}
+
+
+def flags_of(command: str) -> set[str]:
+    """Returns all flags that a command's help names."""
+    text = run(sys.executable, *COMMANDS[command], "--help", cwd=TOP).stdout
+    return set(re.findall(r"--[a-z0-9-]+", text))
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_flag_of_the_readme_exists(command):
+    others = set(COMMANDS) - {command}
+    lines = [line for line in README.splitlines() if command in line and not any(other in line for other in others)]
     used = {flag for line in lines for flag in re.findall(r"(?<!\S)--[a-z0-9-]+", line)}
     assert used, "the README shows flags for each command"
-    assert used <= known, f"{script} has no {used - known}"
+    assert used <= flags_of(command), f"{command} has no {used - flags_of(command)}"
 
 
 def test_every_flag_in_backquotes_is_one_of_some_command():
-    known: set[str] = set()
-    for script in ("infer.py", "train.py"):
-        known |= set(re.findall(r"--[a-z0-9-]+", run(sys.executable, str(TOP / script), "--help").stdout))
+    known = set().union(*map(flags_of, COMMANDS))
     used = set(re.findall(r"`(--[a-z0-9-]+)", README))
     assert used <= known, f"no command has {used - known}"
 

@@ -1,0 +1,109 @@
+"""What the stages are worth, in evaluations of the baseline."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+from helpers import assert_one_sentence, pixels, save, tiny_model, tree
+from skimage import data
+
+from e2e_art.cli import main
+from e2e_art.compare import baseline_curve, evaluations_worth, plot_worth
+from e2e_art.judge import Judge
+from e2e_art.models import read_model
+
+PHOTO = np.ascontiguousarray(data.chelsea()[60:108, 100:164])
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return tiny_model(tmp_path_factory.mktemp("models") / "tiny")
+
+
+def test_worth_by_hand():
+    curve = [13.0, 9.0, 5.0, 5.0, 4.0]
+    assert evaluations_worth(curve, 20.0) == 0  # worse than the photo itself
+    assert evaluations_worth(curve, 13.0) == 0
+    assert evaluations_worth(curve, 11.0) == 0.5
+    assert evaluations_worth(curve, 9.0) == 1
+    assert evaluations_worth(curve, 5.0) == 2
+    assert evaluations_worth(curve, 4.25) == 3.75
+    assert evaluations_worth(curve, 4.0) == 4
+    assert evaluations_worth(curve, 3.9) == math.inf
+    assert evaluations_worth([], 1.0) == math.inf
+    assert evaluations_worth([2.0], 3.0) == 0
+
+
+def test_the_baseline_begins_at_the_photo_and_falls(model):
+    judge = Judge(read_model(model))
+    curve, seconds, picture = baseline_curve(PHOTO, judge.targets, 8)
+    photo, reached = judge.losses(PHOTO, [PHOTO, picture])
+    assert len(curve) == len(seconds) == 9
+    assert curve[0] == pytest.approx(photo["total"], rel=1e-3)
+    assert curve[-1] == pytest.approx(reached["total"], rel=0.02)
+    assert all(after <= before for before, after in zip(curve, curve[1:]))
+    assert curve[-1] < 0.7 * curve[0]
+    assert seconds == sorted(seconds)
+    short, _, _ = baseline_curve(PHOTO, judge.targets, 8, until=curve[4])
+    assert len(short) <= 5
+    assert short[-1] <= curve[4]
+
+
+def test_the_plot(tmp_path):
+    plot_worth([13.0, 9.0, 5.0], [10.0, 4.0], tmp_path / "worth.png", "title")
+    assert pixels(tmp_path / "worth.png").std() > 5
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for name, image in (("cat", data.chelsea()), ("coffee", data.coffee())):
+        save(tmp_path / "photos" / f"{name}.png", image[100:180, 100:220])
+    return tmp_path / "photos"
+
+
+def compare(*words) -> int:
+    return main(["compare", *map(str, words)])
+
+
+def test_the_table(folder, model, capsys):
+    assert compare(folder, "--model", model, "--short-edge", 40, "--evaluations", 6) == 0
+    lines = capsys.readouterr().out.splitlines()
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("|")]
+    assert lines[0] == "Mean of 2 photos"
+    names = [f"tiny, stage {stage}" for stage in range(len(read_model(model).stages))]
+    assert [row[0] for row in rows[2:]] == ["the photo itself", *names, "L-BFGS, 5 evaluations"]
+    photo, *stages, baseline = rows[2:]
+    assert float(photo[3]) == 0  # all of its content
+    assert float(photo[6]) == 0  # worth nothing
+    assert float(baseline[1]) < float(photo[1])
+    for stage in stages:
+        total = 20 * float(stage[2]) + float(stage[3]) + float(stage[4])
+        assert float(stage[1]) == pytest.approx(total, abs=0.003)
+
+
+def test_what_is_written(folder, model, tmp_path):
+    out = tmp_path / "out"
+    assert compare(folder, "--model", model, "--short-edge", 40, "--evaluations", 3, "-o", out) == 0
+    assert set(tree(out)) == {"tiny.json", "tiny_worth.png", "tiny_cat.jpg", "tiny_coffee.jpg"}
+    figures = json.loads((out / "tiny.json").read_text())
+    assert figures["photos"] == ["cat.png", "coffee.png"]
+    assert [len(curve) for curve in figures["baseline"]] == [4, 4]
+    assert all(len(losses) == 1 + len(read_model(model).stages) for losses in figures["losses"])
+    assert compare(folder, "--model", model, "--crop", "48x32", "--evaluations", 0, "-o", tmp_path / "plain") == 0
+    assert set(tree(tmp_path / "plain")) == {"tiny.json", "tiny_cat.jpg", "tiny_coffee.jpg"}
+
+
+def test_what_is_refused(folder, model, tmp_path, capsys):
+    (tmp_path / "empty").mkdir()
+    for words, says in (
+        ([tmp_path / "empty"], [tmp_path / "empty"]),
+        ([tmp_path / "none.png"], [tmp_path / "none.png"]),
+        ([folder, "--model", "starry_nite"], ["starry_nite", "starry_night"]),
+        ([folder, "--model", model, "--crop", "wide"], ["--crop", "'wide'"]),
+        ([folder, "--model", model, "--evaluations", -1], ["--evaluations", "-1"]),
+        ([folder, "--model", model, "-o", tmp_path], [tmp_path, "--overwrite"]),
+    ):
+        capsys.readouterr()
+        code = compare(*words)
+        assert_one_sentence(code, capsys.readouterr().err, *says)
