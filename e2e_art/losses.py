@@ -17,6 +17,7 @@ import numpy as np
 from .backend import mx
 from .errors import OptionError
 from .options import LossOptions
+from .patches import Patches, matched_features
 from .vgg import VGGFeatures, load_vgg
 
 __all__ = ["PerceptualLoss", "gram_matrix", "relative_error", "smoothness", "style_targets"]
@@ -130,9 +131,10 @@ class PerceptualLoss(mx.gluon.HybridBlock):
     options: layers, weights, pooling.
     targets: the Gram matrices to reach, from `style_targets`.
     contexts: where to compute; bfloat16: None takes it where the processor is fast at it.
+    patches: with a patch weight, in each patch layer the painting's patches, and the picture's regions or None.
 
     Calling it with a picture (N, 3, H, W) and the photo's content features (from `content_features`) returns the
-    three weighted terms by name, each (N,): their sum is the total.  With a content weight of 0 there need be no photo.
+    weighted terms by name, each (N,): their sum is the total.  With a content weight of 0 there need be no photo.
     guides: where the targets are those of regions, the picture's own regions in each style layer; each region counts
     alike, however small it is.
     """
@@ -143,11 +145,13 @@ class PerceptualLoss(mx.gluon.HybridBlock):
         targets: Sequence[np.ndarray],
         contexts: Sequence | None = None,
         bfloat16: bool | None = None,
+        patches: Sequence[tuple[Patches, object]] = (),
     ):
         super().__init__(prefix="loss_")
-        self.options = options
+        self.options, self._patches = options, list(patches)
         contexts = list(contexts or [mx.cpu()])
-        layers = list(dict.fromkeys((*options.style_layers, *options.content_layers)))
+        patch_layers = options.patch_layers if patches else ()
+        layers = list(dict.fromkeys((*options.style_layers, *options.content_layers, *patch_layers)))
         self.network: VGGFeatures = load_vgg(
             layers, options.loss_network, pooling=options.pooling, bfloat16=bfloat16, contexts=contexts
         )
@@ -156,15 +160,16 @@ class PerceptualLoss(mx.gluon.HybridBlock):
             for index, target in enumerate(targets):
                 setattr(self, f"target_{index}", self.params.get_constant(f"target_{index}", target))
         self.collect_params(".*target.*").initialize(ctx=contexts)
-        self.hybridize(static_alloc=True)
+        if not patches:  # matching looks at shapes
+            self.hybridize(static_alloc=True)
 
     def content_features(self, photo) -> list:
         """Returns what a painting should keep of its photo (N, 3, H, W): a map for each content layer."""
         return self.content_network(photo) if self.options.content_weight else []
 
     def forward(self, picture, photo_features, guides: Sequence = ()) -> dict:
-        style, content, tv = super().forward(picture, *photo_features, *guides)
-        return {"style": style, "content": content, "tv": tv}
+        terms = super().forward(picture, *photo_features, *guides)
+        return dict(zip(("style", "content", "tv", "patch"), terms))
 
     def _error(self, F, x, target, features, term: int):
         """Returns how far x is from its target, as the convention counts it; term: 0 is style, 1 content."""
@@ -198,4 +203,13 @@ class PerceptualLoss(mx.gluon.HybridBlock):
         tv = smoothness(F, picture)
         if options.convention != "relative":
             tv = _times(F, tv, _FACTORS[options.convention][2](_channels_and_pixels(F, picture)[1]))
-        return options.style_weight * style, options.content_weight * content, options.tv_weight * tv
+        terms = (options.style_weight * style, options.content_weight * content, options.tv_weight * tv)
+        return (*terms, options.patch_weight * self._unlikeness(F, maps)) if self._patches else terms
+
+    def _unlikeness(self, F, maps: dict):
+        """Returns how far patches are from those of the painting that they resemble most, the mean over layers."""
+        errors = [
+            relative_error(F, maps[layer], matched_features(maps[layer], patches, regions))
+            for layer, (patches, regions) in zip(self.options.patch_layers, self._patches)
+        ]
+        return sum(errors) / len(errors)

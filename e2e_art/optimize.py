@@ -24,7 +24,9 @@ from .errors import OptionError
 from .images import CHANNEL_MEANS, from_vgg_space, resize, resize_long_edge, to_vgg_space
 from .losses import PerceptualLoss, style_targets
 from .options import DescentOptions
+from .patches import patches_of
 from .regions import carry, resize_regions
+from .vgg import load_vgg
 
 __all__ = ["Descent", "Evaluation", "noise_picture", "optimize"]
 
@@ -96,6 +98,8 @@ def optimize(
     """
     if regions is not None and (tileable or len(styles) != 1):
         raise OptionError("Regions need one painting, and cannot be tiled: leave one of them out")
+    if options is not None and options.loss.patch_weight and len(styles) != 1:
+        raise OptionError("Patches are those of one painting: leave the others out, or --patch-weight")
     options = options or DescentOptions()
     if photo is None:
         options = replace(options, loss=replace(options.loss, content_weight=0.0))
@@ -116,6 +120,7 @@ def optimize(
             targets or _targets_of(paintings, options, blend, guides[:1]),
             None if photo is None else resize(photo, *size),
             options, guides[1:], tileable, contexts, bfloat16,
+            _patches_of(paintings, tuple(size), options, regions) if options.loss.patch_weight else [],
         )  # fmt: skip
 
         def report(losses: dict[str, float], best: float, x: np.ndarray, slope=slope, scale=scale, size=size) -> None:
@@ -147,11 +152,25 @@ def _guides_of(regions: np.ndarray, size: tuple[int, int], layers: Sequence[str]
     return [mx.nd.array(row / np.linalg.norm(row, axis=2, keepdims=True)) for row in rows]
 
 
+def _patches_of(paintings, size: tuple[int, int], options: DescentOptions, regions) -> list[tuple]:
+    """Returns the painting's patches in each patch layer, with the result's regions there, or None."""
+    loss = options.loss
+    network = load_vgg(loss.patch_layers, loss.loss_network, pooling=loss.pooling, bfloat16=False)
+    maps = network(mx.nd.array(to_vgg_space(paintings[0])))
+    if regions is None:
+        return [(patches_of(layer), None) for layer in maps]
+    sizes = (paintings[0].shape[:2], size)
+    own, other = (carry(resize_regions(part, *edges), loss.patch_layers) for part, edges in zip(regions, sizes))
+    return [
+        (patches_of(layer, own[name]), mx.nd.array(other[name][None])) for name, layer in zip(loss.patch_layers, maps)
+    ]
+
+
 class _Slope:
     """The loss of pictures of one size, and the best one seen on it."""
 
-    def __init__(self, targets, photo, options: DescentOptions, guides, tileable: bool, contexts, bfloat16):
-        self.options, self.tileable, self._targets = options, tileable, targets
+    def __init__(self, targets, photo, options: DescentOptions, guides, tileable: bool, contexts, bfloat16, patches):
+        self.options, self.tileable, self._targets, self._patches = options, tileable, targets, patches
         self.context = (contexts or [mx.cpu()])[0]
         self._guides = [guide.as_in_context(self.context) for layers in guides for guide in layers]
         self._photo = None if photo is None else mx.nd.array(to_vgg_space(photo), ctx=self.context)
@@ -164,7 +183,7 @@ class _Slope:
 
     def _look(self, bfloat16: bool | None) -> None:
         """Sets up the loss, in the precision asked for."""
-        self.loss = PerceptualLoss(self.options.loss, self._targets, [self.context], bfloat16)
+        self.loss = PerceptualLoss(self.options.loss, self._targets, [self.context], bfloat16, self._patches)
         self._features = [] if self._photo is None else self.loss.content_features(self._photo)
 
     def descend(self, start: np.ndarray) -> str:

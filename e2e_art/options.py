@@ -71,6 +71,8 @@ class LossOptions:
     )
     convention: str = _option("relative", "how a squared error becomes a loss: docs/losses.md", choices=CONVENTIONS)
     covariance: bool = _option(False, "center features before the Gram matrix")
+    patch_weight: float = _option(0.0, "weight of the likeness of patches; needs a single painting, and no training")
+    patch_layers: tuple[str, ...] = _option(("relu3_1", "relu4_1"), "where patches are compared")
     normalize_gradients: bool = _option(False, "let each layer pull equally hard, whatever its loss")
     pooling: str = _option("average", "of the loss network", choices=("average", "max"))
     loss_network: str = _option("vgg19", "vgg19 (shipped), or zoo:vgg11, zoo:vgg13, zoo:vgg16, zoo:vgg19 from gluoncv")

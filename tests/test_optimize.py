@@ -111,6 +111,19 @@ def test_a_loss_that_is_not_finite_ends_with_the_best_picture(monkeypatch):
     assert np.abs(result.picture.astype(int) - PHOTO).max() > 0
 
 
+@pytest.mark.parametrize("with_regions", [False, True])
+def test_patches_come_nearer_too(with_regions):
+    loss = replace(SHALLOW, patch_weight=5.0, patch_layers=("relu2_1",))
+    options = DescentOptions(steps=12, style_size=64, tolerance=0, loss=loss)
+    regions = (halves(64, 64, axis=1), halves(40, 50, axis=0)) if with_regions else None
+    result = optimize(PHOTO, [PAINTING], PHOTO, options, regions=regions, bfloat16=False)
+    first = result.evaluations[0].losses
+    assert result.losses["patch"] < 0.7 * first["patch"]
+    assert sum(result.losses.values()) == pytest.approx(result.total)
+    with pytest.raises(OptionError, match="one painting"):
+        optimize(PHOTO, [PAINTING, PAINTING], PHOTO, options)
+
+
 def test_normalized_gradients_descend_too_but_not_by_lbfgs():
     result = descend(optimizer="adam", loss=replace(SHALLOW, normalize_gradients=True))
     assert result.total < 0.8 * result.evaluations[0].total
@@ -346,7 +359,7 @@ def test_masks_that_do_not_go(refused, files, tmp_path):
     out, one = ("-o", tmp_path / "out.png"), tmp_path / "one.png"
     refused(*out, "--mask", one, says=["--style-mask", "--mask"])
     refused(*out, "--mask", tmp_path / "other.png", "--style-mask", one, says=["#00ff00", "#0000ff"])
-    refused(*out, "--mask", files / "photo.png", "--style-mask", one, says=["colors", "flat"])
+    refused(*out, "--mask", files / "photo.png", "--style-mask", one, says=["flat color"])
     refused(*out, "--segments", 1, says=["2"])
     refused(*out, "--segments", 2, "--mask", one, "--style-mask", one, says=["--segments", "no masks"])
 

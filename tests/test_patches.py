@@ -1,0 +1,81 @@
+"""Patches: each place finds the one that it resembles most."""
+
+import numpy as np
+import pytest
+
+from e2e_art.backend import mx
+from e2e_art.patches import MOST, matched_features, patches_of
+
+
+def maps(seed: int, height=9, width=11, channels=8):
+    return mx.nd.array(np.random.RandomState(seed).normal(size=(1, channels, height, width)))
+
+
+def matched(features, *words, **more) -> np.ndarray:
+    return matched_features(features, *words, **more).asnumpy()
+
+
+def test_a_painting_matches_itself():
+    painting = maps(1)
+    patches = patches_of(painting)
+    assert patches.features.shape == (7 * 9, 8, 3, 3)
+    assert np.abs(matched(painting, patches) - painting.asnumpy()).max() < 1e-5
+
+
+def test_how_strong_features_are_does_not_matter_for_what_they_match():
+    painting = maps(1)
+    assert np.abs(matched(0.01 * painting, patches_of(painting)) - painting.asnumpy()).max() < 1e-5
+
+
+def test_what_was_shifted_is_found_again():
+    painting = maps(1, 12, 12)
+    part = mx.nd.array(painting.asnumpy()[:, :, 3:9, 2:10])
+    assert np.abs(matched(part, patches_of(painting)) - part.asnumpy()).max() < 1e-5
+
+
+def test_each_place_is_the_mean_of_the_patches_that_overlap_there():
+    """One place with two patches to choose from, by hand."""
+    painting = mx.nd.array(np.arange(12, dtype=np.float32).reshape(1, 1, 3, 4) - 5)
+    patches = patches_of(painting)
+    place = mx.nd.array(painting.asnumpy()[:, :, :, :3] + 0.1)
+    assert np.array_equal(matched(place, patches), painting.asnumpy()[:, :, :, :3])
+    wide = matched(maps(2, 3, 4, channels=1), patches)[0, 0]  # of two patches, one column apart
+    choices = [painting.asnumpy()[0, 0, :, start : start + 3] for start in (0, 1)]
+    results = []
+    for first in choices:
+        for second in choices:
+            total, count = np.zeros((3, 4)), np.zeros((3, 4))
+            for start, patch in ((0, first), (1, second)):
+                total[:, start : start + 3] += patch
+                count[:, start : start + 3] += 1
+            results.append(total / count)
+    assert min(np.abs(wide - result).max() for result in results) < 1e-5
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_regions_match_their_own_kind_only(order):
+    painting = mx.nd.concat(mx.nd.ones((1, 8, 9, 6)), -mx.nd.ones((1, 8, 9, 6)), dim=3) + 0.1 * maps(3, 9, 12)
+    left = np.zeros((2, 9, 12), np.float32)
+    left[0, :, :6], left[1, :, 6:] = 1, 1
+    patches = patches_of(painting, left)
+    top = np.zeros((1, 2, 10, 7), np.float32)
+    top[0, order[0], :5], top[0, order[1], 5:] = 1, 1
+    found = matched(maps(4, 10, 7), patches, mx.nd.array(top))
+    sign = 1 if order == (0, 1) else -1
+    assert (sign * found[:, :, :4]).mean() > 0.3  # patches at the region's edge are of both kinds
+    assert (sign * found[:, :, 6:]).mean() < -0.3
+
+
+def test_large_paintings_are_looked_at_by_a_sample():
+    patches = patches_of(maps(1, 80, 90, channels=2))
+    assert MOST / 2 < len(patches.features) <= MOST
+    assert patches.shares.shape == (len(patches.features), 1, 1, 1)
+
+
+def test_no_gradient_flows_into_the_match():
+    features = maps(5)
+    features.attach_grad()
+    with mx.autograd.record():
+        total = (matched_features(features, patches_of(maps(1))) * features).sum()
+    total.backward()
+    assert np.allclose(features.grad.asnumpy(), matched(features, patches_of(maps(1))), atol=1e-5)
