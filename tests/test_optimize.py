@@ -359,7 +359,7 @@ def test_masks_that_do_not_go(refused, files, tmp_path):
     out, one = ("-o", tmp_path / "out.png"), tmp_path / "one.png"
     refused(*out, "--mask", one, says=["--style-mask", "--mask"])
     refused(*out, "--mask", tmp_path / "other.png", "--style-mask", one, says=["#00ff00", "#0000ff"])
-    refused(*out, "--mask", files / "photo.png", "--style-mask", one, says=["flat color"])
+    refused(*out, "--mask", files / "photo.png", "--style-mask", one, says=["color"])
     refused(*out, "--segments", 1, says=["2"])
     refused(*out, "--segments", 2, "--mask", one, "--style-mask", one, says=["--segments", "no masks"])
 
