@@ -219,9 +219,9 @@ class _Diary:
 
 def _publish(training, flags: argparse.Namespace, diary: _Diary) -> None:
     """Writes the model with its record, its painting's statistics, and a sheet of the first preview photo."""
-    import mxnet
     import numpy
 
+    from .backend import mx
     from .compare import sheet
     from .images import encode_image, from_vgg_space, to_vgg_space
     from .judge import STYLE_FILE, pack_targets
@@ -250,7 +250,7 @@ def _publish(training, flags: argparse.Namespace, diary: _Diary) -> None:
         "versions": {
             "e2e_art": __version__,
             "python": platform.python_version(),
-            "mxnet": mxnet.__version__,
+            "mxnet": mx.__version__,
             "numpy": numpy.__version__,
         },
         "options": options.describe(),
