@@ -132,7 +132,7 @@ class DescentOptions:
 # The recipe for a chain of four (docs/recipe.md): style rises in the second stage, the last one brings the scene back.
 _STEPS = (1400, 1400, 1400, 2400)
 _SIZES = (192, 192, 256, 256)
-_STYLE_BOOSTS = (1.0, 1.5, 1.5, 1.25)
+_STYLE_BOOSTS = (1.0, 1.5, 1.5, 1.0)
 
 
 def _recipe_loss() -> LossOptions:
@@ -205,6 +205,15 @@ class TrainingOptions:
     def describe(self) -> dict:
         """Returns the options as plain JSON values, for checkpoints and records."""
         return json.loads(json.dumps(asdict(self)))
+
+    def differences(self, description: dict) -> str:
+        """Returns what a description says otherwise, in words; options that came after it have their defaults there."""
+        try:
+            saved = TrainingOptions.of(description).describe()
+        except (TypeError, KeyError, OptionError):  # of another time altogether
+            saved = description
+        mine = self.describe()
+        return ", ".join(f"{key}: {saved.get(key)}" for key in sorted(mine) if mine[key] != saved.get(key))
 
     @classmethod
     def of(cls, description: dict) -> TrainingOptions:

@@ -294,8 +294,7 @@ class Training:
 
     def _load(self) -> None:
         state, weights, self._optimizer_state = load_checkpoint(self.checkpoint)
-        mine, saved = self.options.describe(), state["options"]
-        changed = ", ".join(f"{key}: {saved.get(key)}" for key in sorted(mine) if mine[key] != saved.get(key))
+        changed = self.options.differences(state["options"])
         if changed:
             raise TrainingError(
                 f"{self.checkpoint} was made with other options ({changed}): give the same command line again, "

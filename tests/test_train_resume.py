@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from helpers import ROOT, assert_one_sentence, on_full_disk, tree
 
-from e2e_art.checkpoint import load_checkpoint
+from e2e_art.checkpoint import load_checkpoint, save_checkpoint
 from e2e_art.cli import main
 from e2e_art.models import read_model
 
@@ -142,6 +142,16 @@ def test_other_options_cannot_go_on(refused, tmp_path):
     refused("--resume", "--batch", 3, says=[*says, "batch: 2"])
     refused("--resume", "--style-weight", 5, says=[*says, "20.0"])
     refused("--resume", "--stages", "packed", says=[*says, "stages: packed,packed"])
+
+
+def test_a_checkpoint_from_before_an_option_came_goes_on(files, stopped, whole, tmp_path):
+    shutil.copytree(stopped[0], tmp_path / "out.training")
+    path = tmp_path / "out.training" / "checkpoint.npz"
+    state, weights, optimizer = load_checkpoint(path)
+    del state["options"]["start_from"], state["options"]["loss"]["patch_weight"]
+    save_checkpoint(path, state, weights, optimizer)
+    assert main(words_of(files, tmp_path / "out", "--resume")) == 0
+    assert_same_weights(path, whole / "checkpoint.npz")
 
 
 def test_a_training_that_waits_to_go_on_is_not_lost_by_leaving_resume_out(refused, tmp_path):
