@@ -26,7 +26,7 @@ class _Findings:
 
     name: str
     losses: list[list[dict[str, float]]] = field(default_factory=list)  # of the photo itself, then of each stage
-    curves: list[list[float]] = field(default_factory=list)  # of the baseline; shorter where the chain was reached
+    curves: list[list[float]] = field(default_factory=list)  # of the baseline
     seconds: list[list[float]] = field(default_factory=list)  # of each stage
     baseline_seconds: list[float] = field(default_factory=list)  # of the baseline, an evaluation
 
@@ -76,17 +76,22 @@ def run(flags: argparse.Namespace) -> int:
         raise ImageError(f"There are no pictures in {', '.join(flags.photos)}: check the path")
     if flags.evaluations < 0:
         raise OptionError(f"--evaluations must be 0 or more, not {flags.evaluations}")
-    if flags.out and flags.out.exists() and not flags.overwrite:
-        raise OptionError(f"{flags.out} exists: choose another -o, or add --overwrite")
+    if flags.out and (flags.out.is_file() or (flags.out.exists() and not flags.overwrite)):
+        raise OptionError(f"{flags.out} exists: choose another folder as -o, or add --overwrite to write into it")
+    stems = [path.stem for path in paths]
+    if flags.out and len(set(stems)) < len(stems):
+        twice = next(stem for stem in stems if stems.count(stem) > 1)
+        raise OptionError(f"Two photos are called {twice}, and so would their sheets: rename one, or leave -o out")
     photos = [_prepared(read_image(path), flags) for path in paths]
     print(f"Mean of {len(photos)} photos\n")
     print("| picture | total | style term | content | tv | seconds | worth |\n|---|---|---|---|---|---|---|")
-    for number, name in enumerate(flags.model):
+    for name in flags.model:
         painter, judge = load(name), Judge(read_model(name))
         findings = _Findings(painter.model.name)
+        painter(photos[0])  # the first call sets things up, and is not timed
         for path, photo in zip(paths, tqdm(photos, unit="photo", leave=False)):
             _examine(findings, painter, judge, path, photo, flags)
-        _print(findings, with_photo=number == 0)
+        _print(findings)
         if flags.out:
             _write(findings, paths, flags.out)
     return 0
@@ -114,11 +119,11 @@ def _examine(findings: _Findings, painter, judge, path: Path, photo: np.ndarray,
         write_image(flags.out / f"{findings.name}_{path.stem}.jpg", picture, overwrite=True)
 
 
-def _print(findings: _Findings, with_photo: bool) -> None:
+def _print(findings: _Findings) -> None:
     """Prints the rows of one model."""
     style_weight, curve = LossOptions().style_weight, findings.mean_curve()
-    for row in range(0 if with_photo else 1, len(findings.losses[0])):
-        label = "the photo itself" if row == 0 else f"{findings.name}, stage {row - 1}"
+    for row in range(len(findings.losses[0])):
+        label = f"{findings.name}, " + (f"stage {row - 1}" if row else "the photo itself")
         spent = f"{np.mean([seconds[row - 1] for seconds in findings.seconds]):.2f}" if row else ""
         worth = f"{evaluations_worth(curve, findings.mean(row, 'total')):.1f}" if curve else ""
         print(
@@ -128,7 +133,9 @@ def _print(findings: _Findings, with_photo: bool) -> None:
     for count in (5, 10, 15, 20, 30, 60, 100):
         if count < len(curve):
             seconds = count * np.mean(findings.baseline_seconds)
-            print(f"| L-BFGS, {count} evaluations | {curve[count]:.3f} | | | | {seconds:.1f} | {count} |")
+            print(
+                f"| {findings.name}, L-BFGS, {count} evaluations | {curve[count]:.3f} | | | | {seconds:.1f} | {count} |"
+            )
 
 
 def _write(findings: _Findings, paths: list[Path], out: Path) -> None:
@@ -152,10 +159,12 @@ def _prepared(photo: np.ndarray, flags: argparse.Namespace) -> np.ndarray:
     if flags.crop:
         try:
             width, height = (int(edge) for edge in flags.crop.lower().split("x"))
+            if min(width, height) < 1:
+                raise ValueError
         except ValueError:
             raise OptionError(f"--crop takes a width and a height, such as 640x480, not '{flags.crop}'") from None
         scale = max(width / photo.shape[1], height / photo.shape[0])
-        rows, columns = round(height / scale), round(width / scale)
+        rows, columns = max(1, round(height / scale)), max(1, round(width / scale))
         top, left = (photo.shape[0] - rows) // 2, (photo.shape[1] - columns) // 2
         return resize(photo[top : top + rows, left : left + columns], height, width)
     return resize_short_edge(photo, flags.short_edge) if flags.short_edge else photo

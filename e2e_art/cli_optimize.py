@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import glob
 import logging
+import os
 import signal
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
+from .cli_diary import Diary
 from .colors import keep_colors, recolor
 from .errors import OptionError, UserError
-from .files import write_atomically
 from .flags import add_flags, gather
-from .images import WRITABLE_SUFFIXES, encode_animation, read_image, resize, resize_long_edge, write_image
+from .images import WRITABLE_SUFFIXES, read_image, resize, write_image
 from .options import DescentOptions, LossOptions
 from .presets import DESCENT_PRESETS
 
@@ -24,7 +25,6 @@ __all__ = ["add_command"]
 log = logging.getLogger(__name__)
 
 LONG_EDGE = 640  # of the result, unless told otherwise: some minutes on two cores
-FRAME_EDGE = 480  # of an animation
 
 
 def add_command(commands) -> None:
@@ -60,14 +60,14 @@ def add_command(commands) -> None:
     files = parser.add_argument_group("files")
     files.add_argument("-o", "--out", required=True, type=Path, metavar="OUT", help="the picture to write")
     files.add_argument("--every", type=int, default=0, metavar="N", help="also write the picture after each N steps")
-    files.add_argument("--animate", action="store_true", help="also write OUT.gif: the descent, a frame for each step")
+    files.add_argument("--animate", action="store_true", help="also write OUT.gif: the descent, from its start")
     files.add_argument("--record", action="store_true", help="also write the losses, as OUT.jsonl and OUT_curve.png")
     files.add_argument("--overwrite", action="store_true", help="replace files that exist")
     descent = parser.add_argument_group("the descent")
-    add_flags(descent, DescentOptions)
+    add_flags(descent, DescentOptions, told_only=True)
     descent.add_argument("--gpu", metavar="N", help="GPU to use (the CPU if left out)")
     descent.add_argument("--no-bfloat16", action="store_true", help="keep the loss network in single precision")
-    add_flags(parser.add_argument_group("the loss"), LossOptions)
+    add_flags(parser.add_argument_group("the loss"), LossOptions, told_only=True)
     parser.add_argument("--verbose", action="store_true", help="say more")
 
 
@@ -90,7 +90,7 @@ def run(flags: argparse.Namespace) -> int:
     from .optimize import optimize
 
     start = _start(flags, photo, styles, (height, width), options, preset)
-    diary = _Diary(flags, options, outputs)
+    diary = Diary(flags, options, outputs, start.shape[:2])
     before = signal.signal(signal.SIGINT, diary.stop)
     try:
         result = optimize(
@@ -105,23 +105,33 @@ def run(flags: argparse.Namespace) -> int:
             contexts=contexts(flags.gpu),
             bfloat16=False if flags.no_bfloat16 else None,
         )
+        if not result.losses:
+            raise UserError("The loss is not finite at the very start: lower --style-weight; nothing was written")
+        picture = keep_colors(result.picture, photo) if flags.keep_colors == "after" else result.picture
+        write_image(flags.out, picture, overwrite=True)  # whether it may be replaced was asked before the work
+        words = ", ".join(f"{name} {value:.4g}" for name, value in result.losses.items())
+        diary.close()
+        print(f"{flags.out}: total {result.total:.4g} ({words}) after {len(result.evaluations)} evaluations")
+        diary.finish(picture)
     finally:
         signal.signal(signal.SIGINT, before)
         diary.close()
-    picture = keep_colors(result.picture, photo) if flags.keep_colors == "after" else result.picture
-    write_image(flags.out, picture, flags.overwrite)
-    diary.finish(picture)
-    words = ", ".join(f"{name} {value:.4g}" for name, value in result.losses.items())
-    print(f"{flags.out}: total {result.total:.4g} ({words}) after {len(result.evaluations)} evaluations")
-    if result.reason == "interrupted":
+    return _explain(result.reason, flags.out, options)
+
+
+def _explain(reason: str, out: Path, options: DescentOptions) -> int:
+    """Says why a descent ended, where that was not to be expected."""
+    if reason == "interrupted":
         raise KeyboardInterrupt
-    if result.reason == "not finite":
+    if reason == "not finite":
         raise UserError(
-            f"The loss was no longer finite, {flags.out} is the best picture before: lower --style-weight or "
+            f"The loss was no longer finite, {out} is the best picture before: lower --style-weight or "
             "--learning-rate, or choose another --optimizer"
         )
-    if result.reason == "settled":
+    if reason == "settled" and options.tolerance:
         log.info("It stopped because it no longer paid; --tolerance 0 goes on")
+    elif reason == "settled":
+        log.info("It stopped because no step was lower")
     return 0
 
 
@@ -133,10 +143,14 @@ def _check(flags: argparse.Namespace) -> list[str]:
         raise OptionError("--segments finds the regions of a photo and its painting: give a photo, and no masks")
     if flags.texture and (flags.style or flags.photo or flags.mask):
         raise OptionError("--texture takes the painting, and nothing else to paint: leave photo, --style and masks out")
-    if flags.texture and flags.keep_colors:
-        raise OptionError("--keep-colors needs a photo: leave it out, or leave --texture out")
     if not flags.texture and not (flags.style and (flags.photo or flags.mask)):
         raise OptionError("Say what to paint: e2e-art optimize PHOTO --style PAINTING -o OUT, or --texture PAINTING")
+    if flags.keep_colors and not flags.photo:
+        raise OptionError("--keep-colors needs a photo: give one, or leave it out")
+    if flags.tileable and not flags.texture:
+        raise OptionError("--tileable is for textures: leave it out, or use --texture")
+    if flags.every < 0:
+        raise OptionError(f"--every must be 0 or more, not {flags.every}")
     return [flags.texture] if flags.texture else flags.style
 
 
@@ -162,15 +176,11 @@ def _regions(flags: argparse.Namespace, masks, styles, photo) -> tuple[np.ndarra
 
 def _options(flags: argparse.Namespace, preset) -> DescentOptions:
     """Returns the options: flags that were given come before a preset's, a preset's before the defaults."""
-    descent, loss = gather(flags, DescentOptions), gather(flags, LossOptions)
-    if preset:
-
-        def given(values: dict, untold) -> dict:
-            return {name: value for name, value in values.items() if value != getattr(untold, name)}
-
-        told = given(descent, DescentOptions)
-        return replace(preset.options, **told, loss=replace(preset.options.loss, **given(loss, LossOptions)))
-    return DescentOptions(**descent, loss=LossOptions(**loss))
+    told, loss = gather(flags, DescentOptions), gather(flags, LossOptions)
+    base = preset.options if preset else DescentOptions()
+    if told.get("optimizer", base.optimizer) != base.optimizer:
+        told.setdefault("learning_rate", None)  # a rate belongs to its optimizer
+    return replace(base, **told, loss=replace(base.loss, **loss))
 
 
 def _size(flags: argparse.Namespace, photo: np.ndarray | None, preset) -> tuple[int, int]:
@@ -181,11 +191,12 @@ def _size(flags: argparse.Namespace, photo: np.ndarray | None, preset) -> tuple[
         raise OptionError(f"--size takes a long edge, or height and width such as 480x640, not '{told}'")
     if len(edges) == 2:
         return int(edges[0]), int(edges[1])
-    if photo is None:
-        return int(edges[0]), int(edges[0])
-    return (
-        photo.shape[:2] if edges == ["0"] else resize_long_edge(photo, min(int(edges[0]), max(photo.shape))).shape[:2]
-    )
+    edge = int(edges[0])
+    if photo is None:  # a texture
+        return edge, edge
+    longest = max(photo.shape[:2])
+    factor = 1.0 if edge == 0 or (flags.size is None and edge > longest) else edge / longest  # untold, nothing grows
+    return tuple(max(1, round(side * factor)) for side in photo.shape[:2])
 
 
 def _start(flags, photo, styles, size: tuple[int, int], options: DescentOptions, preset) -> np.ndarray:
@@ -223,68 +234,14 @@ def _outputs(flags: argparse.Namespace) -> dict[str, Path]:
     if flags.record:
         outputs["log"] = flags.out.with_suffix(".jsonl")
         outputs["curve"] = flags.out.with_name(f"{flags.out.stem}_curve.png")
-    if len(set(outputs.values())) < len(outputs):
-        raise OptionError(f"{flags.out} is also the name of the animation: choose another suffix for -o")
     for path in outputs.values():
+        if path.is_dir():
+            raise OptionError(f"{path} is a folder: give -o a file's name")
+    steps = flags.out.parent.glob(f"{glob.escape(flags.out.stem)}_step-*{flags.out.suffix}") if flags.every else ()
+    for path in (*outputs.values(), *steps):
         if path.exists() and not flags.overwrite:
             raise OptionError(f"{path} exists: choose another -o, or add --overwrite")
+    folder = next(parent for parent in flags.out.absolute().parents if parent.exists())
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise OptionError(f"{folder} cannot be written to: choose another -o")
     return outputs
-
-
-class _Diary:
-    """What people see of a descent: a progress bar, pictures on the way, an animation, a record."""
-
-    def __init__(self, flags: argparse.Namespace, options: DescentOptions, outputs: dict[str, Path]):
-        self.flags, self.outputs = flags, outputs
-        self.bar = None  # until the first step was taken: what goes wrong before needs no bar
-        self.steps = options.steps * options.scales
-        self.entries: list[dict] = []
-        self.frames: list[np.ndarray] = []
-        self.stopping = False
-
-    def stop(self, *signal_and_frame) -> None:
-        """Answers Ctrl-C: the step at hand is finished first."""
-        if self.stopping:
-            raise KeyboardInterrupt  # pressed again: now
-        self.stopping = True
-        tqdm.write("Stopping after this step ...")
-
-    def evaluation(self, evaluation, picture: np.ndarray) -> None:
-        from .images import from_vgg_space
-
-        losses = " ".join(f"{name} {value:.4g}" for name, value in evaluation.losses.items())
-        height, width = evaluation.size
-        self.bar = self.bar or tqdm(total=self.steps, unit="step", dynamic_ncols=True)
-        if evaluation.scale:
-            self.bar.n = evaluation.scale * evaluation.steps + evaluation.step - 1
-        self.bar.set_postfix_str(f"{width}x{height} {losses}", False)
-        self.bar.update()
-        entry = {**asdict(evaluation), **evaluation.losses}
-        del entry["losses"]
-        self.entries.append({**entry, "total_step": len(self.entries) + 1, "phase": evaluation.scale})
-        number = len(self.entries)
-        if self.flags.every and number % self.flags.every == 0:
-            path = self.flags.out.with_name(f"{self.flags.out.stem}_step-{number:05d}{self.flags.out.suffix}")
-            write_image(path, from_vgg_space(picture), overwrite=True)
-        if self.flags.animate and evaluation.total <= evaluation.best:  # line searches may overshoot
-            self.frames.append(resize_long_edge(from_vgg_space(picture), FRAME_EDGE))
-        if self.stopping:
-            raise KeyboardInterrupt
-
-    def finish(self, picture: np.ndarray) -> None:
-        """Writes what was asked for beside the picture."""
-        if "animation" in self.outputs:
-            frames = [*self.frames, resize_long_edge(picture, FRAME_EDGE)]
-            write_atomically(self.outputs["animation"], encode_animation(frames))
-        if "log" in self.outputs:
-            import json
-
-            from .reports import plot_curves
-
-            lines = "".join(json.dumps(entry) + "\n" for entry in self.entries)
-            write_atomically(self.outputs["log"], lines.encode())
-            plot_curves(self.entries, self.outputs["curve"], smoothing=1)
-
-    def close(self) -> None:
-        if self.bar:
-            self.bar.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from .files import write_atomically
 from .images import resize_long_edge
 
 __all__ = ["baseline_curve", "evaluations_worth", "plot_worth", "sheet"]
@@ -57,6 +59,7 @@ def baseline_curve(
     photo itself.  until: the total at which it may stop.
     Returns the lowest total after 0, 1, 2 ... evaluations, the seconds spent until then, and the picture reached.
     """
+    from .descent import Settled
     from .optimize import optimize
     from .options import DescentOptions
 
@@ -67,10 +70,12 @@ def baseline_curve(
         curve.append(evaluation.best)
         seconds.append(evaluation.seconds)
         if evaluation.best <= until:
-            raise KeyboardInterrupt  # which ends a descent, and keeps its picture
+            raise Settled("reached")
 
     options = DescentOptions(steps=evaluations + 1, tolerance=0)
     result = optimize(photo, [], photo, options, targets=targets, on_evaluation=on_evaluation)
+    if result.reason == "interrupted":
+        raise KeyboardInterrupt
     return curve, seconds, result.picture
 
 
@@ -105,4 +110,6 @@ def plot_worth(curve: Sequence[float], stages: Sequence[float], path: Path, titl
     axes.set(xlabel="evaluations of the loss", ylabel="total loss", yscale="log", title=title)
     axes.grid(alpha=0.3)
     axes.legend()
-    figure.savefig(path, dpi=100)
+    file = io.BytesIO()
+    figure.savefig(file, format="png", dpi=100)
+    write_atomically(path, file.getvalue())

@@ -57,7 +57,7 @@ def adam(evaluate: Evaluate, start: np.ndarray, low: np.ndarray, high: np.ndarra
         step += 1
         mean += 0.1 * (gradient - mean)
         square += 0.001 * (gradient**2 - square)
-        ahead = mean / (1 - 0.9**step) / (np.sqrt(square / (1 - 0.999**step)) + 1e-8)
+        ahead = mean / (1 - 0.9**step) / (np.sqrt(square / (1 - 0.999**step)) + 1e-16)
         x = np.clip(x - rate * ahead, low, high)
 
 

@@ -8,22 +8,26 @@ from dataclasses import fields
 __all__ = ["add_flags", "gather"]
 
 
-def add_flags(group, options) -> None:
-    """Adds a flag for each field of an options object or class that has a help text; its values are the defaults."""
+def add_flags(group, options, told_only: bool = False) -> None:
+    """Adds a flag for each field of an options object or class that has a help text; its values are the defaults.
+
+    told_only: flags that were left out leave no value, so that other defaults can take their place.
+    """
     for option in fields(options):
         if "help" in option.metadata:
-            _add_flag(group, option, getattr(options, option.name))
+            action = _add_flag(group, option, getattr(options, option.name))
+            if told_only:
+                action.default = argparse.SUPPRESS
 
 
-def _add_flag(group, option, default) -> None:
+def _add_flag(group, option, default) -> argparse.Action:
     flag = option.metadata["flag"] or "--" + option.name.replace("_", "-")
     shown = " ".join(map(str, default)) if isinstance(default, tuple) else default
     silent = isinstance(default, bool) or shown in ("", None)
     help = option.metadata["help"] + ("" if silent else f" (default: {shown})")
     settings = {"dest": option.name, "default": default, "help": help}
     if isinstance(default, bool):
-        group.add_argument(flag, action="store_false" if default else "store_true", **settings)
-        return
+        return group.add_argument(flag, action="store_false" if default else "store_true", **settings)
     several = isinstance(default, tuple)
     kind = option.metadata["kind"] or type(default[0] if several else default)
     settings["type"] = str if kind is type(None) else kind
@@ -33,10 +37,11 @@ def _add_flag(group, option, default) -> None:
         settings["choices"] = option.metadata["choices"]
     else:
         settings["metavar"] = {int: "N", float: "X", str: "NAME"}[settings["type"]]
-    group.add_argument(flag, **settings)
+    return group.add_argument(flag, **settings)
 
 
 def gather(flags: argparse.Namespace, options) -> dict:
-    """Returns the values that the flags of an options object or class were given."""
-    values = {option.name: getattr(flags, option.name) for option in fields(options) if "help" in option.metadata}
+    """Returns the values that the flags of an options object or class have."""
+    names = [option.name for option in fields(options) if "help" in option.metadata and hasattr(flags, option.name)]
+    values = {name: getattr(flags, name) for name in names}
     return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}

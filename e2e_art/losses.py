@@ -16,7 +16,7 @@ import numpy as np
 
 from .backend import mx
 from .errors import OptionError
-from .options import LossOptions
+from .options import LossOptions, check_shares
 from .patches import Patches, matched_features
 from .vgg import VGGFeatures, load_vgg
 
@@ -116,6 +116,7 @@ def style_targets(
     """
     if blend and len(blend) != len(styles):
         raise OptionError(f"There are {len(styles)} paintings, but {len(blend)} shares to blend them by")
+    check_shares(blend, "style blend")
     network = load_vgg(options.style_layers, options.loss_network, pooling=options.pooling, bfloat16=False)
     targets = [0.0] * len(options.style_layers)
     for style, share in zip(styles, _shares(blend, len(styles))):

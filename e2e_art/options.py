@@ -6,12 +6,13 @@ Both dataclasses are plain values; the command line makes a flag of each field t
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 
 from .errors import OptionError
 
-__all__ = ["COUPLINGS", "PRESETS", "DescentOptions", "LossOptions", "TrainingOptions", "stages_of"]
+__all__ = ["COUPLINGS", "PRESETS", "DescentOptions", "LossOptions", "TrainingOptions", "check_shares", "stages_of"]
 
 COUPLINGS = ("staged", "straight-through", "joint")
 OPTIMIZERS = ("muon", "adam")
@@ -45,7 +46,8 @@ def _option(
     return field(default=default, metadata={"help": help, "flag": flag, "kind": kind, "choices": choices})
 
 
-def _check_shares(shares: Sequence[float], name: str) -> None:
+def check_shares(shares: Sequence[float], name: str) -> None:
+    """Raises OptionError where shares of a whole are below 0, or all 0."""
     if shares and not (min(shares) >= 0 and sum(shares) > 0):
         raise OptionError(f"{name} must be 0 or more, and their sum above 0, not {', '.join(map(str, shares))}")
 
@@ -78,6 +80,9 @@ class LossOptions:
     loss_network: str = _option("vgg19", "vgg19 (shipped), or zoo:vgg11, zoo:vgg13, zoo:vgg16, zoo:vgg19 from gluoncv")
 
     def __post_init__(self):
+        for name in ("style_weight", "content_weight", "tv_weight", "patch_weight"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise OptionError(f"{name.replace('_', ' ')} must be 0 or more, not {getattr(self, name)}")
         if self.convention not in CONVENTIONS:
             raise OptionError(f"'{self.convention}' is no convention: choose from {', '.join(CONVENTIONS)}")
         for layers, weights, kind in (
@@ -88,7 +93,7 @@ class LossOptions:
                 raise OptionError(f"The loss needs at least one {kind} layer")
             if weights and len(weights) != len(layers):
                 raise OptionError(f"{len(layers)} {kind} layers were named, but {len(weights)} weights for them")
-            _check_shares(weights, f"{kind} layer weights")
+            check_shares(weights, f"{kind} layer weights")
 
 
 DESCENTS = {"lbfgs": None, "adam": 5.0, "sgd": None}  # ways downhill, with their rates; None finds one by itself
@@ -121,6 +126,12 @@ class DescentOptions:
                 raise OptionError(f"{name.replace('_', ' ')} must be at least 1, not {getattr(self, name)}")
         if not self.tolerance >= 0:
             raise OptionError(f"tolerance must be 0 or more, not {self.tolerance}")
+        if self.seed < 0:
+            raise OptionError(f"seed must be 0 or more, not {self.seed}")
+        if self.optimizer == "lbfgs" and self.learning_rate is not None:
+            raise OptionError(
+                "lbfgs finds its steps' lengths itself: leave the learning rate out, or choose adam or sgd"
+            )
         if self.learning_rate is None:
             object.__setattr__(self, "learning_rate", DESCENTS[self.optimizer])
         if self.loss.normalize_gradients and self.optimizer == "lbfgs":
@@ -194,7 +205,9 @@ class TrainingOptions:
                 raise OptionError(f"{name.replace('_', ' ')} must be above 0, not {', '.join(map(str, values))}")
         if not self.gradient_clip > 0:
             raise OptionError(f"gradient clip must be above 0, not {self.gradient_clip}")
-        _check_shares(self.style_blend, "style blend")
+        check_shares(self.style_blend, "style blend")
+        if self.loss.patch_weight:
+            raise OptionError("Patches are for e2e-art optimize: leave --patch-weight out of a training")
         if min(self.sizes) < 32 or self.batch < 1:
             raise OptionError("Crops must be at least 32 pixels, and a batch at least one of them")
 

@@ -26,6 +26,7 @@ _SAME = 64  # the like for two masks, which may come from two hands
 _FLAT = 16  # how much the channels may differ among neighbors in a flat area, of 255: JPEG leaves that much noise
 _REACH = 7  # pixels: the window in which an edge and the areas on both sides of it lie
 
+_MOST = 32  # regions: of more, nobody could tell the colors apart
 _SMOOTHING = 0.01  # of the long edge: how far `segment` blurs, so that strokes and leaves join
 _SAMPLES = 128  # squared: the pixels of each picture that `segment` learns its colors from
 
@@ -112,10 +113,11 @@ def segment(images: Sequence[np.ndarray], count: int, seed: int = 0) -> list[np.
     """Cuts pictures into `count` regions of similar color by K-means, the same colors for all of them.
 
     So region k of one picture is what region k of the others is; the one with the largest area is region 0.
-    images: uint8 RGB, (H, W, 3) each.  Returns a label map, int (H, W), for each.  Raises OptionError below 2 regions.
+    images: uint8 RGB, (H, W, 3) each.  Returns a label map, int (H, W), for each.  Raises OptionError unless there
+    are 2 to 32 regions.
     """
-    if count < 2:
-        raise OptionError(f"A picture cannot be cut into {count} regions: choose 2 or more")
+    if not 2 <= count <= _MOST:
+        raise OptionError(f"A picture cannot be cut into {count} regions: choose 2 to {_MOST}")
     pictures = [_smooth_colors(image) for image in images]
     samples = [cv2.resize(picture, (_SAMPLES, _SAMPLES), interpolation=cv2.INTER_AREA) for picture in pictures]
     cv2.setRNGSeed(seed)

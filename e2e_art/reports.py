@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+
+from .files import write_atomically
 
 __all__ = ["append_line", "plot_curves", "read_lines"]
 
@@ -42,7 +45,7 @@ def plot_curves(entries: Sequence[dict], path: Path, smoothing: int = 50) -> Non
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     places = np.array([entry["total_step"] for entry in steps])
-    for name in ("style", "content", "tv"):
+    for name in ("style", "content", "tv", *(["patch"] if steps and "patch" in steps[0] else [])):
         values = np.array([entry[name] for entry in steps])
         if len(values):
             width = min(smoothing, len(values))
@@ -61,4 +64,6 @@ def plot_curves(entries: Sequence[dict], path: Path, smoothing: int = 50) -> Non
     axes.set(xlabel="step", ylabel="weighted loss", yscale="log")
     axes.grid(alpha=0.3)
     axes.legend()
-    figure.savefig(path, dpi=100)
+    file = io.BytesIO()
+    figure.savefig(file, format="png", dpi=100)
+    write_atomically(path, file.getvalue())

@@ -72,7 +72,7 @@ def test_the_table(folder, model, capsys):
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("|")]
     assert lines[0] == "Mean of 2 photos"
     names = [f"tiny, stage {stage}" for stage in range(len(read_model(model).stages))]
-    assert [row[0] for row in rows[2:]] == ["the photo itself", *names, "L-BFGS, 5 evaluations"]
+    assert [row[0] for row in rows[2:]] == ["tiny, the photo itself", *names, "tiny, L-BFGS, 5 evaluations"]
     photo, *stages, baseline = rows[2:]
     assert float(photo[3]) == 0  # all of its content
     assert float(photo[6]) == 0  # worth nothing
@@ -101,6 +101,8 @@ def test_what_is_refused(folder, model, tmp_path, capsys):
         ([tmp_path / "none.png"], [tmp_path / "none.png"]),
         ([folder, "--model", "starry_nite"], ["starry_nite", "starry_night"]),
         ([folder, "--model", model, "--crop", "wide"], ["--crop", "'wide'"]),
+        ([folder, "--model", model, "--crop", "0x9"], ["--crop", "'0x9'"]),
+        ([folder, folder, "--model", model, "-o", tmp_path / "out"], ["called cat"]),
         ([folder, "--model", model, "--evaluations", -1], ["--evaluations", "-1"]),
         ([folder, "--model", model, "-o", tmp_path], [tmp_path, "--overwrite"]),
     ):

@@ -22,6 +22,7 @@ from e2e_art.losses import PerceptualLoss, style_targets
 from e2e_art.optimize import noise_picture, optimize
 from e2e_art.options import DESCENTS, DescentOptions, LossOptions
 from e2e_art.presets import DESCENT_PRESETS
+from e2e_art.slope import Slope
 from e2e_art.vgg import load_vgg
 
 # A loss of shallow layers: quick, and enough for all that is not about the loss.
@@ -96,15 +97,12 @@ def test_an_interrupted_descent_keeps_the_best_picture():
 
 
 def test_a_loss_that_is_not_finite_ends_with_the_best_picture(monkeypatch):
-    whole = room._Slope.evaluate
-    bad = replace(SHALLOW, style_weight=float("nan"))
+    whole = Slope.evaluate
 
     def breaks_down(slope, x):
-        if slope.evaluations == 5:
-            slope.loss = PerceptualLoss(bad, slope._targets, bfloat16=False)
-        return whole(slope, x)
+        return whole(slope, x * np.nan if slope.evaluations == 5 else x)
 
-    monkeypatch.setattr(room._Slope, "evaluate", breaks_down)
+    monkeypatch.setattr(Slope, "evaluate", breaks_down)
     result = descend()
     assert (result.reason, len(result.evaluations)) == ("not finite", 5)
     assert result.total == min(evaluation.total for evaluation in result.evaluations)
@@ -202,6 +200,33 @@ def test_targets_stand_for_paintings():
     assert one.total == pytest.approx(other.total, rel=1e-5)
 
 
+def test_ctrl_c_between_two_scales_keeps_the_coarser_picture(monkeypatch):
+    real, made = room.Slope, []
+
+    def second_fails(*words, **more):
+        if made:
+            raise KeyboardInterrupt
+        made.append(real(*words, **more))
+        return made[-1]
+
+    monkeypatch.setattr(room, "Slope", second_fails)
+    result = descend(scales=2, steps=3)
+    assert (result.reason, len(result.evaluations)) == ("interrupted", 3)
+    assert result.picture.shape == PHOTO.shape
+    with pytest.raises(KeyboardInterrupt):
+        descend(scales=2, steps=3)
+
+
+def test_thin_paintings_and_small_scales_are_large_enough_to_look_at():
+    thin = np.ascontiguousarray(data.coffee()[100:108, :300])
+    loss = LossOptions(patch_weight=1.0)
+    options = DescentOptions(steps=2, style_size=300, scales=2, loss=loss)
+    result = optimize(PHOTO, [thin], PHOTO, options)
+    assert result.evaluations[0].size == (28, 35)
+    small = replace(options, scales=5)
+    assert optimize(PHOTO, [thin], PHOTO, small).evaluations[0].size == (24, 24)  # relu4_1 needs 3x3
+
+
 def test_options_that_do_not_go_are_refused():
     for options in (
         {"steps": 0},
@@ -215,6 +240,8 @@ def test_options_that_do_not_go_are_refused():
             DescentOptions(**options)
     with pytest.raises(OptionError, match="16 pixels"):
         descend(PHOTO[:8])
+    with pytest.raises(OptionError, match="texture"):
+        descend(tileable=True)
     assert {name: DescentOptions(optimizer=name).learning_rate for name in DESCENTS} == DESCENTS
 
 
@@ -360,7 +387,9 @@ def test_masks_that_do_not_go(refused, files, tmp_path):
     refused(*out, "--mask", one, says=["--style-mask", "--mask"])
     refused(*out, "--mask", tmp_path / "other.png", "--style-mask", one, says=["#00ff00", "#0000ff"])
     refused(*out, "--mask", files / "photo.png", "--style-mask", one, says=["color"])
-    refused(*out, "--segments", 1, says=["2"])
+    refused(*out, "--segments", 1, says=["2 to 32"])
+    masks = ("--mask", one, "--style-mask", one, "--style", files / "painting.jpg")
+    refused(*out, *masks, "--keep-colors", "after", photo=False, says=["--keep-colors", "photo"])
     refused(*out, "--segments", 2, "--mask", one, "--style-mask", one, says=["--segments", "no masks"])
 
 
@@ -373,6 +402,17 @@ def test_presets_set_what_is_not_told(files, tmp_path, monkeypatch):
     assert (options.optimizer, options.learning_rate, options.steps) == ("adam", 5.0, 4)
     assert (options.loss.convention, options.loss.style_weight, options.loss.content_weight) == ("gatys", 5.0, 1e-4)
     assert options.loss.style_layers == ("relu1_1", "relu2_1")
+    words = ("--optimizer", "lbfgs", "--tolerance", 0.01, "--style-weight", 20)  # which are defaults elsewhere
+    assert run(files, "--preset", "diogojc", "--size", 32, "-o", tmp_path / "other.png", *words) == 0
+    options = seen[-1]
+    assert (options.optimizer, options.learning_rate, options.tolerance) == ("lbfgs", None, 0.01)
+    assert options.loss.style_weight == 20
+
+
+def test_sizes(files, tmp_path):
+    for size, shape in {"25": (20, 25), "100": (80, 100), "0": (40, 50), "32x24": (32, 24)}.items():
+        assert run(files, "--size", size, "--steps", 1, "-o", tmp_path / f"{size}.png") == 0
+        assert pixels(tmp_path / f"{size}.png").shape[:2] == shape
 
 
 def test_ctrl_c_keeps_the_picture_so_far(files, tmp_path):
@@ -415,9 +455,20 @@ def test_what_the_command_refuses(refused, files, tmp_path):
     refused("-o", out, "--start", tmp_path / "none.png", says=[tmp_path / "none.png"])
     refused("-o", out, "--start", "model:starry_nite", says=["starry_nite", "starry_night"])
     refused("-o", out, "--style-blend", 1, 2, says=["1 paintings", "2 shares"])
-    refused("-o", out, "--size", "8x8", says=["16 pixels", "8x8"])
+    refused("-o", out, "--size", "8x8", says=["16 pixels", "height of 8"])
     refused("-o", out, "--gpu", 7, says=["GPU 7", "CPU"])
-    refused("-o", tmp_path / "out.gif", "--animate", says=["out.gif"])
+    refused("-o", out, "--every", -1, says=["--every", "-1"])
+    refused("-o", out, "--tileable", says=["--tileable", "--texture"])
+    refused("-o", out, "--seed", -1, says=["seed", "-1"])
+    refused("-o", out, "--style-weight", "nan", says=["style weight", "nan"])
+    refused("-o", out, "--style-blend", 0, says=["style blend"])
+    refused("-o", out, "--learning-rate", 1, says=["lbfgs", "learning rate"])
+    refused("-o", files / "photo.png" / "out.png", says=["photo.png"])
+    refused("-o", tmp_path / "out.gif", says=["out.gif"])
+    (tmp_path / "folder.png").mkdir()
+    refused("-o", tmp_path / "folder.png", says=["folder.png", "folder"])
+    save(tmp_path / "out_step-00002.png", PHOTO)
+    refused("-o", out, "--every", 2, says=["out_step-00002.png", "--overwrite"])
     save(tmp_path / "out_curve.png", PHOTO)
     refused("-o", out, "--record", says=["out_curve.png", "--overwrite"])
     texture = ("--texture", files / "painting.jpg")

@@ -514,6 +514,10 @@ def test_stages_that_do_not_go(refused, tmp_path):
     refused("--start-from", tmp_path / "none", says=[tmp_path / "none"])
 
 
+def test_patches_are_not_for_training(refused):
+    refused("--patch-weight", 1, says=["e2e-art optimize", "--patch-weight"])
+
+
 def test_previews_of_the_same_name(refused, tmp_path):
     photos = [save(tmp_path / name, data.chelsea()[:40, :40]) for name in ("a/cat.png", "b/cat.jpg")]
     refused("--preview", *photos, says=["two --preview photos", "cat"])

@@ -1,0 +1,163 @@
+"""THE loss as a hill: its height and slope at pictures of one size, the best picture seen there, and when to stop.
+
+What a painting asks for is worked out once for the size: Gram matrices, regions as each layer sees them, patches.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from .backend import mx
+from .descent import DESCENTS, Settled
+from .images import CHANNEL_MEANS, to_vgg_space
+from .losses import PerceptualLoss, style_targets
+from .options import DescentOptions
+from .patches import Patches, patches_of
+from .regions import carry, resize_regions
+from .vgg import load_vgg
+
+__all__ = ["Slope"]
+
+PATIENCE = 10  # evaluations over which a descent has to pay
+WRAP = 64  # pixels of the other side that a tileable texture sees at each border
+
+
+class Slope:
+    """What a descent on pictures of one size sees.
+
+    photo: whose content to keep, uint8 (H, W, 3), or None.  paintings: uint8, in the size that their style is taken at;
+    or targets instead.  regions: of the one painting and of the picture, (R, H, W) each, or None.
+
+    After a descent: `best`, (1, 3, H, W) in VGG space, its `total` and weighted `losses`; `evaluations`, how many.
+    """
+
+    def __init__(
+        self,
+        options: DescentOptions,
+        size: tuple[int, int],
+        photo: np.ndarray | None,
+        paintings: Sequence[np.ndarray],
+        *,
+        blend: Sequence[float] = (),
+        targets: Sequence[np.ndarray] | None = None,
+        regions: tuple[np.ndarray, np.ndarray] | None = None,
+        tileable: bool = False,
+        context=None,
+        bfloat16: bool | None = None,
+    ):
+        self.options, self.tileable, self.context = options, tileable, context or mx.cpu()
+        self._guides: list = []
+        own: list = []
+        if regions is not None:
+            own = _guides_of(resize_regions(regions[0], *paintings[0].shape[:2]), options.loss.style_layers)
+            guides = _guides_of(resize_regions(regions[1], *size), options.loss.style_layers)
+            self._guides = [guide.as_in_context(self.context) for guide in guides]
+        arrays = [mx.nd.array(to_vgg_space(painting)) for painting in paintings]
+        self._targets = targets or style_targets(options.loss, arrays, blend, own)
+        self._patches: list = []
+        if options.loss.patch_weight:
+            self._patches = _patches_of(paintings[0], size, options, regions, self.context)
+        self._photo = None if photo is None else mx.nd.array(to_vgg_space(photo), ctx=self.context)
+        self._look(bfloat16)
+        self.report: Callable[[Slope, dict, np.ndarray], None] = lambda slope, losses, x: None
+        self.evaluations = 0
+        self.best, self.total, self.losses = None, math.inf, {}
+        self._last = None  # the picture evaluated before
+        self._course: list[float] = []  # the best total after each evaluation
+
+    def _look(self, bfloat16: bool | None) -> None:
+        """Sets up the loss, in the precision asked for."""
+        self.loss = PerceptualLoss(self.options.loss, self._targets, [self.context], bfloat16, self._patches)
+        self._features = [] if self._photo is None else self.loss.content_features(self._photo)
+
+    def descend(self, start: np.ndarray) -> str:
+        """Descends from a picture (1, 3, H, W) in VGG space; returns why it ended, as `Descent` names it."""
+        means = np.array(CHANNEL_MEANS, np.float32).reshape(1, 3, 1, 1)
+        low, high = (np.broadcast_to(edge - means, start.shape) for edge in (0, 255))
+        walk = DESCENTS[self.options.optimizer]
+        self.best = self._last = start
+        point, precise = np.clip(start, low, high), False
+        try:
+            while True:  # L-BFGS ends by itself where no step along its line is lower: begin anew from there
+                before = self.total
+                walk(self.evaluate, point, low, high, self.options.learning_rate)
+                if self.total >= before * (1 - 1e-6):
+                    if precise:
+                        return "settled"
+                    precise = True  # bfloat16 may be what stood in the way; its totals are not those of float32
+                    self._look(False)
+                    self.total, self._course = math.inf, []
+                point = self.best
+        except Settled as settled:
+            return str(settled)
+        except KeyboardInterrupt:
+            return "interrupted"
+
+    def evaluate(self, x: np.ndarray) -> tuple[float, np.ndarray]:
+        """Returns total loss and gradient of a picture (1, 3, H, W); raises Settled when it is time to end."""
+        picture = mx.nd.array(x, ctx=self.context)
+        picture.attach_grad()
+        with mx.autograd.record():
+            terms = self.loss(_wrapped(picture) if self.tileable else picture, self._features, self._guides)
+            total = sum(term.sum() for term in terms.values())
+        total.backward()
+        losses = {name: float(term.asscalar()) for name, term in terms.items()}
+        value, gradient = sum(losses.values()), picture.grad.asnumpy()
+        if not (math.isfinite(value) and np.isfinite(gradient).all()):
+            raise Settled("not finite")
+        self.evaluations += 1
+        change = np.linalg.norm(x - self._last) / max(np.linalg.norm(x), 1e-30)
+        self._last = x.copy()
+        if value < self.total:
+            self.best, self.total, self.losses = x.copy(), value, losses
+        self._course.append(self.total)
+        self.report(self, losses, x)
+        if self.evaluations >= self.options.steps:
+            raise Settled("steps")
+        if self._no_longer_pays(change):
+            raise Settled("settled")
+        return value, gradient
+
+    def _no_longer_pays(self, change: float) -> bool:
+        """Says whether to stop, by the rule of the options; change: of the picture in this step, as a share of it."""
+        tolerance, course = self.options.tolerance, self._course
+        if self.options.stop == "change":
+            return self.evaluations > 1 and change < tolerance
+        return len(course) > PATIENCE and course[-1 - PATIENCE] - course[-1] < tolerance * course[-1]
+
+
+def _guides_of(regions: np.ndarray, layers: Sequence[str]) -> list:
+    """Returns what each style layer sees of the regions (R, H, W) of a picture, as `gram_matrix` takes it."""
+    carried = carry(regions, layers)
+    rows = [carried[layer].reshape(len(regions), 1, -1) for layer in layers]  # each (R, 1, H * W)
+    return [mx.nd.array(row / np.linalg.norm(row, axis=2, keepdims=True)) for row in rows]
+
+
+def _patches_of(painting: np.ndarray, size, options: DescentOptions, regions, context) -> list[tuple[Patches, object]]:
+    """Returns the painting's patches in each patch layer, with the picture's regions there, or None."""
+    loss = options.loss
+    network = load_vgg(loss.patch_layers, loss.loss_network, pooling=loss.pooling, bfloat16=False, contexts=[context])
+    maps = network(mx.nd.array(to_vgg_space(painting), ctx=context))
+    if regions is None:
+        return [(patches_of(layer), None) for layer in maps]
+    pairs = []
+    own, other = (
+        carry(resize_regions(part, *edges), loss.patch_layers)
+        for part, edges in zip(regions, (painting.shape[:2], size))
+    )
+    for name, layer in zip(loss.patch_layers, maps):
+        # Each place belongs to one region: with shares, the places deepest within a region would win every match.
+        mine, its = ((part[name] == part[name].max(axis=0)).astype(np.float32) for part in (own, other))
+        pairs.append((patches_of(layer, mine), mx.nd.array(its[None], ctx=context)))
+    return pairs
+
+
+def _wrapped(picture):
+    """Returns a picture (1, 3, H, W) with its own other side around it, WRAP pixels wide."""
+    for axis in (2, 3):
+        places = np.arange(-WRAP, picture.shape[axis] + WRAP) % picture.shape[axis]
+        picture = mx.nd.take(picture, mx.nd.array(places, ctx=picture.context), axis=axis)
+    return picture
