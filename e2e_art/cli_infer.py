@@ -276,6 +276,8 @@ def describe_model(model: Model) -> int:
         print(f"  stage {index}: " + ", ".join(f"{key} {value}" for key, value in stage.items() if key != "file"))
     for key in ("command", "photos", "seconds", "versions"):
         print(f"{key}: {record.get(key, 'not recorded')}")
-    for result in record.get("validation", []):
+    while (record := record.get("started_from")) is not None:
+        print(f"started from: {record.get('command', 'not recorded')}, seconds: {record.get('seconds')}")
+    for result in model.record.get("validation", []):
         print("validation: " + ", ".join(f"{key} {value:.4g}" for key, value in result.items()))
     return 0

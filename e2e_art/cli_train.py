@@ -106,6 +106,7 @@ def run(flags: argparse.Namespace) -> int:
         working.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OptionError(f"{working} cannot be made ({error.strerror}): choose another --out") from error
+    beginning = read_model(flags.start_from) if flags.start_from else None  # before --overwrite takes it away
     diary = _Diary(training, working, validation, previews, fresh=not flags.resume)
     again = shlex.join(["e2e-art", *flags.command_line] + ([] if flags.resume else ["--resume"]))
     before = signal.signal(signal.SIGINT, diary.stop)
@@ -126,7 +127,7 @@ def run(flags: argparse.Namespace) -> int:
     finally:
         signal.signal(signal.SIGINT, before)
         diary.close()
-    _publish(training, flags, diary)
+    _publish(training, flags, diary, beginning)
     return 0
 
 
@@ -217,8 +218,11 @@ class _Diary:
         self.bar.close()
 
 
-def _publish(training, flags: argparse.Namespace, diary: _Diary) -> None:
-    """Writes the model with its record, its painting's statistics, and a sheet of the first preview photo."""
+def _publish(training, flags: argparse.Namespace, diary: _Diary, beginning) -> None:
+    """Writes the model with its record, its painting's statistics, and a sheet of the first preview photo.
+
+    beginning: the model that the training started from, or None: its record becomes part of the new one.
+    """
     import numpy
 
     from .backend import mx
@@ -255,6 +259,8 @@ def _publish(training, flags: argparse.Namespace, diary: _Diary) -> None:
         },
         "options": options.describe(),
     }
+    if beginning:
+        record["started_from"] = beginning.record
     extras = {STYLE_FILE: pack_targets(targets)}
     if diary.previews:
         path, photo = diary.previews[0]

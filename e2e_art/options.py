@@ -143,7 +143,7 @@ class DescentOptions:
 # The recipe for a chain of four (docs/recipe.md): style rises in the second stage, the last one brings the scene back.
 _STEPS = (1400, 1400, 1400, 2400)
 _SIZES = (192, 192, 256, 256)
-_STYLE_BOOSTS = (1.0, 1.5, 1.5, 1.0)
+_STYLE_BOOSTS = (1.0, 1.5, 1.5, 1.3)
 
 
 def _recipe_loss() -> LossOptions:
@@ -184,7 +184,9 @@ class TrainingOptions:
     list_file: str | None = _option(None, "text file that lists the photos to use, as MIT Places has them", "--list")
     limit: int | None = _option(None, "train on a sample of so many photos", kind=int)
     seed: int = _option(0, "of weights, photos and noise")
-    start_from: str | None = _option(None, "begin with the weights of a trained model of such stages")
+    start_from: str | None = _option(
+        None, "begin with the weights of a trained model of such stages; those of 0 steps stay"
+    )
     loss: LossOptions = field(default_factory=_recipe_loss)
 
     def __post_init__(self):
@@ -201,7 +203,7 @@ class TrainingOptions:
             values = getattr(self, name)
             if len(values) not in (1, count):
                 raise OptionError(f"{count} stages were asked for, but {len(values)} {name.replace('_', ' ')} for them")
-            if not all(value > 0 for value in values):
+            if not all(value > 0 or (name == "steps" and value == 0 and self.start_from) for value in values):
                 raise OptionError(f"{name.replace('_', ' ')} must be above 0, not {', '.join(map(str, values))}")
         if not self.gradient_clip > 0:
             raise OptionError(f"gradient clip must be above 0, not {self.gradient_clip}")

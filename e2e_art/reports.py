@@ -63,7 +63,8 @@ def plot_curves(entries: Sequence[dict], path: Path, smoothing: int = 50) -> Non
             axes.axvline(after["total_step"], color="gray", linewidth=0.5)
     axes.set(xlabel="step", ylabel="weighted loss", yscale="log")
     axes.grid(alpha=0.3)
-    axes.legend()
+    if axes.lines:
+        axes.legend()
     file = io.BytesIO()
     figure.savefig(file, format="png", dpi=100)
     write_atomically(path, file.getvalue())

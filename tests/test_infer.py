@@ -24,9 +24,10 @@ from skimage import data
 
 import e2e_art
 from e2e_art.cli import main
+from e2e_art.colors import keep_colors
 from e2e_art.compare import sheet
 from e2e_art.errors import UserError
-from e2e_art.images import denoise, keep_colors, read_image, resize, resize_long_edge
+from e2e_art.images import denoise, read_image, resize, resize_long_edge
 from e2e_art.judge import Judge
 from e2e_art.models import list_models, read_model
 

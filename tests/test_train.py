@@ -323,6 +323,12 @@ def test_start_from_a_trained_model(files, tmp_path, training_of):
     assert train(files, tmp_path / "out", "--start-from", model, *still) == 0
     for stage, weights in enumerate(weights_of(load_chain(read_model(tmp_path / "out")))):
         assert distance(weights, expected[stage]) < 1e-6  # no warm start then: each keeps its own
+    record = read_model(tmp_path / "out").record
+    assert record["started_from"] == read_model(model).record
+    assert train(files, tmp_path / "last", "--start-from", model, "--steps", 0, 2) == 0
+    first, last = weights_of(load_chain(read_model(tmp_path / "last")))
+    assert distance(first, expected[0]) == 0
+    assert distance(last, expected[1]) > 0
     chain = tiny_chain(seed=8)
     for stage, weights in enumerate(weights_of(training_of(start_from=chain).chain)):
         assert distance(weights, chain.stage_weights(stage)) == 0
@@ -416,7 +422,7 @@ def refused(files, tmp_path, capsys):
     return run
 
 
-@pytest.mark.parametrize("flags", [("--learning-rate", 1e30), ("--style-weight", "inf"), ("--style-weight", 1e38)])
+@pytest.mark.parametrize("flags", [("--learning-rate", 1e30), ("--style-weight", 1e38)])
 def test_a_loss_that_is_not_finite_stops(files, tmp_path, capsys, flags):
     assert train(files, tmp_path / "out", "--steps", 40, *flags) == 2
     said = re.split(r"[\r\n]+", capsys.readouterr().err.strip())[-1]
@@ -520,7 +526,13 @@ def test_patches_are_not_for_training(refused):
 
 def test_previews_of_the_same_name(refused, tmp_path):
     photos = [save(tmp_path / name, data.chelsea()[:40, :40]) for name in ("a/cat.png", "b/cat.jpg")]
-    refused("--preview", *photos, says=["two --preview photos", "cat"])
+    refused("--preview", *photos, says=["Two --preview photos", "cat"])
+
+
+def test_weights_that_are_no_weights(refused):
+    for flag in ("--style-weight", "--content-weight", "--tv-weight"):
+        for value in ("inf", "nan", -1):
+            refused(flag, value, says=[flag[2:].replace("-", " "), "0 or more"])
 
 
 def test_losses_that_do_not_go(refused):
