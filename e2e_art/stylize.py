@@ -153,7 +153,7 @@ class _OnnxEngine:
             raise UserError(f"onnxruntime could not use GPU {gpu}: leave --gpu out, or check its driver")
 
     def paint(self, photo: np.ndarray, stages: Sequence[int], strength: float) -> list[np.ndarray]:
-        """Returns the pictures of the stages, (1, 3, H, W) float32 in 0..255; all stages are computed, wanted or not."""
+        """Returns the pictures of the stages, (1, 3, H, W) float32 in 0..255; all are computed, wanted or not."""
         inputs = {"image": photo, "strength": np.array([strength], np.float32)}
         try:
             return self._session.run([f"stage_{stage}" for stage in stages], inputs)
