@@ -207,5 +207,13 @@ def test_a_log_whose_last_line_was_cut_by_the_kill(files, stopped, whole, tmp_pa
     assert steps_in(working / "log.jsonl") == list(range(1, 2 * STEPS + 1))
 
 
-def test_ctrl_c_belongs_to_the_caller_again(whole):
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+def test_ctrl_c_belongs_to_the_caller_again(files, tmp_path):
+    def callers(*signal_and_frame) -> None:
+        """Stands for what the caller does on Ctrl-C."""
+
+    before = signal.signal(signal.SIGINT, callers)
+    try:
+        assert main(words_of(files, tmp_path / "out", "--steps", 1)) == 0
+        assert signal.getsignal(signal.SIGINT) is callers
+    finally:
+        signal.signal(signal.SIGINT, before)
