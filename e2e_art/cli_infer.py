@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from .compare import sheet
 from .errors import OptionError, UserError
-from .images import WRITABLE_SUFFIXES, ImageError, encode_image, list_images, read_image, write_image
+from .images import WRITABLE_SUFFIXES, ImageError, check_suffix, encode_image, list_images, read_image, write_image
 from .models import Model, list_models, read_model
 from .stylize import ENGINES, Painter, load
 
@@ -78,12 +78,12 @@ def run(flags: argparse.Namespace) -> int:
     if not flags.photos or not flags.out:
         raise OptionError("Say what to paint and where to: e2e-art infer PHOTO... -o OUT (--help lists all flags)")
     jobs = list(_jobs(flags.photos, flags.out))
-    _check_targets(jobs, flags, len(read_model(flags.model).stages))
     if flags.threads is not None:
         if flags.threads < 1:
             raise OptionError(f"--threads must be at least 1, not {flags.threads}")
         os.environ["OMP_NUM_THREADS"] = str(flags.threads)  # MXNet reads it when it is imported
     painter = load(flags.model, flags.engine, flags.threads, flags.gpu)
+    _check_targets(jobs, flags, len(painter.model.stages))
     done, seconds, failures = 0, 0.0, []
     with ThreadPoolExecutor(1) as reader, tqdm(total=len(jobs), unit="photo", disable=len(jobs) == 1) as bar:
         for job, photo in _read_ahead(reader, jobs):
@@ -162,12 +162,10 @@ def _check_targets(jobs: list[Job], flags: argparse.Namespace, count: int) -> No
     seen: set[Path] = set()
     existing = []
     for job in jobs:
-        if job.target and job.target.suffix.lower() not in WRITABLE_SUFFIXES:
-            known = ", ".join(WRITABLE_SUFFIXES)
-            raise OptionError(
-                f"{job.target}: pictures cannot be written as '{job.target.suffix}': choose one of {known}"
-            )
-        for path in _outputs(job.target, flags, count) if job.target else ():
+        if job.target is None:
+            continue
+        check_suffix(job.target)
+        for path in _outputs(job.target, flags, count):
             if path in seen:
                 raise OptionError(
                     f"Two pictures would both become {path}: give their folder instead, it keeps its tree, or paint "

@@ -16,7 +16,7 @@ from .cli_diary import Diary
 from .colors import keep_colors, recolor
 from .errors import OptionError, UserError
 from .flags import add_flags, gather
-from .images import WRITABLE_SUFFIXES, read_image, resize, write_image
+from .images import check_suffix, read_image, resize, write_image
 from .options import DescentOptions, LossOptions
 from .presets import DESCENT_PRESETS
 
@@ -225,9 +225,7 @@ def _start(flags, photo, styles, size: tuple[int, int], options: DescentOptions,
 
 def _outputs(flags: argparse.Namespace) -> dict[str, Path]:
     """Returns the files to write, found free before the work."""
-    if flags.out.suffix.lower() not in WRITABLE_SUFFIXES:
-        known = ", ".join(WRITABLE_SUFFIXES)
-        raise OptionError(f"{flags.out}: pictures cannot be written as '{flags.out.suffix}': choose one of {known}")
+    check_suffix(flags.out)
     outputs = {"picture": flags.out}
     if flags.animate:
         outputs["animation"] = flags.out.with_suffix(".gif")

@@ -92,12 +92,13 @@ def run(flags: argparse.Namespace) -> int:
     devices = contexts(flags.gpus, flags.cpu_devices)
     validation = _validation_photos(flags.validate) if flags.validate else []
     previews = [(path, read_image(path)) for path in flags.preview]
+    beginning = read_model(flags.start_from) if flags.start_from else None
     training = Training(
         options,
         checkpoint,
         contexts=devices,
         resume=flags.resume,
-        start_from=load_chain(read_model(flags.start_from)) if flags.start_from else None,
+        start_from=load_chain(beginning) if beginning else None,
         bfloat16=False if flags.no_bfloat16 else None,
         workers=flags.workers,
     )
@@ -106,7 +107,6 @@ def run(flags: argparse.Namespace) -> int:
         working.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OptionError(f"{working} cannot be made ({error.strerror}): choose another --out") from error
-    beginning = read_model(flags.start_from) if flags.start_from else None  # before --overwrite takes it away
     diary = _Diary(training, working, validation, previews, fresh=not flags.resume)
     again = shlex.join(["e2e-art", *flags.command_line] + ([] if flags.resume else ["--resume"]))
     before = signal.signal(signal.SIGINT, diary.stop)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from .files import write_atomically
 from .images import resize_long_edge
+from .reports import chart
 
 __all__ = ["baseline_curve", "evaluations_worth", "plot_worth", "sheet"]
 
@@ -95,21 +94,11 @@ def evaluations_worth(curve: Sequence[float], total: float) -> float:
 
 def plot_worth(curve: Sequence[float], stages: Sequence[float], path: Path, title: str) -> None:
     """Draws the baseline's curve, and where on it each stage stands, as PNG."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(7, 4.5), layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
-    axes.plot(range(len(curve)), curve, color="black", label="L-BFGS from the photo")
-    for stage, total in enumerate(stages):
-        worth = evaluations_worth(curve, total)
-        place = min(worth, len(curve) - 1)
-        axes.plot([0, place], [total, total], ":", color="gray", linewidth=1)
-        axes.plot(place, total, "o", label=f"stage {stage}: worth {worth:.1f} evaluations")
-    axes.set(xlabel="evaluations of the loss", ylabel="total loss", yscale="log", title=title)
-    axes.grid(alpha=0.3)
-    axes.legend()
-    file = io.BytesIO()
-    figure.savefig(file, format="png", dpi=100)
-    write_atomically(path, file.getvalue())
+    with chart(path, 7, 4.5) as axes:
+        axes.plot(range(len(curve)), curve, color="black", label="L-BFGS from the photo")
+        for stage, total in enumerate(stages):
+            worth = evaluations_worth(curve, total)
+            place = min(worth, len(curve) - 1)
+            axes.plot([0, place], [total, total], ":", color="gray", linewidth=1)
+            axes.plot(place, total, "o", label=f"stage {stage}: worth {worth:.1f} evaluations")
+        axes.set(xlabel="evaluations of the loss", ylabel="total loss", title=title)

@@ -25,6 +25,7 @@ __all__ = [
     "WRITABLE_SUFFIXES",
     "MAX_PIXELS",
     "ImageError",
+    "check_suffix",
     "denoise",
     "encode_animation",
     "encode_image",
@@ -196,6 +197,13 @@ def encode_animation(frames: list[np.ndarray], pause: int = 80, rest: int = 2000
     durations = [pause] * (len(images) - 1) + [rest]
     images[0].save(file, "GIF", save_all=True, append_images=images[1:], duration=durations, loop=0)
     return file.getvalue()
+
+
+def check_suffix(path: Path) -> None:
+    """Raises ImageError where pictures cannot be written as a file's suffix says."""
+    if path.suffix.lower() not in WRITABLE_SUFFIXES:
+        known = ", ".join(WRITABLE_SUFFIXES)
+        raise ImageError(f"{path}: pictures cannot be written as '{path.suffix}': choose one of {known}")
 
 
 def write_image(path: Path | str, image: np.ndarray, overwrite: bool = False) -> None:
