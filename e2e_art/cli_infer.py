@@ -52,7 +52,9 @@ def add_command(commands) -> None:
     parser.add_argument("--model", default="starry_night", help="a shipped model's name, or a model's folder")
     parser.add_argument("-o", "--out", metavar="OUT", help="a file for one photo, a folder for several, - for stdout")
     parser.add_argument("--stages", action="store_true", help="also write every stage, and a sheet of them all")
-    parser.add_argument("--stage", type=int, metavar="K", help="stop at stage K, counted from 0: nearer to the photo")
+    parser.add_argument(
+        "--stage", type=int, metavar="K", help="stop at stage K, counted from 0: nearer to the photo, and faster"
+    )
     parser.add_argument("--strength", type=float, default=1.0, help="0 is the photo, 1 the trained look, up to 2")
     parser.add_argument("--keep-colors", action="store_true", help="keep the photo's colors")
     parser.add_argument(

@@ -1,8 +1,9 @@
 """A trained model on disk: save, load, verify, describe, list.
 
 A model is a folder: ``model.json`` (what it is and how it was trained), ``stage-K.params`` (Gluon), ``model.onnx`` (the
-whole chain), ``sheet.jpg``.  Every file's sha256 stands in model.json, model.json's own included, and is checked when
-the model is loaded.
+whole chain), ``stage-K.onnx`` (the chain up to stage K, for those who stop there), ``noise.int8`` (what both paint on),
+``style.npz`` (the painting's style targets), ``sheet.jpg``.  Every file's sha256 stands in model.json, model.json's own
+included, and is checked when the model is loaded.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from pathlib import Path
 from .errors import UserError
 from .files import pretrained_folder
 
-__all__ = ["FORMAT", "Model", "ModelError", "find_model", "list_models", "read_model", "write_model"]
+__all__ = ["FORMAT", "Model", "ModelError", "find_model", "graph_file", "list_models", "read_model", "write_model"]
 
 FORMAT = 1
 DESCRIPTION = "model.json"
@@ -59,6 +60,11 @@ class Model:
     def stage_files(self) -> list[str]:
         """Returns the weight file of each stage; stages that share weights share a file."""
         return [stage["file"] for stage in self.stages]
+
+
+def graph_file(last: int, count: int) -> str:
+    """Returns the name of the ONNX graph that ends with stage `last` of a chain of `count`."""
+    return "model.onnx" if last == count - 1 else f"stage-{last}.onnx"
 
 
 def list_models(folder: Path | None = None) -> list[Path]:

@@ -1,9 +1,9 @@
 """A chain as an ONNX graph, so that a model paints without MXNet: in onnxruntime, a browser, a phone.
 
 The graph holds all of the way from photo to painting: inputs are `image` (N, 3, H, W), RGB in 0..255, any H, W >= 1,
-and `strength` (1,), which may be left out; outputs are `stage_0`, `stage_1`, ..., each as large as the image.  MXNet's
-own exporter is not used: it lists weights as inputs, which keeps runtimes from folding them, and gets some operators
-wrong.
+and `strength` (1,), which may be left out; outputs are `stage_0`, `stage_1`, ..., each as large as the image.  Runtimes
+compute all of a graph, wanted or not, so that stopping at an earlier stage takes a graph that ends there.  MXNet's own
+exporter is not used: it lists weights as inputs, which keeps runtimes from folding them, and gets some operators wrong.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import ast
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import onnx
@@ -22,10 +22,12 @@ from .chain import BORDER, NOISE_PERIOD, Chain, noise_tile
 from .generators import LEAK
 from .images import CHANNEL_MEANS
 
-__all__ = ["HALF_FROM", "OPSET", "chain_to_onnx", "inline_weights"]
+__all__ = ["HALF_FROM", "NOISE_FILE", "OPSET", "chain_to_onnx", "inline_weights"]
 
 OPSET = 17
+NOISE_FILE = "noise.int8"  # `chain.noise_tile`, for all graphs of a model
 HALF_FROM = 32  # weights of at least so many numbers are kept in half precision
+HALF = ".half"  # ends the names of those
 
 
 class _Graph:
@@ -48,6 +50,16 @@ class _Graph:
         self.constants[name] = numpy_helper.from_array(array, name)
         return name
 
+    def store(self, name: str, file: str, content: bytes) -> None:
+        """Moves a constant out of the graph, to where a file beside it holds the same numbers (ONNX external data)."""
+        constant = self.constants[name]
+        begin, length = content.find(constant.raw_data), len(constant.raw_data)
+        if begin < 0:
+            raise ValueError(f"{file} does not hold {name}")
+        onnx.external_data_helper.set_external_data(constant, file, begin, length)
+        constant.ClearField("raw_data")
+        constant.data_location = TensorProto.EXTERNAL
+
     def prune(self, outputs: Sequence[str]) -> None:
         """Drops what no output needs, such as running statistics that instance norm never reads."""
         needed = set(outputs)
@@ -58,11 +70,14 @@ class _Graph:
         self.constants = {name: constant for name, constant in self.constants.items() if name in needed}
 
 
-def chain_to_onnx(chain: Chain, name: str, weight_files: Sequence[tuple[str, bytes]] = ()) -> bytes:
+def chain_to_onnx(
+    chain: Chain, name: str, last: int | None = None, stage_files: Sequence[str] = (), files: Mapping[str, bytes] = {}
+) -> bytes:
     """Returns a chain as a serialized ONNX model.
 
-    name: the model's name, kept in the graph.  weight_files: for each stage the name and content of its .params file,
-    beside which the graph will lie: it then points into that file (ONNX external data), so that weights are kept once.
+    name: the model's name, kept in the graph.  last: the stage that it ends with, the chain's last by default.
+    stage_files: the .params file of each stage.  files: the contents of those and of NOISE_FILE, beside which the graph
+    will lie: it then points into them, so that weights are kept once.
     """
     graph = _Graph()
     height, width = (_axis(graph, axis) for axis in (2, 3))
@@ -70,18 +85,21 @@ def chain_to_onnx(chain: Chain, name: str, weight_files: Sequence[tuple[str, byt
     rows, columns = (_mirror(graph, length, chain.multiple) for length in (height, width))
     picture = graph.add("Sub", "image", means)
     picture = graph.add("Gather", graph.add("Gather", picture, rows, axis=2), columns, axis=3)
-    guide = graph.add("Concat", picture, _noise(graph, rows, columns), axis=1)
+    guide = graph.add("Concat", picture, _noise(graph, rows, columns, files), axis=1)
     begins = graph.constant([BORDER, BORDER], np.int64)
     ends = graph.add("Add", graph.add("Concat", height, width, axis=0), begins)
     axes = graph.constant([2, 3], np.int64)
-    for index, generator in enumerate(chain.generators):
+    count = len(chain.generators) if last is None else last + 1
+    for index, generator in enumerate(chain.generators[:count]):
         inputs = graph.add("Concat", picture, guide, axis=1) if generator.guided else picture
-        file = weight_files[index] if weight_files else None
-        picture = _generator(graph, chain, index, inputs, file)
+        picture = _generator(graph, chain, index, inputs)
+        weights = [key for key in graph.constants if key.startswith(f"stage_{index}.") and key.endswith(HALF)]
+        for constant in weights if files else []:
+            graph.store(constant, stage_files[index], files[stage_files[index]])
         colors = graph.add("Add", graph.add("Slice", picture, begins, ends, axes), means)
         graph.add("Clip", colors, graph.constant(0.0), graph.constant(255.0), name=f"stage_{index}")
     shape = ["N", 3, "H", "W"]
-    outputs = [f"stage_{index}" for index in range(len(chain.generators))]
+    outputs = [f"stage_{index}" for index in range(count)]
     graph.constant([1.0], name="strength")  # an input with a constant of the same name may be left out
     graph.prune([*outputs, "strength"])
     proto = helper.make_graph(
@@ -132,9 +150,12 @@ def _mirror(graph: _Graph, length: str, multiple: int) -> str:
     return graph.add("Sub", last, graph.add("Abs", graph.add("Sub", inside, last)))
 
 
-def _noise(graph: _Graph, rows: str, columns: str) -> str:
+def _noise(graph: _Graph, rows: str, columns: str, files: Mapping[str, bytes]) -> str:
     """Returns the noise plane of `Chain.guide`, one for each picture of the batch, in the size of the frame."""
-    tile = graph.add("Cast", graph.constant(noise_tile(), np.int8, name="noise"), to=TensorProto.FLOAT)
+    noise = graph.constant(noise_tile(), np.int8, name="noise")
+    if files:
+        graph.store(noise, NOISE_FILE, files[NOISE_FILE])
+    tile = graph.add("Cast", noise, to=TensorProto.FLOAT)
     for indices, axis in ((rows, 2), (columns, 3)):
         count = graph.add("Squeeze", graph.add("Shape", indices))
         places = graph.add("Range", graph.constant(0, np.int64), count, graph.constant(1, np.int64))
@@ -144,7 +165,7 @@ def _noise(graph: _Graph, rows: str, columns: str) -> str:
     return graph.add("Expand", tile, shape)
 
 
-def _generator(graph: _Graph, chain: Chain, index: int, picture: str, file: tuple[str, bytes] | None) -> str:
+def _generator(graph: _Graph, chain: Chain, index: int, picture: str) -> str:
     """Adds the nodes of one generator, translated from its MXNet symbol; returns the name of its picture."""
     generator = chain.generators[index]
     symbol = generator(mx.sym.var("picture"), mx.sym.var("strength"))
@@ -161,7 +182,7 @@ def _generator(graph: _Graph, chain: Chain, index: int, picture: str, file: tupl
             names.append({"picture": picture}.get(node["name"], node["name"]))
         else:
             key = keys[node["name"]]
-            names.append(_weight(graph, f"stage_{index}.{key}", weights[key], file))
+            names.append(_weight(graph, f"stage_{index}.{key}", weights[key]))
     return names[-1]
 
 
@@ -172,20 +193,12 @@ def _value(text: str):
         return text
 
 
-def _weight(graph: _Graph, name: str, weight: np.ndarray, file: tuple[str, bytes] | None) -> str:
+def _weight(graph: _Graph, name: str, weight: np.ndarray) -> str:
     """Adds a weight in half precision, as the files hold it, cast to single when a runtime loads it."""
     if weight.size < HALF_FROM:
         return graph.constant(weight, name=name)
-    half = weight.astype(np.float16)
-    constant = graph.constant(half, np.float16, name=f"{name}.half")
-    if file:
-        begin = file[1].find(half.tobytes())
-        if begin < 0:
-            raise ValueError(f"{file[0]} does not hold the weight {name} in half precision")
-        onnx.external_data_helper.set_external_data(graph.constants[constant], file[0], begin, half.nbytes)
-        graph.constants[constant].ClearField("raw_data")
-        graph.constants[constant].data_location = TensorProto.EXTERNAL
-    return graph.add("Cast", constant, name=name, to=TensorProto.FLOAT)
+    half = graph.constant(weight, np.float16, name=name + HALF)
+    return graph.add("Cast", half, name=name, to=TensorProto.FLOAT)
 
 
 def _operator(graph: _Graph, operator: str, inputs: list[str], attributes: dict, norm: str) -> str:

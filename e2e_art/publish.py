@@ -8,22 +8,20 @@ from pathlib import Path
 import numpy as np
 
 from .backend import mx
-from .chain import Chain
-from .models import Model, ModelError, write_model
-from .onnx_graph import HALF_FROM, chain_to_onnx
+from .chain import Chain, noise_tile
+from .models import Model, ModelError, graph_file, write_model
+from .onnx_graph import HALF_FROM, NOISE_FILE, chain_to_onnx
 
 __all__ = ["load_chain", "publish"]
-
-ONNX_FILE = "model.onnx"
 
 
 def publish(
     chain: Chain, folder: Path, record: dict, extras: dict[str, bytes] | None = None, overwrite: bool = False
 ) -> Model:
-    """Writes a chain as a model: model.json, a .params file for each stage, model.onnx, and extras.
+    """Writes a chain as a model: model.json, for each stage a .params file and the graph that ends there, and extras.
 
     record: how it was trained.  extras: other files to go with it, by name.  Weights are kept in half precision, once:
-    the ONNX graph points into the .params files.  Raises ModelError where the folder cannot be written.
+    the ONNX graphs point into the .params files.  Raises ModelError where the folder cannot be written.
     """
     stages, files = [], dict(extras or {})
     for index, description in enumerate(chain.describe()):
@@ -32,8 +30,10 @@ def publish(
         if name not in files:
             files[name] = _to_params(chain.stage_weights(index))
         stages.append({**description, "file": name})
-    weight_files = [(stage["file"], files[stage["file"]]) for stage in stages]
-    files[ONNX_FILE] = chain_to_onnx(chain, folder.name, weight_files)
+    files[NOISE_FILE] = noise_tile().tobytes()
+    for index in range(len(stages)):
+        stage_files = [stage["file"] for stage in stages]
+        files[graph_file(index, len(stages))] = chain_to_onnx(chain, folder.name, index, stage_files, files)
     return write_model(
         folder,
         kind="chain",

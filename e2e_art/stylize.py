@@ -12,7 +12,7 @@ from .colors import keep_colors as with_colors_of
 from .errors import OptionError, UserError
 from .images import denoise as remove_noise
 from .images import resize, resize_long_edge
-from .models import Model, read_model
+from .models import Model, graph_file, read_model
 
 __all__ = ["ENGINES", "MOST_PIXELS", "Painter", "load"]
 
@@ -129,38 +129,50 @@ def _onnx_has_gpu() -> bool:
 
 
 class _OnnxEngine:
-    """Runs model.onnx with onnxruntime."""
+    """Runs the ONNX graphs of a model with onnxruntime."""
 
     name = "onnx"
 
     def __init__(self, model: Model, threads: int | None, gpu: int | None):
-        import onnxruntime
-
-        settings = onnxruntime.SessionOptions()
-        settings.log_severity_level = 3
-        if threads:
-            settings.intra_op_num_threads = threads
-        providers: list = ["CPUExecutionProvider"]
-        if gpu is not None:
-            if not _onnx_has_gpu():
-                raise UserError(f"onnxruntime finds no GPU {gpu}: leave --gpu out, or pip install onnxruntime-gpu")
-            providers.insert(0, ("CUDAExecutionProvider", {"device_id": gpu}))
-        try:
-            self._session = onnxruntime.InferenceSession(str(model.path("model.onnx")), settings, providers=providers)
-        except Exception as error:  # onnxruntime raises kinds of its own, none public
-            raise UserError(f"{model.folder}/model.onnx cannot be loaded ({error}): get a whole copy") from error
-        if gpu is not None and "CUDAExecutionProvider" not in self._session.get_providers():
-            raise UserError(f"onnxruntime could not use GPU {gpu}: leave --gpu out, or check its driver")
+        if gpu is not None and not _onnx_has_gpu():
+            raise UserError(f"onnxruntime finds no GPU {gpu}: leave --gpu out, or pip install onnxruntime-gpu")
+        self._model, self._threads, self._gpu = model, threads, gpu
+        self._sessions: dict = {}
 
     def paint(self, photo: np.ndarray, stages: Sequence[int], strength: float) -> list[np.ndarray]:
-        """Returns the pictures of the stages, (1, 3, H, W) float32 in 0..255; all are computed, wanted or not."""
+        """Returns the pictures of the stages, (1, 3, H, W) float32 in 0..255; stages after them are not computed."""
         inputs = {"image": photo, "strength": np.array([strength], np.float32)}
+        session = self._session(max(stages))
         try:
-            return self._session.run([f"stage_{stage}" for stage in stages], inputs)
+            return session.run([f"stage_{stage}" for stage in stages], inputs)
         except Exception as error:
             if "alloc" in str(error).lower():
                 raise MemoryError from error
             raise
+
+    def _session(self, last: int):
+        """Returns the session of the graph that ends with a stage, opened when it is first asked for."""
+        if last not in self._sessions:
+            self._sessions[last] = self._open(self._model.path(graph_file(last, len(self._model.stages))))
+        return self._sessions[last]
+
+    def _open(self, path: Path):
+        import onnxruntime
+
+        settings = onnxruntime.SessionOptions()
+        settings.log_severity_level = 3
+        if self._threads:
+            settings.intra_op_num_threads = self._threads
+        providers: list = ["CPUExecutionProvider"]
+        if self._gpu is not None:
+            providers.insert(0, ("CUDAExecutionProvider", {"device_id": self._gpu}))
+        try:
+            session = onnxruntime.InferenceSession(str(path), settings, providers=providers)
+        except Exception as error:  # onnxruntime raises kinds of its own, none public
+            raise UserError(f"{path} cannot be loaded ({error}): get a whole copy") from error
+        if self._gpu is not None and "CUDAExecutionProvider" not in session.get_providers():
+            raise UserError(f"onnxruntime could not use GPU {self._gpu}: leave --gpu out, or check its driver")
+        return session
 
 
 class _MxnetEngine:

@@ -404,7 +404,9 @@ def test_models_that_are_none(refused, photo, model, tmp_path):
     refused("--info", model=tmp_path / "nowhere", says=["nowhere"])
 
 
-@pytest.mark.parametrize("file", ["model.onnx", "stage-0.params", "stage-3.params", "style.npz"])
+@pytest.mark.parametrize(
+    "file", ["model.onnx", "stage-1.onnx", "noise.int8", "stage-0.params", "stage-3.params", "style.npz"]
+)
 def test_a_model_with_one_flipped_byte(refused, photo, model, tmp_path, file):
     copy = changed_model(model, tmp_path / "copy")
     content = bytearray((copy / file).read_bytes())

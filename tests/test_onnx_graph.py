@@ -6,7 +6,8 @@ import onnxruntime
 import pytest
 from skimage import data
 
-from e2e_art.onnx_graph import OPSET, inline_weights
+from e2e_art.models import graph_file
+from e2e_art.onnx_graph import NOISE_FILE, OPSET, inline_weights
 from e2e_art.options import stages_of
 from e2e_art.publish import publish
 from e2e_art.stylize import load
@@ -103,32 +104,46 @@ def test_the_strength_may_be_left_out(models, photo, name):
         assert np.array_equal(left_out, given)
 
 
+def graphs(model):
+    """The graphs of a model, by the stage they end with."""
+    count = len(model.stages)
+    return [(last, model.path(graph_file(last, count))) for last in range(count)]
+
+
 @pytest.mark.parametrize("name", CHAINS)
-def test_the_graph_keeps_the_rules_of_onnx(models, name):
-    path = str(models[name].path("model.onnx"))
-    onnx.checker.check_model(path, full_check=True)
-    graph = onnx.load(path, load_external_data=False)
-    assert [(entry.domain, entry.version) for entry in graph.opset_import] == [("", OPSET)]
-    assert graph.graph.name == name
-    outputs = [entry.name for entry in graph.graph.output]
-    assert outputs == [f"stage_{index}" for index in range(len(CHAINS[name]["stages"]))]
-    used = {name for node in graph.graph.node for name in node.input}
-    assert {constant.name for constant in graph.graph.initializer} <= used
+def test_the_graphs_keep_the_rules_of_onnx(models, name):
+    for last, path in graphs(models[name]):
+        onnx.checker.check_model(str(path), full_check=True)
+        graph = onnx.load(str(path), load_external_data=False)
+        assert [(entry.domain, entry.version) for entry in graph.opset_import] == [("", OPSET)]
+        assert graph.graph.name == name
+        assert [entry.name for entry in graph.graph.output] == [f"stage_{index}" for index in range(last + 1)]
+        used = {name for node in graph.graph.node for name in node.input}
+        assert {constant.name for constant in graph.graph.initializer} <= used
 
 
-def test_weights_are_kept_once_outside_of_the_graph(models):
+def test_a_graph_that_ends_earlier_computes_less(models):
+    """Runtimes compute all of a graph: what `--stage K` saves is what its graph leaves out."""
     for model in models.values():
-        graph = onnx.load(str(model.path("model.onnx")), load_external_data=False).graph
-        inside = sum(len(constant.raw_data) for constant in graph.initializer)
-        assert inside < 290_000  # the noise, 509 x 509, and the short weights
-        places = {entry.value for c in graph.initializer for entry in c.external_data if entry.key == "location"}
-        assert places == set(model.stage_files())
+        loaded = [onnx.load(path, load_external_data=False).graph for _, path in graphs(model)]
+        convolutions = [sum(node.op_type in ("Conv", "ConvTranspose") for node in graph.node) for graph in loaded]
+        assert convolutions == sorted(set(convolutions))
+
+
+def test_weights_and_noise_are_kept_once_outside_of_the_graphs(models):
+    for model in models.values():
+        for last, path in graphs(model):
+            graph = onnx.load(str(path), load_external_data=False).graph
+            assert sum(len(constant.raw_data) for constant in graph.initializer) < 30_000  # the short weights
+            places = {entry.value for c in graph.initializer for entry in c.external_data if entry.key == "location"}
+            assert places - {NOISE_FILE} == set(model.stage_files()[: last + 1])
+            assert (NOISE_FILE in places) == any(stage["kind"] == "packed" for stage in model.stages[: last + 1])
 
 
 @pytest.mark.parametrize("name", CHAINS)
 def test_inlined_weights_make_one_file_that_paints_the_same(models, photo, name):
     model = models[name]
-    files = {file: model.path(file).read_bytes() for file in model.stage_files()}
+    files = {file: model.path(file).read_bytes() for file in [*model.stage_files(), NOISE_FILE]}
     whole = inline_weights(model.path("model.onnx").read_bytes(), files)
     onnx.checker.check_model(whole, full_check=True)
     image = {"image": as_input(photo[:40, :33])}
