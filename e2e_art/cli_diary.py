@@ -34,7 +34,7 @@ class Diary:
     def __init__(
         self, flags: argparse.Namespace, options: DescentOptions, outputs: dict[str, Path], size: tuple[int, int]
     ):
-        self.flags, self.outputs = flags, outputs
+        self.flags, self.outputs, self.out = flags, outputs, outputs["picture"]
         self.bar = None  # until the first step was taken: what goes wrong before needs no bar
         self.steps = options.steps * options.scales
         self.entries: list[dict] = []
@@ -68,8 +68,7 @@ class Diary:
     def _keep(self, number: int, picture: np.ndarray, better: bool) -> None:
         """Writes and collects the pictures on the way."""
         if self.flags.every and number % self.flags.every == 0:
-            out = self.flags.out
-            path = out.with_name(f"{out.stem}_step-{number:05d}{out.suffix}")
+            path = self.out.with_name(f"{self.out.stem}_step-{number:05d}{self.out.suffix}")
             try:
                 write_image(path, from_vgg_space(picture), overwrite=True)
             except ImageError as error:
@@ -92,9 +91,7 @@ class Diary:
 
                 plot_curves(self.entries, path, smoothing=1)
         except OSError as error:
-            raise UserError(
-                f"{self.flags.out} is written, but {path} cannot be ({error.strerror}): free space"
-            ) from error
+            raise UserError(f"{self.out} is written, but {path} cannot be ({error.strerror}): free space") from error
 
     def close(self) -> None:
         """Ends the progress bar."""

@@ -17,6 +17,7 @@ from .colors import keep_colors, recolor
 from .errors import OptionError, UserError
 from .flags import add_flags, gather
 from .images import check_suffix, read_image, resize, write_image
+from .memory import free_memory
 from .options import DescentOptions, LossOptions
 from .presets import DESCENT_PRESETS
 
@@ -53,6 +54,9 @@ def add_command(commands) -> None:
         "--keep-colors", choices=("before", "after"), help="give the painting the photo's palette, or only its strokes"
     )
     paint.add_argument("--preset", choices=tuple(DESCENT_PRESETS), help="the published settings of others")
+    paint.add_argument(
+        "--seeds", nargs="+", type=int, metavar="N", help="one picture for each, OUT_seed-N; they differ in their noise"
+    )
     regions = parser.add_argument_group("regions: each part of the result from its own part of the painting")
     regions.add_argument("--style-mask", metavar="MASK", help="the painting's regions, each drawn in a flat color")
     regions.add_argument("--mask", metavar="MASK", help="the result's regions, in the same colors; no photo is needed")
@@ -76,20 +80,49 @@ def run(flags: argparse.Namespace) -> int:
     preset = DESCENT_PRESETS.get(flags.preset)
     options = _options(flags, preset)
     paintings = _check(flags)
-    outputs = _outputs(flags)
+    runs = [(options, _outputs(flags, flags.out))]
+    if flags.seeds:
+        names = {seed: flags.out.with_name(f"{flags.out.stem}_seed-{seed}{flags.out.suffix}") for seed in flags.seeds}
+        runs = [(replace(options, seed=seed), _outputs(flags, name)) for seed, name in names.items()]
     styles = [read_image(path) for path in paintings]
     photo = read_image(flags.photo) if flags.photo else None
     masks = [read_image(path) for path in (flags.style_mask, flags.mask)] if flags.mask else None
     height, width = _size(flags, masks[1] if masks and photo is None else photo, preset)
+    _check_memory(options, height, width)
     if photo is not None:
         photo = resize(photo, height, width)
         if flags.keep_colors == "before":
             styles = [recolor(style, photo) for style in styles]
     regions = _regions(flags, masks, styles, photo) if masks or flags.segments is not None else None
+    if flags.seeds and _beginning(flags, preset) != "noise":
+        raise OptionError("--seeds are those of noise, and this starts elsewhere: add --start noise, or leave them out")
+    for options, outputs in runs:
+        start = _start(flags, photo, styles, (height, width), options, preset)
+        reason = _descend(flags, options, outputs, start, styles, photo, regions)
+        _explain(reason, outputs["picture"], options)
+    return 0
+
+
+def _check_memory(options: DescentOptions, height: int, width: int) -> None:
+    """Tells before the work, and before a picture of that size is made, that it would not fit."""
+    from .optimize import fitting_edge, memory_needed
+
+    needed, free = memory_needed(options, height, width), free_memory()
+    if needed > free:
+        share = fitting_edge(options, height, width, free) / max(height, width)
+        raise UserError(
+            f"{width}x{height} pixels take about {needed / 1e9:.1f} GB of memory, and {free / 1e9:.1f} GB are free: "
+            f"--size {int(height * share)}x{int(width * share)} would fit"
+        )
+
+
+def _descend(
+    flags: argparse.Namespace, options: DescentOptions, outputs: dict[str, Path], start, styles, photo, regions
+):
+    """Makes one picture and what goes with it; returns why it ended, as `Descent` names it."""
     from .backend import contexts
     from .optimize import optimize
 
-    start = _start(flags, photo, styles, (height, width), options, preset)
     diary = Diary(flags, options, outputs, start.shape[:2])
     before = signal.signal(signal.SIGINT, diary.stop)
     try:
@@ -108,18 +141,18 @@ def run(flags: argparse.Namespace) -> int:
         if not result.losses:
             raise UserError("The loss is not finite at the very start: lower --style-weight; nothing was written")
         picture = keep_colors(result.picture, photo) if flags.keep_colors == "after" else result.picture
-        write_image(flags.out, picture, overwrite=True)  # whether it may be replaced was asked before the work
+        write_image(outputs["picture"], picture, overwrite=True)  # whether it may be replaced was asked before the work
         words = ", ".join(f"{name} {value:.4g}" for name, value in result.losses.items())
         diary.close()
-        print(f"{flags.out}: total {result.total:.4g} ({words}) after {len(result.evaluations)} evaluations")
+        print(f"{outputs['picture']}: total {result.total:.4g} ({words}) after {len(result.evaluations)} evaluations")
         diary.finish(picture)
     finally:
         signal.signal(signal.SIGINT, before)
         diary.close()
-    return _explain(result.reason, flags.out, options)
+    return result.reason
 
 
-def _explain(reason: str, out: Path, options: DescentOptions) -> int:
+def _explain(reason: str, out: Path, options: DescentOptions) -> None:
     """Says why a descent ended, where that was not to be expected."""
     if reason == "interrupted":
         raise KeyboardInterrupt
@@ -132,7 +165,6 @@ def _explain(reason: str, out: Path, options: DescentOptions) -> int:
         log.info("It stopped because it no longer paid; --tolerance 0 goes on")
     elif reason == "settled":
         log.info("It stopped because no step was lower")
-    return 0
 
 
 def _check(flags: argparse.Namespace) -> list[str]:
@@ -199,13 +231,16 @@ def _size(flags: argparse.Namespace, photo: np.ndarray | None, preset) -> tuple[
     return tuple(max(1, round(side * factor)) for side in photo.shape[:2])
 
 
+def _beginning(flags: argparse.Namespace, preset) -> str:
+    """Returns where to start, in the words of --start."""
+    return flags.start or (preset and flags.photo and preset.start) or ("photo" if flags.photo else "noise")
+
+
 def _start(flags, photo, styles, size: tuple[int, int], options: DescentOptions, preset) -> np.ndarray:
     """Returns the picture to start from, in the size of the result."""
     from .optimize import noise_picture
 
-    start = (
-        flags.start or (preset and photo is not None and preset.start) or ("photo" if photo is not None else "noise")
-    )
+    start = _beginning(flags, preset)
     if start == "noise":
         return noise_picture(*size, options.seed)
     if start == "photo":
@@ -223,23 +258,23 @@ def _start(flags, photo, styles, size: tuple[int, int], options: DescentOptions,
     return resize(read_image(start), *size)
 
 
-def _outputs(flags: argparse.Namespace) -> dict[str, Path]:
+def _outputs(flags: argparse.Namespace, out: Path) -> dict[str, Path]:
     """Returns the files to write, found free before the work."""
-    check_suffix(flags.out)
-    outputs = {"picture": flags.out}
+    check_suffix(out)
+    outputs = {"picture": out}
     if flags.animate:
-        outputs["animation"] = flags.out.with_suffix(".gif")
+        outputs["animation"] = out.with_suffix(".gif")
     if flags.record:
-        outputs["log"] = flags.out.with_suffix(".jsonl")
-        outputs["curve"] = flags.out.with_name(f"{flags.out.stem}_curve.png")
+        outputs["log"] = out.with_suffix(".jsonl")
+        outputs["curve"] = out.with_name(f"{out.stem}_curve.png")
     for path in outputs.values():
         if path.is_dir():
             raise OptionError(f"{path} is a folder: give -o a file's name")
-    steps = flags.out.parent.glob(f"{glob.escape(flags.out.stem)}_step-*{flags.out.suffix}") if flags.every else ()
+    steps = out.parent.glob(f"{glob.escape(out.stem)}_step-*{out.suffix}") if flags.every else ()
     for path in (*outputs.values(), *steps):
         if path.exists() and not flags.overwrite:
             raise OptionError(f"{path} exists: choose another -o, or add --overwrite")
-    folder = next(parent for parent in flags.out.absolute().parents if parent.exists())
+    folder = next(parent for parent in out.absolute().parents if parent.exists())
     if not folder.is_dir() or not os.access(folder, os.W_OK):
         raise OptionError(f"{folder} cannot be written to: choose another -o")
     return outputs

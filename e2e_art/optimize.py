@@ -24,9 +24,14 @@ from .options import DescentOptions
 from .patches import EDGE
 from .slope import Slope
 
-__all__ = ["Descent", "Evaluation", "noise_picture", "optimize"]
+__all__ = ["Descent", "Evaluation", "fitting_edge", "memory_needed", "noise_picture", "optimize"]
 
 log = logging.getLogger(__name__)
+
+# Bytes of memory that a descent takes, measured (docs/optimize.md): at all; for each pixel; with patches, more for it.
+BYTES = 0.45e9
+PIXEL_BYTES = {"lbfgs": 6300, "adam": 4600, "sgd": 4600}
+PATCH_BYTES = 2300
 
 SMALLEST = 16  # pixels, which four poolings bring down to one
 
@@ -59,6 +64,20 @@ class Descent:
     total: float
     reason: str
     evaluations: list[Evaluation]
+
+
+def memory_needed(options: DescentOptions, height: int, width: int) -> float:
+    """Returns about how many bytes of memory a descent on a picture of that size takes."""
+    return BYTES + height * width * _pixel_bytes(options)
+
+
+def fitting_edge(options: DescentOptions, height: int, width: int, free: float) -> int:
+    """Returns the long edge at which a picture of that shape fits into the free bytes; 0 where none does."""
+    return math.floor(max(height, width) * math.sqrt(max(0, free - BYTES) / (height * width * _pixel_bytes(options))))
+
+
+def _pixel_bytes(options: DescentOptions) -> int:
+    return PIXEL_BYTES[options.optimizer] + (PATCH_BYTES if options.loss.patch_weight else 0)
 
 
 def noise_picture(height: int, width: int, seed: int = 0) -> np.ndarray:

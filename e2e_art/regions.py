@@ -30,8 +30,6 @@ _MOST = 32  # regions: of more, nobody could tell the colors apart
 _SMOOTHING = 0.01  # of the long edge: how far `segment` blurs, so that strokes and leaves join
 _SAMPLES = 128  # squared: the pixels of each picture that `segment` learns its colors from
 
-_BLOCKS = (2, 2, 4, 4, 4)  # how many convolutions each block of VGG-19 has
-
 
 def find_palette(mask: np.ndarray, limit: int = 12, least: float = 0.0002, name: str = "The mask") -> np.ndarray:
     """Returns the few colors that a mask was drawn in, uint8 (R, 3), the largest area first.
@@ -144,12 +142,13 @@ def resize_regions(regions: np.ndarray, height: int, width: int) -> np.ndarray:
     return np.stack([cv2.resize(region, (width, height), interpolation=cv2.INTER_AREA) for region in regions])
 
 
-def carry(regions: np.ndarray, layers: Sequence[str], blocks: Sequence[int] = _BLOCKS) -> dict[str, np.ndarray]:
+def carry(regions: np.ndarray, layers: Sequence[str], blocks: Sequence[int] = (2, 2, 4, 4, 4)) -> dict[str, np.ndarray]:
     """Returns what each VGG layer sees of the regions: float32 (R, H / 2**(b - 1), W / 2**(b - 1)) in block b.
 
     A convolution becomes a mean over 3x3 pixels, of those only that lie inside the picture; a pooling a mean over 2x2.
     So the regions add up to 1 at every layer, up to its borders.
-    regions: float32 (R, H, W).  layers: such as "relu4_2".  blocks: how many convolutions each block has.
+    regions: float32 (R, H, W).  layers: such as "relu4_2".  blocks: how many convolutions each block of the network
+    has; untold, those of VGG-19.
     Raises OptionError for a layer that there is not, and for pictures of which it would leave nothing.
     """
     names = [f"relu{block}_{index}" for block, count in enumerate(blocks, 1) for index in range(1, count + 1)]

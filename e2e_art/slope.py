@@ -5,6 +5,7 @@ What a painting asks for is worked out once for the size: Gram matrices, regions
 
 from __future__ import annotations
 
+import gc
 import math
 from collections.abc import Callable, Sequence
 
@@ -14,10 +15,10 @@ from .backend import mx
 from .descent import DESCENTS, Settled
 from .images import CHANNEL_MEANS, to_vgg_space
 from .losses import PerceptualLoss, style_targets
-from .options import DescentOptions
+from .options import DescentOptions, LossOptions
 from .patches import Patches, patches_of
 from .regions import carry, resize_regions
-from .vgg import load_vgg
+from .vgg import convolutions_of, load_vgg
 
 __all__ = ["Slope"]
 
@@ -52,8 +53,8 @@ class Slope:
         self._guides: list = []
         own: list = []
         if regions is not None:
-            own = _guides_of(resize_regions(regions[0], *paintings[0].shape[:2]), options.loss.style_layers)
-            guides = _guides_of(resize_regions(regions[1], *size), options.loss.style_layers)
+            own = _guides_of(resize_regions(regions[0], *paintings[0].shape[:2]), options.loss)
+            guides = _guides_of(resize_regions(regions[1], *size), options.loss)
             self._guides = [guide.as_in_context(self.context) for guide in guides]
         arrays = [mx.nd.array(to_vgg_space(painting)) for painting in paintings]
         self._targets = targets or style_targets(options.loss, arrays, blend, own)
@@ -69,9 +70,15 @@ class Slope:
         self._course: list[float] = []  # the best total after each evaluation
 
     def _look(self, bfloat16: bool | None) -> None:
-        """Sets up the loss, in the precision asked for."""
+        """Sets up the loss, in the precision asked for, after the one before has given its memory back."""
+        self._release()
         self.loss = PerceptualLoss(self.options.loss, self._targets, [self.context], bfloat16, self._patches)
         self._features = [] if self._photo is None else self.loss.content_features(self._photo)
+
+    def _release(self) -> None:
+        """Lets go of the loss and all its maps, which would else wait for Python to find the blocks' circles."""
+        self.loss = self._features = None
+        gc.collect()
 
     def descend(self, start: np.ndarray) -> str:
         """Descends from a picture (1, 3, H, W) in VGG space; returns why it ended, as `Descent` names it."""
@@ -95,6 +102,8 @@ class Slope:
             return str(settled)
         except KeyboardInterrupt:
             return "interrupted"
+        finally:
+            self._release()
 
     def evaluate(self, x: np.ndarray) -> tuple[float, np.ndarray]:
         """Returns total loss and gradient of a picture (1, 3, H, W); raises Settled when it is time to end."""
@@ -129,10 +138,10 @@ class Slope:
         return len(course) > PATIENCE and course[-1 - PATIENCE] - course[-1] < tolerance * course[-1]
 
 
-def _guides_of(regions: np.ndarray, layers: Sequence[str]) -> list:
+def _guides_of(regions: np.ndarray, loss: LossOptions) -> list:
     """Returns what each style layer sees of the regions (R, H, W) of a picture, as `gram_matrix` takes it."""
-    carried = carry(regions, layers)
-    rows = [carried[layer].reshape(len(regions), 1, -1) for layer in layers]  # each (R, 1, H * W)
+    carried = carry(regions, loss.style_layers, convolutions_of(loss.loss_network))
+    rows = [carried[layer].reshape(len(regions), 1, -1) for layer in loss.style_layers]  # each (R, 1, H * W)
     return [mx.nd.array(row / np.linalg.norm(row, axis=2, keepdims=True)) for row in rows]
 
 
@@ -145,7 +154,7 @@ def _patches_of(painting: np.ndarray, size, options: DescentOptions, regions, co
         return [(patches_of(layer), None) for layer in maps]
     pairs = []
     own, other = (
-        carry(resize_regions(part, *edges), loss.patch_layers)
+        carry(resize_regions(part, *edges), loss.patch_layers, convolutions_of(loss.loss_network))
         for part, edges in zip(regions, (painting.shape[:2], size))
     )
     for name, layer in zip(loss.patch_layers, maps):

@@ -23,7 +23,7 @@ from .errors import UserError
 from .files import pretrained_folder
 from .images import CHANNEL_MEANS
 
-__all__ = ["LossNetworkError", "VGGFeatures", "load_vgg"]
+__all__ = ["LossNetworkError", "VGGFeatures", "convolutions_of", "load_vgg"]
 
 
 log = logging.getLogger(__name__)
@@ -59,13 +59,10 @@ class VGGFeatures(mx.gluon.HybridBlock):
         self, layers: Sequence[str], depth: int = 19, pooling: str = "average", bfloat16: bool = False, params=None
     ):
         super().__init__(prefix="vgg_", params=params)
-        if depth not in _BLOCKS:
-            raise LossNetworkError(f"There is no VGG-{depth}: choose one of {', '.join(map(str, _BLOCKS))}")
+        blocks = _blocks(depth)
         if pooling not in _POOL_TYPES:
             raise LossNetworkError(f"'{pooling}' is no kind of pooling: choose average or max")
-        everything = [
-            f"{block}_{index}" for block, count in enumerate(_BLOCKS[depth], 1) for index in range(1, count + 1)
-        ]
+        everything = [f"{block}_{index}" for block, count in enumerate(blocks, 1) for index in range(1, count + 1)]
         names = [f"relu{position}" for position in everything]
         for layer in layers:
             if layer not in names:
@@ -137,12 +134,10 @@ def load_vgg(
     if bfloat16 is None:
         bfloat16 = bfloat16_is_fast() and all(context.device_type == "cpu" for context in contexts)
         log.debug("The loss network computes in %s", "bfloat16" if bfloat16 else "float32")
-    match = re.fullmatch(r"(zoo:)?vgg(\d+)", name)
-    if not match:
-        raise LossNetworkError(f"'{name}' is no loss network: choose vgg19 (shipped), or zoo:vgg11, 13, 16 or 19")
-    network = VGGFeatures(layers, int(match.group(2)), pooling, bfloat16)
-    if match.group(1):
-        weights = _zoo_weights(int(match.group(2)), network.positions)
+    from_zoo, depth = _parse(name)
+    network = VGGFeatures(layers, depth, pooling, bfloat16)
+    if from_zoo:
+        weights = _zoo_weights(depth, network.positions)
     elif name == "vgg19":
         weights = _shipped_weights(pretrained_folder() / "vgg19" / "vgg19-conv-8bit.npz", network.positions)
     else:
@@ -152,6 +147,25 @@ def load_vgg(
         getattr(network, key).set_data(mx.nd.array(value))
     network.hybridize(static_alloc=True)
     return network
+
+
+def convolutions_of(name: str) -> tuple[int, ...]:
+    """Returns how many convolutions each block of a loss network has; raises LossNetworkError for an unknown one."""
+    return _blocks(_parse(name)[1])
+
+
+def _blocks(depth: int) -> tuple[int, ...]:
+    if depth not in _BLOCKS:
+        raise LossNetworkError(f"There is no VGG-{depth}: choose one of {', '.join(map(str, _BLOCKS))}")
+    return _BLOCKS[depth]
+
+
+def _parse(name: str) -> tuple[bool, int]:
+    """Returns whether a loss network comes from the zoo, and its number of weight layers."""
+    match = re.fullmatch(r"(zoo:)?vgg(\d+)", name)
+    if not match:
+        raise LossNetworkError(f"'{name}' is no loss network: choose vgg19 (shipped), or zoo:vgg11, 13, 16 or 19")
+    return bool(match.group(1)), int(match.group(2))
 
 
 def _shipped_weights(path: Path, positions: Sequence[str]) -> dict[str, np.ndarray]:

@@ -7,7 +7,7 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "e2e_art"
 FLOORS = {
-    0: ["errors", "files", "options", "images", "backend"],
+    0: ["errors", "files", "options", "images", "backend", "memory"],
     1: ["vgg", "photos", "colors", "regions", "descent", "presets", "optimizer"],
     2: ["generators", "patches", "losses"],
     3: ["chain", "slope"],

@@ -1,6 +1,7 @@
 """The baseline: what a descent lowers, when it ends, and what the command writes."""
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from e2e_art.cli import main
 from e2e_art.errors import OptionError
 from e2e_art.images import from_vgg_space, resize, to_vgg_space
 from e2e_art.losses import PerceptualLoss, style_targets
-from e2e_art.optimize import noise_picture, optimize
+from e2e_art.optimize import fitting_edge, memory_needed, noise_picture, optimize
 from e2e_art.options import DESCENTS, DescentOptions, LossOptions
 from e2e_art.presets import DESCENT_PRESETS
 from e2e_art.slope import Slope
@@ -325,12 +326,27 @@ def test_pictures_on_the_way_an_animation_and_a_record(files, tmp_path):
 
 
 def test_a_texture_of_any_size_from_several_seeds(files, tmp_path):
-    for seed in (1, 2):
-        words = ("--texture", files / "painting.jpg", "--size", "24x40", "--seed", seed, "--tileable")
-        assert run(files, *words, "-o", tmp_path / f"{seed}.png", photo=False) == 0
-    one, two = (pixels(tmp_path / f"{seed}.png") for seed in (1, 2))
+    words = ("--texture", files / "painting.jpg", "--size", "24x40", "--tileable")
+    assert run(files, *words, "--seeds", 1, 2, "--record", "-o", tmp_path / "out.png", photo=False) == 0
+    names = [f"out_seed-{seed}{end}" for seed in (1, 2) for end in (".png", ".jsonl", "_curve.png")]
+    assert set(tree(tmp_path)) == set(names)
+    one, two = (pixels(tmp_path / f"out_seed-{seed}.png") for seed in (1, 2))
     assert one.shape == (24, 40, 3)
     assert np.abs(one - two).mean() > 3
+    assert run(files, *words, "--seed", 2, "-o", tmp_path / "alone.png", photo=False) == 0
+    assert np.array_equal(two, pixels(tmp_path / "alone.png"))
+
+
+def test_what_would_not_fit_into_memory_is_told_with_the_size_that_would(refused, files, tmp_path, monkeypatch):
+    refused("-o", tmp_path / "out.png", "--size", 400_000, says=["400000x", "GB of memory", "--size"])
+    monkeypatch.setattr("e2e_art.cli_optimize.free_memory", lambda: 1_000_000_000)
+    refused("-o", tmp_path / "out.png", "--size", "400x800", says=["800x400 pixels take about 2.5 GB", "1.0 GB"])
+    (told,) = re.findall(r"--size (\d+x\d+)", refused.said)
+    height, width = map(int, told.split("x"))
+    assert height == width // 2
+    options = DescentOptions()
+    assert memory_needed(options, height, width) <= 1e9 < memory_needed(options, height + 2, width + 4)
+    assert fitting_edge(options, 400, 800, 0) == 0
 
 
 def test_where_it_can_start(files, tmp_path):
@@ -440,7 +456,8 @@ def refused(files, tmp_path, capsys):
     def check(*words, says=(), photo=True) -> None:
         before = tree(tmp_path)
         code = run(files, *words, photo=photo)
-        assert_one_sentence(code, capsys.readouterr().err, *says)
+        check.said = capsys.readouterr().err
+        assert_one_sentence(code, check.said, *says)
         assert tree(tmp_path) == before
 
     return check
@@ -460,6 +477,8 @@ def test_what_the_command_refuses(refused, files, tmp_path):
     refused("-o", out, "--every", -1, says=["--every", "-1"])
     refused("-o", out, "--tileable", says=["--tileable", "--texture"])
     refused("-o", out, "--seed", -1, says=["seed", "-1"])
+    refused("-o", out, "--seeds", 1, 2, says=["--seeds", "--start noise"])
+    refused("-o", out, "--seeds", 1, -2, says=["seed", "-2"])
     refused("-o", out, "--style-weight", "nan", says=["style weight", "nan"])
     refused("-o", out, "--style-blend", 0, says=["style blend"])
     refused("-o", out, "--learning-rate", 1, says=["lbfgs", "learning rate"])
