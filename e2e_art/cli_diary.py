@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import logging
-import sys
 from dataclasses import asdict
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from tqdm import tqdm
 from .errors import UserError
 from .files import write_atomically
 from .images import ImageError, encode_animation, from_vgg_space, resize, resize_long_edge, write_image
+from .interrupt import Interrupt
 from .options import DescentOptions
 
 __all__ = ["Diary"]
@@ -41,14 +41,7 @@ class Diary:
         self.frames: list[np.ndarray] = []
         self.frame_size = resize_long_edge(np.zeros((*size, 3), np.uint8), FRAME_EDGE).shape[:2]
         self.stride = 1  # steps from one frame to the next
-        self.stopping = False
-
-    def stop(self, *signal_and_frame) -> None:
-        """Answers Ctrl-C: the step at hand is finished first."""
-        if self.stopping:
-            raise KeyboardInterrupt  # pressed again: now
-        self.stopping = True
-        tqdm.write("Stopping after this step ...", file=sys.stderr)
+        self.interrupt = Interrupt()
 
     def evaluation(self, evaluation, picture: np.ndarray) -> None:
         """Notes one evaluation, and the picture (1, 3, H, W) there; raises KeyboardInterrupt where it is to stop."""
@@ -62,8 +55,7 @@ class Diary:
         del entry["losses"]
         self.entries.append({**entry, "total_step": len(self.entries) + 1, "phase": evaluation.scale})
         self._keep(len(self.entries), picture, better=evaluation.total <= evaluation.best)
-        if self.stopping:
-            raise KeyboardInterrupt
+        self.interrupt.check()
 
     def _keep(self, number: int, picture: np.ndarray, better: bool) -> None:
         """Writes and collects the pictures on the way."""

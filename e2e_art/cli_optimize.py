@@ -6,7 +6,7 @@ import argparse
 import glob
 import logging
 import os
-import signal
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -124,8 +124,7 @@ def _descend(
     from .optimize import optimize
 
     diary = Diary(flags, options, outputs, start.shape[:2])
-    before = signal.signal(signal.SIGINT, diary.stop)
-    try:
+    with diary.interrupt, closing(diary):
         result = optimize(
             start,
             styles,
@@ -146,9 +145,6 @@ def _descend(
         diary.close()
         print(f"{outputs['picture']}: total {result.total:.4g} ({words}) after {len(result.evaluations)} evaluations")
         diary.finish(picture)
-    finally:
-        signal.signal(signal.SIGINT, before)
-        diary.close()
     return result.reason
 
 

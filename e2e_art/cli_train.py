@@ -8,7 +8,7 @@ import logging
 import platform
 import shlex
 import shutil
-import signal
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from tqdm import tqdm
 from . import __version__
 from .errors import OptionError, UserError
 from .flags import add_flags, gather
+from .interrupt import Interrupt
 from .models import DESCRIPTION
 from .options import LossOptions, TrainingOptions
 
@@ -109,11 +110,10 @@ def run(flags: argparse.Namespace) -> int:
         raise OptionError(f"{working} cannot be made ({error.strerror}): choose another --out") from error
     diary = _Diary(training, working, validation, previews, fresh=not flags.resume)
     again = shlex.join(["e2e-art", *flags.command_line] + ([] if flags.resume else ["--resume"]))
-    before = signal.signal(signal.SIGINT, diary.stop)
     try:
-        training.run(diary.step, diary.checkpoint, flags.checkpoint_every)
+        with diary.interrupt, closing(diary):
+            training.run(diary.step, diary.checkpoint, flags.checkpoint_every)
     except KeyboardInterrupt:
-        diary.close()
         print(f"\nStopped; nothing is lost. To go on: {again}")
         raise
     except (PhotoError, OSError) as error:
@@ -124,9 +124,6 @@ def run(flags: argparse.Namespace) -> int:
         raise UserError(
             f"{working} cannot be written ({error.strerror}): free space, then go on with {again}"
         ) from error
-    finally:
-        signal.signal(signal.SIGINT, before)
-        diary.close()
     _publish(training, flags, diary, beginning)
     return 0
 
@@ -164,7 +161,7 @@ class _Diary:
         self._append, self._plot, self._read = append_line, plot_curves, read_lines
         self.training, self.folder, self.validation, self.previews = training, folder, validation, previews
         self.log = folder / "log.jsonl"
-        self.stopping = False
+        self.interrupt = Interrupt()
         total = sum(training.steps_of(phase) for phase in range(len(training.phases)))
         self.bar = tqdm(total=total, unit="step", smoothing=0.05, dynamic_ncols=True)
         self.total_step = sum(training.steps_of(phase) for phase in range(training.phase)) + training.step
@@ -188,15 +185,7 @@ class _Diary:
         self.bar.update()
         entry = {key: value for key, value in asdict(step).items() if key != "losses"}
         self._append(self.log, {**entry, **losses})
-        if self.stopping:
-            raise KeyboardInterrupt
-
-    def stop(self, *signal_and_frame) -> None:
-        """Answers Ctrl-C: the step at hand is finished first, so that the checkpoint is of whole steps."""
-        if self.stopping:
-            raise KeyboardInterrupt  # pressed again: now
-        self.stopping = True
-        self.bar.write("Stopping after this step ...")
+        self.interrupt.check()  # here, so that the checkpoint is of whole steps
 
     def checkpoint(self, training) -> None:
         """Validates, paints the previews and draws the curves."""

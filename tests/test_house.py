@@ -13,7 +13,17 @@ FLOORS = {
     3: ["chain", "slope"],
     4: ["models", "checkpoint", "onnx_graph", "publish"],
     5: ["training", "optimize", "stylize", "judge", "compare", "reports"],
-    6: ["flags", "cli", "cli_train", "cli_infer", "cli_optimize", "cli_diary", "cli_compare", "cli_models"],
+    6: [
+        "flags",
+        "cli",
+        "cli_train",
+        "cli_infer",
+        "cli_optimize",
+        "cli_diary",
+        "interrupt",
+        "cli_compare",
+        "cli_models",
+    ],
 }
 FLOOR = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
 TREES = {path.stem: ast.parse(path.read_text()) for path in PACKAGE.glob("*.py")}
