@@ -56,6 +56,8 @@ class Slope:
             own = _guides_of(resize_regions(regions[0], *paintings[0].shape[:2]), options.loss)
             guides = _guides_of(resize_regions(regions[1], *size), options.loss)
             self._guides = [guide.as_in_context(self.context) for guide in guides]
+        if tileable:
+            self._guides = _inside(size, options.loss.style_layers, self.context)
         arrays = [mx.nd.array(to_vgg_space(painting)) for painting in paintings]
         self._targets = targets or style_targets(options.loss, arrays, blend, own)
         self._patches: list = []
@@ -162,6 +164,19 @@ def _patches_of(painting: np.ndarray, size, options: DescentOptions, regions, co
         mine, its = ((part[name] == part[name].max(axis=0)).astype(np.float32) for part in (own, other))
         pairs.append((patches_of(layer, mine), mx.nd.array(its[None], ctx=context)))
     return pairs
+
+
+def _inside(size: tuple[int, int], layers: Sequence[str], context) -> list:
+    """Returns guides that count each place of a wrapped picture once: its frame is there to be seen, not judged."""
+    guides = []
+    for layer in layers:
+        shrink = 2 ** (int(layer.removeprefix("relu")[0]) - 1)
+        inside = np.zeros([(edge + 2 * WRAP) // shrink for edge in size], np.float32)
+        rows, columns = (slice(WRAP // shrink, WRAP // shrink + edge // shrink) for edge in size)
+        inside[rows, columns] = 1
+        row = inside.reshape(1, 1, -1)  # (1, 1, H * W)
+        guides.append(mx.nd.array(row / np.linalg.norm(row), ctx=context))
+    return guides
 
 
 def _wrapped(picture):
