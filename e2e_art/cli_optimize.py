@@ -25,6 +25,7 @@ __all__ = ["add_command"]
 
 log = logging.getLogger(__name__)
 
+NOISE_SCALES = 4  # unless told otherwise: what begins with noise finds large structure only while it is small
 LONG_EDGE = 640  # of the result, unless told otherwise: some minutes on two cores
 
 
@@ -206,6 +207,8 @@ def _options(flags: argparse.Namespace, preset) -> DescentOptions:
     """Returns the options: flags that were given come before a preset's, a preset's before the defaults."""
     told, loss = gather(flags, DescentOptions), gather(flags, LossOptions)
     base = preset.options if preset else DescentOptions()
+    if preset is None and _beginning(flags, preset) == "noise":
+        told.setdefault("scales", NOISE_SCALES)
     if told.get("optimizer", base.optimizer) != base.optimizer:
         told.setdefault("learning_rate", None)  # a rate belongs to its optimizer
     return replace(base, **told, loss=replace(base.loss, **loss))

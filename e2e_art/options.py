@@ -111,7 +111,9 @@ class DescentOptions:
     )
     tolerance: float = _option(0.01, "stop when 10 evaluations gain less than this share of the loss; 0 goes on")
     stop: str = _option("loss", "what must go on: the loss's fall, or the picture's change in a step", choices=STOPS)
-    scales: int = _option(1, "go from coarse to fine over so many sizes, each sqrt(2) times the one before")
+    scales: int = _option(
+        1, "go from coarse to fine over so many sizes, each sqrt(2) times the one before; from noise 4"
+    )
     style_size: int = _option(400, "long edge of the painting, for a photo at its full size")
     seed: int = _option(0, "of the noise to start from")
     loss: LossOptions = field(default_factory=LossOptions)

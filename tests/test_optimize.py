@@ -341,6 +341,8 @@ def test_a_texture_of_any_size_from_several_seeds(files, tmp_path):
     assert run(files, *words, "--seeds", 1, 2, "--record", "-o", tmp_path / "out.png", photo=False) == 0
     names = [f"out_seed-{seed}{end}" for seed in (1, 2) for end in (".png", ".jsonl", "_curve.png")]
     assert set(tree(tmp_path)) == set(names)
+    last = json.loads((tmp_path / "out_seed-1.jsonl").read_text().splitlines()[-1])
+    assert last["scales"] == 4  # what begins with noise goes from coarse to fine, untold
     one, two = (pixels(tmp_path / f"out_seed-{seed}.png") for seed in (1, 2))
     assert one.shape == (24, 40, 3)
     assert np.abs(one - two).mean() > 3
@@ -365,7 +367,7 @@ def test_where_it_can_start(files, tmp_path):
     starts = {"photo": "photo", "noise": "noise", "painting": "painting", "model": f"model:{model}",
               "file": files / "painting.jpg"}  # fmt: skip
     for name, start in starts.items():
-        assert run(files, "--start", start, "--steps", 1, "-o", tmp_path / f"{name}.png") == 0
+        assert run(files, "--start", start, "--steps", 1, "--scales", 1, "-o", tmp_path / f"{name}.png") == 0
     found = {name: pixels(tmp_path / f"{name}.png") for name in starts}
     assert np.array_equal(found["photo"], PHOTO)  # one evaluation looks, and goes nowhere
     assert np.array_equal(found["painting"], found["file"])
