@@ -4,10 +4,9 @@ python benchmarks/inference.py --runs 11
 """
 
 import argparse
-import os
 
 import numpy as np
-from interleaved import interleave, serve, table
+from interleaved import command_line, interleave, serve, table
 
 SIZES = ("640x480", "1280x960")
 OURS, JOHNSON = "e2e-art, onnxruntime", "Johnson, PyTorch eager"
@@ -53,12 +52,10 @@ def measure(options: argparse.Namespace) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_line(__doc__)
     parser.add_argument("--model", default="starry_night", help="a shipped name or a folder (default: %(default)s)")
     parser.add_argument("--size", help=f"WIDTHxHEIGHT, multiples of 4 (default: {' and '.join(SIZES)})")
     parser.add_argument("--runs", type=int, default=11, help="timed runs of each (default: %(default)s)")
-    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="default: all cores")
-    parser.add_argument("--engine", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.engine:
         return measure(options)

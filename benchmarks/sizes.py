@@ -5,17 +5,16 @@ python benchmarks/sizes.py PHOTO PAINTING
 
 import argparse
 import os
-import resource
 import statistics
 import sys
 
-from interleaved import interleave, serve, table
+from interleaved import command_line, interleave, serve, table
 
 SIZES = ("256", "362", "512", "724", "1024", "1448", "2048")
 
 
 def measure(options: argparse.Namespace) -> None:
-    """The side of one size: answers with the seconds of an evaluation, and the memory taken before any."""
+    """The side of one size: answers with the seconds of an evaluation, the memory that was told, and the megapixels."""
     from e2e_art.images import read_image, resize_long_edge
     from e2e_art.optimize import memory_needed, optimize
     from e2e_art.options import DescentOptions
@@ -27,29 +26,28 @@ def measure(options: argparse.Namespace) -> None:
         result = optimize(photo, [style], photo, wanted)
         times = [evaluation.seconds for evaluation in result.evaluations]
         seconds = statistics.median(later - earlier for earlier, later in zip(times[1:], times[2:]))
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        return [seconds, peak, memory_needed(wanted, *photo.shape[:2]) / 2**20, photo.shape[0] * photo.shape[1] / 1e6]
+        return [seconds, memory_needed(wanted, *photo.shape[:2]) / 2**20, photo.shape[0] * photo.shape[1] / 1e6]
 
     serve(call)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_line(__doc__)
     parser.add_argument("photo")
     parser.add_argument("style")
     parser.add_argument("--steps", type=int, default=12, help="evaluations at each size (default: %(default)s)")
     parser.add_argument("--optimizer", default="lbfgs", help="default: %(default)s")
-    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="default: all cores")
-    parser.add_argument("--engine", help=argparse.SUPPRESS)
     options = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = str(options.threads)
     if options.engine:
         return measure(options)
-    arguments = [*sys.argv[1:]]
     rows = []
     for size in SIZES:
-        seconds, peak, told, pixels = interleave((size,), 0, arguments)[size].answer
-        rows.append([size, f"{pixels:.2f}", f"{seconds:.2f}", f"{seconds / pixels:.2f}", f"{peak:.0f}", f"{told:.0f}"])
+        own = interleave((size,), 0, sys.argv[1:])[size]
+        seconds, told, pixels = own.answer
+        rows.append(
+            [size, f"{pixels:.2f}", f"{seconds:.2f}", f"{seconds / pixels:.2f}", f"{own.peak:.0f}", f"{told:.0f}"]
+        )
     head = ["long edge", "megapixels", "seconds", "seconds a megapixel", "peak memory, MiB", "estimate, MiB"]
     print(table(head, rows))
     print(f"\nMedians of {options.steps - 2} evaluations with {options.optimizer}, {options.threads} threads.")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import skimage
-from interleaved import interleave, serve, table
+from interleaved import command_line, interleave, serve, table
 
 from e2e_art.images import read_image, resize_long_edge, to_vgg_space
 
@@ -88,11 +88,9 @@ def measure(options: argparse.Namespace) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_line(__doc__)
     parser.add_argument("--size", type=int, default=256, help="of the crops, at most 512 (default: %(default)s)")
     parser.add_argument("--runs", type=int, default=21, help="timed steps of each (default: %(default)s)")
-    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="default: all cores")
-    parser.add_argument("--engine", help=argparse.SUPPRESS)
     parser.add_argument("--start", help=argparse.SUPPRESS)
     options = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = str(options.threads)  # for MXNet, which reads it when it is imported

@@ -81,10 +81,11 @@ def run(flags: argparse.Namespace) -> int:
     preset = DESCENT_PRESETS.get(flags.preset)
     options = _options(flags, preset)
     paintings = _check(flags)
-    runs = [(options, _outputs(flags, flags.out))]
     if flags.seeds:
         names = {seed: flags.out.with_name(f"{flags.out.stem}_seed-{seed}{flags.out.suffix}") for seed in flags.seeds}
         runs = [(replace(options, seed=seed), _outputs(flags, name)) for seed, name in names.items()]
+    else:
+        runs = [(options, _outputs(flags, flags.out))]
     styles = [read_image(path) for path in paintings]
     photo = read_image(flags.photo) if flags.photo else None
     masks = [read_image(path) for path in (flags.style_mask, flags.mask)] if flags.mask else None

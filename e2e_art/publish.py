@@ -31,8 +31,8 @@ def publish(
             files[name] = _to_params(chain.stage_weights(index))
         stages.append({**description, "file": name})
     files[NOISE_FILE] = noise_tile().tobytes()
+    stage_files = [stage["file"] for stage in stages]
     for index in range(len(stages)):
-        stage_files = [stage["file"] for stage in stages]
         files[graph_file(index, len(stages))] = chain_to_onnx(chain, folder.name, index, stage_files, files)
     return write_model(
         folder,

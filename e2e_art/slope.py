@@ -50,14 +50,15 @@ class Slope:
         bfloat16: bool | None = None,
     ):
         self.options, self.tileable, self.context = options, tileable, context or mx.cpu()
-        self._guides: list = []
         own: list = []
         if regions is not None:
             own = _guides_of(resize_regions(regions[0], *paintings[0].shape[:2]), options.loss)
             guides = _guides_of(resize_regions(regions[1], *size), options.loss)
-            self._guides = [guide.as_in_context(self.context) for guide in guides]
-        if tileable:
-            self._guides = _inside(size, options.loss.style_layers, self.context)
+        elif tileable:
+            guides = _inside(size, options.loss.style_layers)
+        else:
+            guides = []
+        self._guides = [guide.as_in_context(self.context) for guide in guides]
         arrays = [mx.nd.array(to_vgg_space(painting)) for painting in paintings]
         self._targets = targets or style_targets(options.loss, arrays, blend, own)
         self._patches: list = []
@@ -143,8 +144,13 @@ class Slope:
 def _guides_of(regions: np.ndarray, loss: LossOptions) -> list:
     """Returns what each style layer sees of the regions (R, H, W) of a picture, as `gram_matrix` takes it."""
     carried = carry(regions, loss.style_layers, convolutions_of(loss.loss_network))
-    rows = [carried[layer].reshape(len(regions), 1, -1) for layer in loss.style_layers]  # each (R, 1, H * W)
-    return [mx.nd.array(row / np.linalg.norm(row, axis=2, keepdims=True)) for row in rows]
+    return [_guide(carried[layer]) for layer in loss.style_layers]
+
+
+def _guide(regions: np.ndarray):
+    """Returns a layer's regions (R, H, W) as (R, 1, H * W), the squares of each adding up to 1."""
+    rows = regions.reshape(len(regions), 1, -1)
+    return mx.nd.array(rows / np.linalg.norm(rows, axis=2, keepdims=True))
 
 
 def _patches_of(painting: np.ndarray, size, options: DescentOptions, regions, context) -> list[tuple[Patches, object]]:
@@ -166,16 +172,15 @@ def _patches_of(painting: np.ndarray, size, options: DescentOptions, regions, co
     return pairs
 
 
-def _inside(size: tuple[int, int], layers: Sequence[str], context) -> list:
+def _inside(size: tuple[int, int], layers: Sequence[str]) -> list:
     """Returns guides that count each place of a wrapped picture once: its frame is there to be seen, not judged."""
     guides = []
     for layer in layers:
         shrink = 2 ** (int(layer.removeprefix("relu")[0]) - 1)
-        inside = np.zeros([(edge + 2 * WRAP) // shrink for edge in size], np.float32)
+        inside = np.zeros((1, *((edge + 2 * WRAP) // shrink for edge in size)), np.float32)
         rows, columns = (slice(WRAP // shrink, WRAP // shrink + edge // shrink) for edge in size)
-        inside[rows, columns] = 1
-        row = inside.reshape(1, 1, -1)  # (1, 1, H * W)
-        guides.append(mx.nd.array(row / np.linalg.norm(row), ctx=context))
+        inside[:, rows, columns] = 1
+        guides.append(_guide(inside))
     return guides
 
 
