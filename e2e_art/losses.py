@@ -55,6 +55,16 @@ def _rows(F, features, covariance: bool, guide):
     return rows if guide is None else F.broadcast_mul(rows, guide)
 
 
+def _times_itself(F, rows):
+    """Returns rows rows^T, (N, C, C), of rows (N, C, M).
+
+    Both factors are the same, and what a loss wants of a symmetric matrix is symmetric: so one factor takes the
+    gradient of both, at half the work.
+    """
+    product = F.batch_dot(rows, F.BlockGrad(rows), transpose_b=True)
+    return 2 * product - F.BlockGrad(product)
+
+
 def gram_matrix(F, features, covariance: bool = False, guide=None):
     """Returns which channels fire together: F_l F_l^T / (C H W), for each picture of the batch.
 
@@ -65,7 +75,7 @@ def gram_matrix(F, features, covariance: bool = False, guide=None):
     rows = _rows(F, features, covariance, guide)
     channels, pixels = _channels_and_pixels(F, features)
     size = F.reshape(channels if guide is not None else channels * pixels, shape=(1, 1, 1))
-    return F.broadcast_div(F.batch_dot(rows, rows, transpose_b=True), size)  # (N, C, C)
+    return F.broadcast_div(_times_itself(F, rows), size)  # (N, C, C)
 
 
 def mean_squared_error(F, x, target):
@@ -73,10 +83,14 @@ def mean_squared_error(F, x, target):
     return F.mean(F.square(F.broadcast_sub(x, target)), axis=0, exclude=True)
 
 
+def _squares(F, x):
+    """Returns the sum of x^2 over all axes but the first, (N,): as a product, many times faster than a reduction."""
+    return F.reshape(_times_itself(F, F.reshape(x, shape=(0, 1, -1))), shape=(-1,))
+
+
 def relative_error(F, x, target):
-    """Returns mean((x - target)^2) / mean(target^2) over all axes but the first, (N,)."""
-    size = F.mean(F.square(target), axis=0, exclude=True) + 1e-12
-    return F.broadcast_div(mean_squared_error(F, x, target), size)
+    """Returns sum((x - target)^2) / sum(target^2) over all axes but the first, (N,)."""
+    return F.broadcast_div(_squares(F, F.broadcast_sub(x, target)), _squares(F, target) + 1e-12)
 
 
 def _pulling(F, error, x, direction):

@@ -9,11 +9,13 @@ K. Jordan and others: Muon, an optimizer for hidden layers in neural networks, 2
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from .backend import mx
 
-__all__ = ["Muon", "make_optimizer", "orthogonalize"]
+__all__ = ["Muon", "clip_gradients", "make_optimizer", "orthogonalize"]
 
 MATRIX_RATE = 10.0  # a matrix moves by so many learning rates in each direction
 MOMENTUM = 0.95
@@ -25,14 +27,20 @@ ITERATIONS, A, B, C = 5, 3.4445, -4.7750, 2.0315
 def orthogonalize(matrix):
     """Returns about the orthogonal matrix nearest to a matrix (rows, columns): its singular values brought near 1.
 
-    Newton-Schulz iterations, which need no more than products.  A matrix of zeros stays one.
+    Newton-Schulz iterations, which need no more than products; all but two of those are of small squares, since what
+    multiplies x from the left is known from x x^T alone.  A matrix of zeros stays one.
     """
     tall = matrix.shape[0] > matrix.shape[1]
     x = matrix.T if tall else matrix
     x = x / (x.norm() + 1e-7)
+    square = mx.nd.dot(x, x.T)  # (rows, rows)
+    one = mx.nd.eye(len(x), ctx=x.context)
+    whole = one
     for _ in range(ITERATIONS):
-        square = mx.nd.dot(x, x.T)  # (rows, rows)
-        x = A * x + mx.nd.dot(B * square + C * mx.nd.dot(square, square), x)
+        factor = A * one + B * square + C * mx.nd.dot(square, square)
+        square = mx.nd.dot(mx.nd.dot(factor, square), factor)
+        whole = mx.nd.dot(factor, whole)
+    x = mx.nd.dot(whole, x)
     return x.T if tall else x
 
 
@@ -58,6 +66,14 @@ class Muon(mx.optimizer.Adam):
         rows = ahead.reshape((ahead.shape[0], -1))
         scale = max(1.0, rows.shape[0] / rows.shape[1]) ** 0.5
         weight[:] = weight - self._get_lr(index) * MATRIX_RATE * scale * orthogonalize(rows).reshape(weight.shape)
+
+
+def clip_gradients(trainer, contexts: Sequence, limit: float) -> float:
+    """Scales a trainer's gradients down to a length, alike on every device; returns their length before."""
+    for context in reversed(contexts):  # after the reduction they are all the same
+        gradients = [parameter.grad(context) for parameter in trainer._params if parameter.grad_req != "null"]
+        norm = mx.gluon.utils.clip_global_norm(gradients, limit, check_isfinite=False).asscalar()
+    return float(norm)
 
 
 def make_optimizer(name: str):
