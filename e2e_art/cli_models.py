@@ -1,13 +1,80 @@
-"""`e2e-art models`: what is shipped."""
+"""`e2e-art models`: what is shipped, with a small picture of each, its size and its record."""
 
 from __future__ import annotations
 
-from .cli_infer import describe_models
+import argparse
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from .errors import UserError
+from .images import read_image, resize_long_edge
+from .models import THUMBNAIL, Model, list_models, read_model
 
 __all__ = ["add_command"]
+
+COLUMNS = 40  # of a terminal, that a small picture takes
 
 
 def add_command(commands) -> None:
     """Adds `models` to the commands."""
-    models = commands.add_parser("models", help="list the shipped models", description="List the shipped models.")
-    models.set_defaults(run=lambda flags: describe_models(), verbose=False)
+    models = commands.add_parser(
+        "models",
+        help="list the models that there are",
+        description="List models: their size, how they were trained, what came of it, and a small picture.",
+    )
+    models.set_defaults(run=run, verbose=False)
+    models.add_argument(
+        "folder", nargs="?", type=Path, metavar="DIR", help="a folder of models (the shipped ones if left out)"
+    )
+
+
+def run(flags: argparse.Namespace) -> int:
+    """Prints a paragraph for each model; one that is damaged is said to be so."""
+    folders = list_models(flags.folder)
+    if not folders:
+        raise UserError(f"{flags.folder} holds no models: give the folder that train.py wrote models into")
+    for folder in folders:
+        try:
+            print("\n".join(_paragraph(read_model(folder))))
+        except UserError as error:
+            print(f"{folder.name}\n  damaged: {error}")
+    return 0
+
+
+def _paragraph(model: Model) -> list[str]:
+    """Returns what there is to say about a model, line by line."""
+    record = model.record
+    megabytes = sum((model.folder / name).stat().st_size for name in model.files) / 1e6
+    stages = "1 stage" if len(model.stages) == 1 else f"{len(model.stages)} stages"
+    lines = [f"{model.title}  ({model.folder})", f"  {stages}, {megabytes:.1f} MB"]
+    styles = ", ".join(style["file"] for style in record.get("styles", []))
+    if styles:
+        lines.append(f"  after {styles}, on {record['photos']} photos in {total_seconds(record) / 60:.0f} minutes")
+    totals = " ".join(f"{stage['total']:.2f}" for stage in record.get("validation", []))
+    if totals:
+        lines.append(f"  total loss on {record['validation_photos']} other photos, stage by stage: {totals}")
+    if THUMBNAIL in model.files:
+        path = model.path(THUMBNAIL)
+        lines.append(f"  {path}")
+        if sys.stdout.isatty() and "NO_COLOR" not in os.environ:
+            lines += _in_characters(read_image(path))
+    return lines
+
+
+def total_seconds(record: dict) -> float:
+    """Returns how long a model was trained, what it started from included."""
+    return record.get("seconds", 0) + (total_seconds(record["started_from"]) if "started_from" in record else 0)
+
+
+def _in_characters(picture: np.ndarray) -> list[str]:
+    """Returns a picture as lines for a color terminal: each character is two pixels, one above the other."""
+    small = resize_long_edge(picture, COLUMNS)
+    small = small[: len(small) // 2 * 2].reshape(-1, 2, small.shape[1], 3)
+    return ["  " + "".join(map(_character, above, below)) + "\033[0m" for above, below in small]
+
+
+def _character(above: np.ndarray, below: np.ndarray) -> str:
+    return "\033[38;2;{};{};{};48;2;{};{};{}m▀".format(*above, *below)

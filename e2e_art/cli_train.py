@@ -8,7 +8,7 @@ import logging
 import platform
 import shlex
 import shutil
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import asdict
 from pathlib import Path
 
@@ -18,14 +18,14 @@ from . import __version__
 from .errors import OptionError, UserError
 from .flags import add_flags, gather
 from .interrupt import Interrupt
-from .models import DESCRIPTION
+from .models import DESCRIPTION, THUMBNAIL
 from .options import LossOptions, TrainingOptions
 
 __all__ = ["add_command"]
 
 log = logging.getLogger(__name__)
 
-SHEET_EDGE = 320  # the sheet travels with the model, which has to stay small
+SHEET_EDGE, THUMBNAIL_EDGE = 320, 160  # these pictures travel with the model, which has to stay small
 
 
 def add_command(commands) -> None:
@@ -108,6 +108,7 @@ def run(flags: argparse.Namespace) -> int:
         working.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OptionError(f"{working} cannot be made ({error.strerror}): choose another --out") from error
+    _announce(training, validation, flags.checkpoint_every)
     diary = _Diary(training, working, validation, previews, fresh=not flags.resume)
     again = shlex.join(["e2e-art", *flags.command_line] + ([] if flags.resume else ["--resume"]))
     try:
@@ -126,6 +127,16 @@ def run(flags: argparse.Namespace) -> int:
         ) from error
     _publish(training, flags, diary, beginning)
     return 0
+
+
+def _announce(training, validation, checkpoint_every: int) -> None:
+    """Says how long it will take."""
+    from .forecast import forecast, in_words
+
+    steps = sum(map(training.steps_of, range(training.phase, len(training.phases)))) - training.step
+    with suppress(UserError):  # what is wrong will be said in its place
+        seconds = forecast(training, validation, checkpoint_every)
+        print(f"{steps:,} steps to go: about {in_words(seconds)}, if nothing else keeps this machine busy", flush=True)
 
 
 def _check_out(flags: argparse.Namespace, checkpoint: Path) -> None:
@@ -216,7 +227,7 @@ def _publish(training, flags: argparse.Namespace, diary: _Diary, beginning) -> N
 
     from .backend import mx
     from .compare import sheet
-    from .images import encode_image, from_vgg_space, to_vgg_space
+    from .images import encode_image, from_vgg_space, resize_long_edge, to_vgg_space
     from .judge import STYLE_FILE, pack_targets
     from .losses import PerceptualLoss, style_targets
     from .publish import publish
@@ -258,6 +269,7 @@ def _publish(training, flags: argparse.Namespace, diary: _Diary, beginning) -> N
         title = f"{flags.out.name}, after {', '.join(Path(style).name for style in options.styles)}"
         picture = sheet([photo, *pictures], labels, title, SHEET_EDGE)
         extras["sheet.jpg"] = encode_image(picture, ".jpg")
+        extras[THUMBNAIL] = encode_image(resize_long_edge(pictures[-1], THUMBNAIL_EDGE), ".jpg")
     model = publish(training.chain, flags.out, record, extras, flags.overwrite)
     if training.skipped:
         count = len(training.skipped)

@@ -2,7 +2,8 @@
 
 A model is a folder: ``model.json`` (what it is and how it was trained), ``stage-K.params`` (Gluon), ``model.onnx`` (the
 whole chain), ``stage-K.onnx`` (the chain up to stage K, for those who stop there), ``noise.int8`` (what both paint on),
-``style.npz`` (the painting's style targets), ``sheet.jpg``.  Every file's sha256 stands in model.json, model.json's own
+``style.npz`` (the painting's style targets), ``sheet.jpg`` and
+``thumbnail.jpg`` (what it paints).  Every file's sha256 stands in model.json, model.json's own
 included, and is checked when the model is loaded.
 """
 
@@ -20,10 +21,21 @@ from pathlib import Path
 from .errors import UserError
 from .files import pretrained_folder
 
-__all__ = ["FORMAT", "Model", "ModelError", "find_model", "graph_file", "list_models", "read_model", "write_model"]
+__all__ = [
+    "FORMAT",
+    "THUMBNAIL",
+    "Model",
+    "ModelError",
+    "find_model",
+    "graph_file",
+    "list_models",
+    "read_model",
+    "write_model",
+]
 
 FORMAT = 1
 DESCRIPTION = "model.json"
+THUMBNAIL = "thumbnail.jpg"
 
 
 class ModelError(UserError):

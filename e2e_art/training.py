@@ -21,7 +21,7 @@ from .checkpoint import load_checkpoint, optimizer_memory, restore_optimizer, sa
 from .errors import UserError
 from .images import read_image, resize_long_edge, resize_short_edge, to_vgg_space
 from .losses import PerceptualLoss, style_targets
-from .optimizer import make_optimizer
+from .optimizer import clip_gradients, make_optimizer
 from .options import TrainingOptions
 from .photos import PhotoStream
 
@@ -85,13 +85,11 @@ class Training:
         self.chain.hybridize(static_alloc=True)
         self.start_from = start_from
         if start_from is not None:
-            for index in range(min(len(start_from.generators), len(self.chain.generators))):
-                try:
+            try:
+                for index in range(min(len(start_from.generators), len(self.chain.generators))):
                     self.chain.set_stage_weights(index, start_from.stage_weights(index))
-                except ValueError as error:
-                    raise TrainingError(
-                        f"The model to start from does not fit: {error}; choose one of such --stages"
-                    ) from error
+            except ValueError as error:
+                raise TrainingError(f"The model to start from does not fit: {error}; choose such --stages") from error
         styles = [to_vgg_space(resize_long_edge(read_image(path), options.style_size)) for path in options.styles]
         self.styles = [mx.nd.array(style) for style in styles]  # each (1, 3, H, W)
         targets = style_targets(options.loss, self.styles, options.style_blend)
@@ -102,8 +100,6 @@ class Training:
         self._optimizer_state = b""
         if resume and checkpoint.exists():
             self._load()
-
-    # The course of a training ------------------------------------------------------------------------------------
 
     @property
     def phases(self) -> list[list[int]]:
@@ -151,6 +147,26 @@ class Training:
             self.save()
             on_checkpoint(self)
 
+    def rehearse(self, phase: int, steps: int) -> list[float]:
+        """Takes a few steps of a phase, which leave no trace; returns the seconds that each of them took."""
+        before = {name: getattr(self, name) for name in (*_STATE, "_optimizer_state")}
+        weights = {stage: self.chain.stage_weights(stage) for stage in self.phases[phase]}
+        self.phase, self._optimizer_state = phase, b""
+        seconds = []
+        try:
+            with self._photos() as photos:
+                trainer = self._trainer()
+                for _ in range(steps):
+                    crops = next(photos)
+                    started = time.perf_counter()
+                    self._learn(crops, trainer)
+                    seconds.append(time.perf_counter() - started)
+        finally:
+            vars(self).update(before)
+            for stage, values in weights.items():
+                self.chain.set_stage_weights(stage, values)
+        return seconds
+
     def _photos(self) -> PhotoStream:
         options = self.options
         return PhotoStream(
@@ -175,13 +191,10 @@ class Training:
 
     def _warm_start(self) -> None:
         """Lets the stage that learns next begin as the last one ended, where both are of a kind."""
-        last, next_ = self.phase - 1, self.phase
-        if self.options.warm_start and self.options.coupling == "staged" and not self.start_from:
-            generators = self.chain.generators
-            if next_ < len(generators) and generators[next_] is not generators[last]:
-                weights = self.chain.stage_weights(last)
-                if generators[next_].kind == generators[last].kind:
-                    self.chain.set_stage_weights(next_, weights)
+        warm = self.options.warm_start and self.options.coupling == "staged" and not self.start_from
+        pair = self.chain.generators[self.phase - 1 : self.phase + 1]
+        if warm and len(pair) == 2 and pair[0].kind == pair[1].kind:
+            self.chain.set_stage_weights(self.phase, self.chain.stage_weights(self.phase - 1))
 
     def _steps(self, photos: PhotoStream, trainer) -> Iterator[Step]:
         steps, rate = self.steps_of(self.phase), self._of_phase(self.options.learning_rates, self.phase)
@@ -226,7 +239,7 @@ class Training:
             for k in range(len(terms[0]))
         ]
         trainer.allreduce_grads()
-        norm = self._clip(trainer, self.options.gradient_clip * len(crops)) / len(crops)
+        norm = clip_gradients(trainer, self.contexts, self.options.gradient_clip * len(crops)) / len(crops)
         if not all(map(math.isfinite, [norm, *(value for stage in losses for value in stage.values())])):
             raise TrainingError(
                 f"The loss is not finite at step {self.step + 1} of stage {self.phase} ({losses}, gradient {norm}): "
@@ -257,13 +270,6 @@ class Training:
             terms.append({**losses, "style": losses["style"] * self._of_phase(self.options.style_boosts, stage)})
         return terms
 
-    def _clip(self, trainer, limit: float) -> float:
-        """Scales the gradient down to the limit, alike on every device; returns its norm before."""
-        for context in reversed(self.contexts):  # after the reduction they are all the same
-            gradients = [p.grad(context) for p in trainer._params if p.grad_req != "null"]
-            norm = mx.gluon.utils.clip_global_norm(gradients, limit, check_isfinite=False).asscalar()
-        return float(norm)
-
     def paint(self, photo: np.ndarray, stages: int) -> list:
         """Returns what the first stages make of a photo, (1, 3, H, W) in VGG space, as it stands."""
         return self.chain(mx.nd.array(photo, ctx=self.contexts[0]), 1.0, stages)
@@ -283,8 +289,6 @@ class Training:
                 for name, term in loss(pictures[stage], features).items():
                     mean[name] = mean.get(name, 0.0) + float(term.asscalar()) / len(paths)
         return [{**mean, "total": sum(mean.values())} for mean in means]
-
-    # Checkpoints ------------------------------------------------------------------------------------------------
 
     def save(self) -> None:
         """Saves everything that the next step depends on; raises OSError where that cannot be written."""

@@ -11,8 +11,8 @@ FLOORS = {
     1: ["vgg", "photos", "colors", "regions", "descent", "presets", "optimizer"],
     2: ["generators", "patches", "losses"],
     3: ["chain", "slope"],
-    4: ["models", "checkpoint", "onnx_graph", "publish"],
-    5: ["training", "optimize", "stylize", "judge", "compare", "reports"],
+    4: ["models", "checkpoint", "storage", "onnx_graph", "publish"],
+    5: ["training", "forecast", "optimize", "stylize", "judge", "compare", "reports"],
     6: [
         "flags",
         "cli",
