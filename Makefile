@@ -1,6 +1,7 @@
 # make demo    paints a photo with the shipped Starry Night: make demo PHOTO=holiday.jpg
 # make test    runs every test, MXNet included
 # make lint    checks style and form
+# make gallery paints docs/gallery.md anew: every shipped model on three photos
 # make bench   times painting and training beside PyTorch
 # make clean   removes what the others made, .venv too
 #
@@ -22,7 +23,7 @@ HAS_VENV = $(shell $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null && echo yes
 VENV = .venv/bin/python
 INSTALL = $(VENV) -m pip install --quiet --quiet --disable-pip-version-check
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint gallery bench clean
 .NOTPARALLEL:
 
 demo: .venv/e2e-art
@@ -36,6 +37,9 @@ test: .venv/e2e-art-test
 lint: .venv/e2e-art-test
 	@$(VENV) -m ruff check
 	@$(VENV) -m ruff format --check
+
+gallery: .venv/e2e-art
+	@$(VENV) docs/gallery.py
 
 bench: .venv/e2e-art-bench
 	@$(VENV) benchmarks/inference.py

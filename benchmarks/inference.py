@@ -8,7 +8,7 @@ import argparse
 import numpy as np
 from interleaved import command_line, interleave, serve, table
 
-SIZES = ("640x480", "1280x960")
+SIZES = ("320x240", "640x480", "1280x960")
 OURS, JOHNSON = "e2e-art, onnxruntime", "Johnson, PyTorch eager"
 
 
@@ -54,7 +54,7 @@ def measure(options: argparse.Namespace) -> None:
 def main() -> None:
     parser = command_line(__doc__)
     parser.add_argument("--model", default="starry_night", help="a shipped name or a folder (default: %(default)s)")
-    parser.add_argument("--size", help=f"WIDTHxHEIGHT, multiples of 4 (default: {' and '.join(SIZES)})")
+    parser.add_argument("--size", help=f"WIDTHxHEIGHT, multiples of 4 (default: {', '.join(SIZES)})")
     parser.add_argument("--runs", type=int, default=11, help="timed runs of each (default: %(default)s)")
     options = parser.parse_args()
     if options.engine:
@@ -66,8 +66,10 @@ def main() -> None:
         for engine, own in figures.items():
             times = [f"{seconds:.2f}" for seconds in (own.load, own.first, own.median)]
             ratio = own.median / figures[JOHNSON].median
-            rows.append([f"{size}, {engine}", *times, f"{ratio:.2f}", f"{own.peak:.0f}"])
-    print(table(["", "load, s", "first call, s", "median, s", "to Johnson's", "peak memory, MiB"], rows))
+            frames = f"{1 / own.median:.1f}"
+            rows.append([f"{size}, {engine}", *times, frames, f"{ratio:.2f}", f"{own.peak:.0f}"])
+    head = ["", "load, s", "first call, s", "median, s", "frames/s", "to Johnson's", "peak memory, MiB"]
+    print(table(head, rows))
     print(
         f"\nMedians of {options.runs} interleaved runs, {options.threads} threads."
         f"  Johnson's network has {figures[JOHNSON].answer:,} parameters."

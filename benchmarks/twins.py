@@ -19,9 +19,9 @@ BORDER = 16
 LEAK = 0.25
 
 
-def _layer(inputs: int, channels: int, kernel: int = 3) -> nn.Sequential:
+def _layer(inputs: int, channels: int) -> nn.Sequential:
     return nn.Sequential(
-        nn.Conv2d(inputs, channels, kernel, padding=kernel // 2, bias=False),
+        nn.Conv2d(inputs, channels, 3, padding=1, bias=False),
         nn.InstanceNorm2d(channels, affine=True),
         nn.LeakyReLU(LEAK),
     )
@@ -49,13 +49,15 @@ class Packed(nn.Module):
     ):
         super().__init__()
         self.pack, self.residual_weight = pack, residual_weight
-        body = [_layer(7 * pack * pack, channels, 1), *(_Residual(channels) for _ in range(blocks))]
-        self.body = nn.Sequential(*body, _layer(channels, 2 * details), nn.Conv2d(2 * details, details, 1))
-        pad = pack // 2 + pack  # a cell of it repeats the border
-        self.grow = nn.ConvTranspose2d(details, details, 2 * pack, pack, pad, groups=details, bias=False)
+        body = [_layer(7 * pack * pack, channels), *(_Residual(channels) for _ in range(blocks))]
+        self.body = nn.Sequential(*body, _layer(channels, details))
+        self.grow = nn.ConvTranspose2d(
+            details, details, 2 * pack, pack, pack // 2 + pack, groups=details, bias=False
+        )  # a cell of it is the repeated border
         self.grow.weight.requires_grad_(False)
-        self.look = nn.Conv2d(7, details, 3, padding=1)
-        self.finish = nn.Sequential(nn.LeakyReLU(LEAK), nn.Conv2d(details, 3, 3, padding=1))
+        self.finish = nn.Sequential(
+            nn.Conv2d(details + 7, details, 3, padding=1), nn.LeakyReLU(LEAK), nn.Conv2d(details, 3, 3, padding=1)
+        )
         self.register_buffer("noise", torch.from_numpy(noise))
         self.register_buffer("means", torch.tensor(CHANNEL_MEANS).reshape(1, 3, 1, 1))
 
@@ -75,8 +77,8 @@ class Packed(nn.Module):
         p = self.pack
         packed = x.reshape(n, c, height // p, p, width // p, p).permute(0, 3, 5, 1, 2, 4)  # in the order of MXNet
         y = self.body(packed.reshape(n, c * p * p, height // p, width // p))
-        y = self.look(x) + self.grow(F.pad(y, (1, 1, 1, 1), mode="replicate"))
-        colors = 128 * torch.tanh(self.finish(y)) + 128
+        y = self.grow(F.pad(y, (1, 1, 1, 1), mode="replicate"))
+        colors = 128 * torch.tanh(self.finish(torch.cat([y, x], 1))) + 128
         painting = colors - self.means
         picture = picture + self.residual_weight * (painting - picture)
         return picture[:, :, BORDER:-BORDER, BORDER:-BORDER]

@@ -8,6 +8,7 @@ Bing Xu: End to End Neural Art with Generative Models, DMLC blog, 2016.
 
 from __future__ import annotations
 
+import ast
 import json
 import math
 from collections.abc import Sequence
@@ -146,8 +147,7 @@ def multiply_adds(generator) -> float:
     total = 0
     for index, node in enumerate(nodes):
         if node["op"] in ("Convolution", "Deconvolution"):
-            data, weight = (shape(source[0]) for source in node["inputs"][:2])
-            # A convolution spends all its weights on each pixel it makes; a deconvolution, on each it takes.
-            height, width = (shape(index) if node["op"] == "Convolution" else data)[2:]
-            total += math.prod(weight) * height * width
+            # A convolution spends all its weights on each pixel it makes; a deconvolution, one in stride x stride.
+            strides = ast.literal_eval(node["attrs"]["stride"]) if node["op"] == "Deconvolution" else (1,)
+            total += math.prod(shape(node["inputs"][1][0])) * math.prod(shape(index)[2:]) / math.prod(strides)
     return total / edge**2

@@ -174,9 +174,8 @@ class _Diary:
         self.log = folder / "log.jsonl"
         self.interrupt = Interrupt()
         total = sum(training.steps_of(phase) for phase in range(len(training.phases)))
-        self.bar = tqdm(total=total, unit="step", smoothing=0.05, dynamic_ncols=True)
         self.total_step = sum(training.steps_of(phase) for phase in range(training.phase)) + training.step
-        self.bar.update(self.total_step)
+        self.bar = tqdm(total=total, initial=self.total_step, unit="step", smoothing=0.05, dynamic_ncols=True)
         if self.log.exists():  # steps after the last checkpoint will be done again
             entries = [entry for entry in self._read(self.log) if not fresh and entry["total_step"] <= self.total_step]
             self.log.unlink()

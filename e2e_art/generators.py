@@ -222,7 +222,7 @@ class Packed(Generator):
                 self.body.add(_Residual(channels, self.norm))
             self.body.add(_layer(_conv(channels, details, use_bias=False), self.norm))
             self.grow = nn.Conv2DTranspose(
-                details, 2 * pack, pack, pack // 2, groups=details, use_bias=False, in_channels=details,
+                details, 2 * pack, pack, pack // 2 + pack, groups=details, use_bias=False, in_channels=details,
                 weight_initializer=mx.init.Bilinear(),
             )  # fmt: skip
             self.grow.weight.grad_req = "null"
@@ -236,6 +236,7 @@ class Packed(Generator):
     def paint_layers(self, F, x):
         x = x * PIXEL_SCALE  # (N, 7, H, W)
         y = self.body(F.space_to_depth(x, block_size=self.pack))  # (N, details, H / pack, W / pack)
+        y = F.Pad(y, mode="edge", pad_width=(0, 0, 0, 0, 1, 1, 1, 1))  # the growth begins in the middle of a cell
         return self.finish(F.concat(self.grow(y), x, dim=1))  # (N, 3, H, W)
 
 

@@ -10,7 +10,8 @@ import numpy as np
 from .backend import mx
 from .chain import Chain, noise_tile
 from .models import Model, ModelError, graph_file, write_model
-from .onnx_graph import HALF_FROM, NOISE_FILE, chain_to_onnx
+from .onnx_graph import NOISE_FILE, chain_to_onnx
+from .storage import restored, stored
 
 __all__ = ["load_chain", "publish"]
 
@@ -20,8 +21,8 @@ def publish(
 ) -> Model:
     """Writes a chain as a model: model.json, for each stage a .params file and the graph that ends there, and extras.
 
-    record: how it was trained.  extras: other files to go with it, by name.  Weights are kept in half precision, once:
-    the ONNX graphs point into the .params files.  Raises ModelError where the folder cannot be written.
+    record: how it was trained.  extras: other files to go with it, by name.  Weights are kept once, as `storage.py`
+    has them: the ONNX graphs point into the .params files.  Raises ModelError where the folder cannot be written.
     """
     stages, files = [], dict(extras or {})
     for index, description in enumerate(chain.describe()):
@@ -55,8 +56,7 @@ def load_chain(model: Model, contexts=None) -> Chain:
         chain.initialize(ctx=contexts or [mx.cpu()])
         for index, name in enumerate(model.stage_files()):
             arrays = mx.nd.load_frombuffer(model.path(name).read_bytes())
-            weights = {key: array.asnumpy().astype(np.float32) for key, array in arrays.items()}
-            chain.set_stage_weights(index, weights)
+            chain.set_stage_weights(index, restored({key: array.asnumpy() for key, array in arrays.items()}))
     except (KeyError, TypeError, ValueError, mx.MXNetError) as error:
         raise ModelError(f"The model {model.folder} cannot be loaded ({error}): get a whole copy") from error
     chain.hybridize()
@@ -64,11 +64,10 @@ def load_chain(model: Model, contexts=None) -> Chain:
 
 
 def _to_params(weights: dict[str, np.ndarray]) -> bytes:
-    """Returns a Gluon .params file with the weights in half precision, short ones (biases, means) in single."""
+    """Returns a Gluon .params file with the weights as `storage.py` keeps them."""
     arrays = {}
     for name, weight in weights.items():
-        dtype = np.float32 if weight.size < HALF_FROM else np.float16
-        arrays[name] = mx.nd.array(weight, dtype=dtype)
+        arrays.update({key: mx.nd.array(array, dtype=array.dtype) for key, array in stored(name, weight).items()})
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "stage.params"
         mx.nd.save(str(path), arrays)

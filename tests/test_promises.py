@@ -12,7 +12,7 @@ import pytest
 from skimage import data
 
 from e2e_art.images import read_image, write_image
-from e2e_art.models import read_model
+from e2e_art.models import list_models, read_model
 
 TOP = Path(__file__).parent.parent
 README = (TOP / "README.md").read_text(encoding="utf-8")
@@ -134,3 +134,22 @@ def test_an_installed_package_finds_the_shipped_models(tmp_path):
     assert "starry_night" in listing.stdout
     description = json.loads((target / "e2e_art" / "pretrained" / "starry_night" / "model.json").read_text())
     assert description["name"] == "starry_night"
+
+
+def test_the_gallery_shows_every_shipped_model_with_the_figures_of_its_record():
+    gallery = (TOP / "docs" / "gallery.md").read_text(encoding="utf-8")
+    for folder in list_models():
+        model = read_model(folder)
+        (section,) = (part for part in gallery.split("\n## ") if part.startswith(f"{model.title}\n"))
+        totals = " → ".join(f"{stage['total']:.2f}" for stage in model.record["validation"])
+        assert f"{model.record['validation_photos']} photos: {totals} " in section
+        assert f"--model {model.name} " in section
+        picture = read_image(TOP / "docs" / "pictures" / f"gallery_{model.name}.jpg")
+        assert picture.shape[1] > 3 * 320
+
+
+def test_what_is_shipped_is_small_and_each_stage_lowers_the_loss():
+    for folder in list_models():
+        assert sum(path.stat().st_size for path in folder.iterdir()) <= 6e6
+        totals = [stage["total"] for stage in read_model(folder).record["validation"]]
+        assert totals == sorted(totals, reverse=True)

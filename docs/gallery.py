@@ -1,0 +1,68 @@
+"""Paints the gallery: every shipped model on the same three photos, as docs/gallery.md and its pictures.
+
+make gallery
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import skimage
+
+import e2e_art
+from e2e_art.cli_models import total_seconds
+from e2e_art.compare import sheet
+from e2e_art.images import read_image, resize_long_edge, write_image
+from e2e_art.models import Model, list_models, read_model
+
+HERE = Path(__file__).resolve().parent
+PHOTOS = ("astronaut.png", "rocket.jpg", "chelsea.png")  # scikit-image's: a face, a night, an animal
+EDGE = 360
+HEAD = """# Gallery
+
+What is shipped, on three photos that come with scikit-image. `make gallery` makes this page; its figures are those of
+each model's record. All losses are in the convention of [losses.md](losses.md), as means over photos that were never
+trained on, stage by stage.
+"""
+
+
+def strip(model: Model, photos: list[np.ndarray]) -> np.ndarray:
+    """Returns the photos painted by a model, side by side."""
+    painter = e2e_art.load(model.name, engine="onnx")
+    paintings = [painter(photo) for photo in photos]
+    return sheet(paintings, [""] * len(paintings), model.title, EDGE, columns=len(photos))
+
+
+def paragraph(model: Model) -> str:
+    """Returns what gallery.md says of a model."""
+    record = model.record
+    totals = " → ".join(f"{stage['total']:.2f}" for stage in record["validation"])
+    style, content = (record["validation"][-1][term] for term in ("style", "content"))
+    megabytes = sum((model.folder / name).stat().st_size for name in model.files) / 1e6
+    minutes = total_seconds(record) / 60
+    return f"""
+## {model.title}
+
+![{model.title}](pictures/gallery_{model.name}.jpg)
+
+After `{record["styles"][0]["file"]}`, {minutes:.0f} minutes of training, {megabytes:.1f} MB. Total loss on
+{record["validation_photos"]} photos: {totals} (at the end style {style:.2f}, content {content:.2f}).
+
+```
+python infer.py photo.jpg --model {model.name} -o painting.jpg
+```
+"""
+
+
+def main() -> None:
+    folder = Path(skimage.__file__).parent / "data"
+    photos = [resize_long_edge(read_image(folder / name), EDGE) for name in PHOTOS]
+    models = [read_model(path) for path in list_models()]
+    for model in models:
+        write_image(HERE / "pictures" / f"gallery_{model.name}.jpg", strip(model, photos), overwrite=True)
+    (HERE / "gallery.md").write_text(HEAD + "".join(map(paragraph, models)), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,39 @@
+"""How weights are kept in files: large matrices in 8 bits, the others in half precision, short rows in single.
+
+A model is as large as its weights.  Eight bits, with a scale for each row (what one channel says), change a painting
+by less than the eye sees (`docs/speed.md` has how much), and halve the download.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+__all__ = ["SCALE", "restored", "stored"]
+
+HALF_FROM = 32  # numbers from which on a weight is kept in half precision
+EIGHT_FROM = 2**14  # ... and in 8 bits
+LARGEST = 127  # of the whole numbers that 8 bits hold, taken alike on both sides of 0
+SCALE = ".scale"  # ends the name of the scales that belong to a weight
+
+
+def stored(name: str, weight: np.ndarray) -> dict[str, np.ndarray]:
+    """Returns what a file holds of a weight, by name: the weight, and in 8 bits its scales, one for each row."""
+    if weight.size < HALF_FROM:
+        return {name: weight.astype(np.float32)}
+    if weight.size < EIGHT_FROM:
+        return {name: weight.astype(np.float16)}
+    rows = weight.reshape(len(weight), -1)
+    scales = np.maximum(np.abs(rows).max(axis=1), 1e-12) / LARGEST
+    scales = scales.reshape(-1, *[1] * (weight.ndim - 1)).astype(np.float32)
+    return {name: np.rint(weight / scales).astype(np.int8), name + SCALE: scales}
+
+
+def restored(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Returns the weights that `stored` stored, in single precision."""
+    weights = {}
+    for name, array in arrays.items():
+        if not name.endswith(SCALE):
+            weights[name] = array.astype(np.float32) * arrays.get(name + SCALE, np.float32(1))
+    return weights
