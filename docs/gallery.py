@@ -55,9 +55,14 @@ python infer.py photo.jpg --model {model.name} -o painting.jpg
 """
 
 
+def _landscape(photo: np.ndarray) -> np.ndarray:
+    """Returns the upper part of a photo, three wide and two high."""
+    return photo[: photo.shape[1] * 2 // 3]
+
+
 def main() -> None:
     folder = Path(skimage.__file__).parent / "data"
-    photos = [resize_long_edge(read_image(folder / name), EDGE) for name in PHOTOS]
+    photos = [resize_long_edge(_landscape(read_image(folder / name)), EDGE) for name in PHOTOS]
     models = [read_model(path) for path in list_models()]
     for model in models:
         write_image(HERE / "pictures" / f"gallery_{model.name}.jpg", strip(model, photos), overwrite=True)
