@@ -15,9 +15,8 @@ from interleaved import command_line, interleave, serve, table
 
 from e2e_art.models import read_model
 
-DEFAULT = "as the package opens it"
 SETTINGS = {
-    DEFAULT: lambda settings: None,
+    "as the package opens it": lambda settings: None,
     "one thread": lambda settings: setattr(settings, "intra_op_num_threads", 1),
     "threads that sleep between calls": lambda settings: settings.add_session_config_entry(
         "session.intra_op.allow_spinning", "0"

@@ -11,7 +11,6 @@ import numpy as np
 import skimage
 
 import e2e_art
-from e2e_art.cli_models import total_seconds
 from e2e_art.compare import sheet
 from e2e_art.images import read_image, resize_long_edge, write_image
 from e2e_art.models import Model, list_models, read_model
@@ -39,14 +38,13 @@ def paragraph(model: Model) -> str:
     record = model.record
     totals = " → ".join(f"{stage['total']:.2f}" for stage in record["validation"])
     style, content = (record["validation"][-1][term] for term in ("style", "content"))
-    megabytes = sum((model.folder / name).stat().st_size for name in model.files) / 1e6
-    minutes = total_seconds(record) / 60
+    minutes = model.training_seconds / 60
     return f"""
 ## {model.title}
 
 ![{model.title}](pictures/gallery_{model.name}.jpg)
 
-After `{record["styles"][0]["file"]}`, {minutes:.0f} minutes of training, {megabytes:.1f} MB. Total loss on
+After `{record["styles"][0]["file"]}`, {minutes:.0f} minutes of training, {model.megabytes:.1f} MB. Total loss on
 {record["validation_photos"]} photos: {totals} (at the end style {style:.2f}, content {content:.2f}).
 
 ```

@@ -263,8 +263,7 @@ def describe_models() -> int:
     """Prints the shipped models, one a line."""
     for folder in list_models():
         model = read_model(folder)
-        size = sum(path.stat().st_size for path in folder.iterdir()) / 1e6
-        print(f"{folder.name:20} {len(model.stages)} stages  {size:.1f} MB  {model.title}")
+        print(f"{folder.name:20} {len(model.stages)} stages  {model.megabytes:.1f} MB  {model.title}")
     return 0
 
 

@@ -47,12 +47,11 @@ def run(flags: argparse.Namespace) -> int:
 def _paragraph(model: Model) -> list[str]:
     """Returns what there is to say about a model, line by line."""
     record = model.record
-    megabytes = sum((model.folder / name).stat().st_size for name in model.files) / 1e6
     stages = "1 stage" if len(model.stages) == 1 else f"{len(model.stages)} stages"
-    lines = [f"{model.title}  ({model.folder})", f"  {stages}, {megabytes:.1f} MB"]
+    lines = [f"{model.title}  ({model.folder})", f"  {stages}, {model.megabytes:.1f} MB"]
     styles = ", ".join(style["file"] for style in record.get("styles", []))
     if styles:
-        lines.append(f"  after {styles}, on {record['photos']} photos in {total_seconds(record) / 60:.0f} minutes")
+        lines.append(f"  after {styles}, on {record['photos']} photos in {model.training_seconds / 60:.0f} minutes")
     totals = " ".join(f"{stage['total']:.2f}" for stage in record.get("validation", []))
     if totals:
         lines.append(f"  total loss on {record['validation_photos']} other photos, stage by stage: {totals}")
@@ -62,11 +61,6 @@ def _paragraph(model: Model) -> list[str]:
         if sys.stdout.isatty() and "NO_COLOR" not in os.environ:
             lines += _in_characters(read_image(path))
     return lines
-
-
-def total_seconds(record: dict) -> float:
-    """Returns how long a model was trained, what it started from included."""
-    return record.get("seconds", 0) + (total_seconds(record["started_from"]) if "started_from" in record else 0)
 
 
 def _in_characters(picture: np.ndarray) -> list[str]:

@@ -134,6 +134,8 @@ def _announce(training, validation, checkpoint_every: int) -> None:
     from .forecast import forecast, in_words
 
     steps = sum(map(training.steps_of, range(training.phase, len(training.phases)))) - training.step
+    if not steps:
+        return
     with suppress(UserError):  # what is wrong will be said in its place
         seconds = forecast(training, validation, checkpoint_every)
         print(f"{steps:,} steps to go: about {in_words(seconds)}, if nothing else keeps this machine busy", flush=True)

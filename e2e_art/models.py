@@ -2,9 +2,8 @@
 
 A model is a folder: ``model.json`` (what it is and how it was trained), ``stage-K.params`` (Gluon), ``model.onnx`` (the
 whole chain), ``stage-K.onnx`` (the chain up to stage K, for those who stop there), ``noise.int8`` (what both paint on),
-``style.npz`` (the painting's style targets), ``sheet.jpg`` and
-``thumbnail.jpg`` (what it paints).  Every file's sha256 stands in model.json, model.json's own
-included, and is checked when the model is loaded.
+``style.npz`` (the painting's style targets), ``sheet.jpg`` and ``thumbnail.jpg`` (what it paints).  Every file's sha256
+stands in model.json, model.json's own included, and is checked when the model is loaded.
 """
 
 from __future__ import annotations
@@ -62,6 +61,20 @@ class Model:
     def title(self) -> str:
         """The model's name for people, such as "Starry Night"."""
         return self.name.replace("_", " ").replace("-", " ").title()
+
+    @property
+    def megabytes(self) -> float:
+        """The size of its files."""
+        return sum((self.folder / name).stat().st_size for name in self.files) / 1e6
+
+    @property
+    def training_seconds(self) -> float:
+        """How long it was trained, what it started from included."""
+        record, seconds = self.record, 0.0
+        while record:
+            seconds += record.get("seconds", 0)
+            record = record.get("started_from")
+        return seconds
 
     def path(self, name: str) -> Path:
         """Returns the path of one of the model's files; raises ModelError for a file that it does not have."""
