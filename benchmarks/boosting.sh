@@ -13,7 +13,7 @@ kinds=
 weights=(x 0.87 0.64 0.493 0.4)
 
 for count in 1 2 3 4; do
-    kinds=${kinds:+$kinds,}packed
+    kinds=${kinds:+$kinds,}pyramid
     [ -e "$out/$count" ] || "$python" "$here/train.py" --style "$painting" --photos "$photos" --out "$out/$count" --resume \
         --stages "$kinds" --residual-weight "${weights[$count]}" --steps $((steps / count)) --size 192 --style-boost 1 --content-weight 1 \
         --content-layer relu4_2 --checkpoint-every 1000

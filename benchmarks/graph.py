@@ -14,6 +14,7 @@ import onnxruntime
 from interleaved import command_line, interleave, serve, table
 
 from e2e_art.models import read_model
+from e2e_art.runtime import open_session
 
 SETTINGS = {
     "as the package opens it": lambda settings: None,
@@ -30,14 +31,11 @@ SETTINGS = {
 
 def session_and_inputs(options: argparse.Namespace, settings) -> tuple:
     """Returns a session of the whole chain, and a photo of the size asked for."""
-    settings.log_severity_level = 3
-    if not settings.intra_op_num_threads:
-        settings.intra_op_num_threads = options.threads
-    path = read_model(options.model).path("model.onnx")
-    session = onnxruntime.InferenceSession(str(path), settings, providers=["CPUExecutionProvider"])
+    threads = settings.intra_op_num_threads or options.threads
+    session = open_session(read_model(options.model).path("model.onnx"), threads, settings=settings)
     width, height = map(int, options.size.split("x"))
     photo = np.random.RandomState(0).uniform(0, 255, (1, 3, height, width)).astype(np.float32)
-    return session, {"image": photo}
+    return session, {"image": photo, "strength": np.ones(1, np.float32)}
 
 
 def shares(options: argparse.Namespace) -> list[list[str]]:

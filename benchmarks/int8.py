@@ -21,6 +21,7 @@ from skimage import data
 from e2e_art.images import list_images, read_image, resize_long_edge, resize_short_edge
 from e2e_art.judge import Judge
 from e2e_art.models import read_model
+from e2e_art.runtime import open_session
 
 EDGE = 640
 CALIBRATION = (data.astronaut, data.coffee, data.chelsea, data.rocket)
@@ -41,14 +42,12 @@ class Calibration(CalibrationDataReader):
         return take and inputs_of(resize_long_edge(take(), EDGE // 2))
 
 
-def open_session(path: Path, threads: int, save_to: Path | None = None):
+def fold_constants(path: Path, folded: Path) -> None:
+    """Writes a graph whose weights are constants, without the layout of any machine."""
     settings = onnxruntime.SessionOptions()
-    settings.log_severity_level = 3
-    settings.intra_op_num_threads = threads
-    if save_to:  # weights folded to constants, and no layout of this machine's yet
-        settings.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
-        settings.optimized_model_filepath = str(save_to)
-    return onnxruntime.InferenceSession(str(path), settings, providers=["CPUExecutionProvider"])
+    settings.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    settings.optimized_model_filepath = str(folded)
+    open_session(path, settings=settings)
 
 
 def painting(session, photo: np.ndarray) -> np.ndarray:
@@ -83,7 +82,7 @@ def main() -> None:
     judge = Judge(model)
     with tempfile.TemporaryDirectory() as folder:
         basic = Path(folder, "basic.onnx")
-        open_session(model.path("model.onnx"), options.threads, basic)
+        fold_constants(model.path("model.onnx"), basic)
         sessions = {"single precision": open_session(model.path("model.onnx"), options.threads)}
         for name, nodes in (("int8, all convolutions", None), ("int8, inner convolutions", inner_convolutions(basic))):
             path = Path(folder, f"{len(sessions)}.onnx")

@@ -23,13 +23,13 @@ LEARNING_RATE, CLIP = 1e-3, 10.0
 def our_step(crop: np.ndarray, bfloat16: bool, start: Path):
     """Returns one step of our own training; leaves the weights and the noise that it starts from in a file."""
     from e2e_art.backend import mx
-    from e2e_art.chain import NOISE_PERIOD
+    from e2e_art.frame import NOISE_PERIOD
     from e2e_art.options import LossOptions, TrainingOptions
     from e2e_art.training import Training
 
     options = TrainingOptions(
         styles=(str(STYLE),),
-        stages="packed",
+        stages="pyramid",
         sizes=crop.shape[:1],
         gradient_clip=CLIP,
         learning_rates=(LEARNING_RATE,),
@@ -54,12 +54,12 @@ def our_step(crop: np.ndarray, bfloat16: bool, start: Path):
 def pytorch_step(crop: np.ndarray, start: Path, threads: int):
     """Returns the same step in PyTorch, from the same weights."""
     import torch
-    from twins import Loss, Packed
+    from twins import Loss, Pyramid
 
     torch.set_num_threads(threads)
     with np.load(start, allow_pickle=True) as file:
         arrays = dict(file)
-    generator = Packed(noise=arrays.pop("noise"), **arrays.pop("generator").item())
+    generator = Pyramid(noise=arrays.pop("noise"), **arrays.pop("generator").item())
     generator.take(arrays)
     learning = [parameter for parameter in generator.parameters() if parameter.requires_grad]
     adam = torch.optim.Adam(learning, LEARNING_RATE)

@@ -1,4 +1,4 @@
-"""Our networks once more, in PyTorch: the `packed` generator, VGG-19 and the loss, to time training against.
+"""Our networks once more, in PyTorch: the `pyramid` generator, VGG-19 and the loss, to time training against.
 
 Line by line what e2e_art/generators.py, vgg.py and losses.py do, instance norm and average pooling included.
 """
@@ -13,18 +13,15 @@ from torch import nn
 from e2e_art.files import pretrained_folder
 from e2e_art.images import CHANNEL_MEANS
 
-__all__ = ["Loss", "Packed"]
+__all__ = ["Loss", "Pyramid"]
 
 BORDER = 16
 LEAK = 0.25
 
 
-def _layer(inputs: int, channels: int) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(inputs, channels, 3, padding=1, bias=False),
-        nn.InstanceNorm2d(channels, affine=True),
-        nn.LeakyReLU(LEAK),
-    )
+def _layer(inputs: int, channels: int, kernel: int = 3) -> nn.Sequential:
+    convolution = nn.Conv2d(inputs, channels, kernel, padding=kernel // 2, bias=False)
+    return nn.Sequential(convolution, nn.InstanceNorm2d(channels, affine=True), nn.LeakyReLU(LEAK))
 
 
 class _Residual(nn.Module):
@@ -38,26 +35,44 @@ class _Residual(nn.Module):
         return x + self.norm(self.second(self.first(x)))
 
 
-class Packed(nn.Module):
-    """The `packed` generator as first stage, frame and all: a photo (N, 3, H, W) in VGG space to a painting alike.
+def _growth(channels: int, factor: int) -> nn.ConvTranspose2d:
+    pad = factor // 2 + factor  # a cell of it is the repeated border
+    grow = nn.ConvTranspose2d(channels, channels, 2 * factor, factor, pad, groups=channels, bias=False)
+    grow.weight.requires_grad_(False)
+    return grow
 
-    channels, blocks, details, pack, residual_weight: as our generator describes itself.  noise: (1, 1, H + 32, W + 32).
+
+def _framed(x):
+    return F.pad(x, (1, 1, 1, 1), mode="replicate")
+
+
+def _space_to_depth(x, block: int):
+    n, c, height, width = x.shape
+    cells = x.reshape(n, c, height // block, block, width // block, block).permute(0, 3, 5, 1, 2, 4)  # MXNet's order
+    return cells.reshape(n, c * block * block, height // block, width // block)
+
+
+class Pyramid(nn.Module):
+    """The `pyramid` generator as first stage, frame and all: a photo (N, 3, H, W) in VGG space to a painting alike.
+
+    channels, blocks, details, residual_weight: as our generator describes itself.  noise: (1, 1, H + 32, W + 32).
     """
 
-    def __init__(
-        self, channels: int, blocks: int, details: int, pack: int, residual_weight: float, noise: np.ndarray, **ignored
-    ):
+    def __init__(self, channels, blocks, details: int, residual_weight: float, noise: np.ndarray, **ignored):
         super().__init__()
-        self.pack, self.residual_weight = pack, residual_weight
-        body = [_layer(7 * pack * pack, channels), *(_Residual(channels) for _ in range(blocks))]
-        self.body = nn.Sequential(*body, _layer(channels, details))
-        self.grow = nn.ConvTranspose2d(
-            details, details, 2 * pack, pack, pack // 2 + pack, groups=details, bias=False
-        )  # a cell of it is the repeated border
-        self.grow.weight.requires_grad_(False)
-        self.finish = nn.Sequential(
-            nn.Conv2d(details + 7, details, 3, padding=1), nn.LeakyReLU(LEAK), nn.Conv2d(details, 3, 3, padding=1)
-        )
+        self.residual_weight = residual_weight
+        coarse, fine = channels
+        joint = nn.Conv2d(coarse, fine, 1, bias=False), nn.InstanceNorm2d(fine, affine=True)
+        far = (_Residual(coarse) for _ in range(blocks[0]))
+        self.coarse = nn.Sequential(_layer(7 * 64, coarse, 1), *far, *joint)
+        self.grow_coarse = _growth(fine, 2)
+        self.look_fine = nn.Sequential(nn.Conv2d(7 * 16, fine, 1, bias=False), nn.InstanceNorm2d(fine, affine=True))
+        near = (_Residual(fine) for _ in range(blocks[1]))
+        last = _layer(fine, 2 * details), nn.Conv2d(2 * details, details, 1)
+        self.fine = nn.Sequential(nn.LeakyReLU(LEAK), *near, *last)
+        self.grow_fine = _growth(details, 4)
+        self.look = nn.Conv2d(7, details, 3, padding=1)
+        self.finish = nn.Sequential(nn.LeakyReLU(LEAK), nn.Conv2d(details, 3, 3, padding=1))
         self.register_buffer("noise", torch.from_numpy(noise))
         self.register_buffer("means", torch.tensor(CHANNEL_MEANS).reshape(1, 3, 1, 1))
 
@@ -73,12 +88,8 @@ class Packed(nn.Module):
     def forward(self, photo):
         picture = F.pad(photo, (BORDER,) * 4, mode="reflect")
         x = torch.cat([picture, picture, self.noise.expand(len(photo), -1, -1, -1)], 1) / 64
-        n, c, height, width = x.shape
-        p = self.pack
-        packed = x.reshape(n, c, height // p, p, width // p, p).permute(0, 3, 5, 1, 2, 4)  # in the order of MXNet
-        y = self.body(packed.reshape(n, c * p * p, height // p, width // p))
-        y = self.grow(F.pad(y, (1, 1, 1, 1), mode="replicate"))
-        colors = 128 * torch.tanh(self.finish(torch.cat([y, x], 1))) + 128
+        y = self.look_fine(_space_to_depth(x, 4)) + self.grow_coarse(_framed(self.coarse(_space_to_depth(x, 8))))
+        colors = 128 * torch.tanh(self.finish(self.look(x) + self.grow_fine(_framed(self.fine(y))))) + 128
         painting = colors - self.means
         picture = picture + self.residual_weight * (painting - picture)
         return picture[:, :, BORDER:-BORDER, BORDER:-BORDER]

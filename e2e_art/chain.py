@@ -17,22 +17,10 @@ import numpy as np
 
 from .backend import mx
 from .errors import OptionError
+from .frame import BORDER, NOISE_PERIOD, noise_tile, reflect
 from .generators import make_generator
 
-__all__ = ["BORDER", "NOISE_PERIOD", "Chain", "multiply_adds", "noise_tile", "reflect"]
-
-BORDER = 16  # pixels of reflection on each side
-NOISE_PERIOD = 509  # pixels after which the noise repeats: a prime, so that packed pixels do not fall in step with it
-
-
-def reflect(length: int, before: int, after: int) -> np.ndarray:
-    """Returns which of `length` rows to take so that they continue as in a mirror, at any length from 1."""
-    return np.pad(np.arange(length), (before, after), mode="reflect").astype(np.float32)
-
-
-def noise_tile() -> np.ndarray:
-    """Returns the noise that all chains paint on, (1, 1, NOISE_PERIOD, NOISE_PERIOD) int8: the same everywhere."""
-    return np.random.RandomState(509).randint(-128, 128, (1, 1, NOISE_PERIOD, NOISE_PERIOD)).astype(np.int8)
+__all__ = ["Chain", "multiply_adds"]
 
 
 class Chain(mx.gluon.Block):
@@ -68,7 +56,7 @@ class Chain(mx.gluon.Block):
         """Returns the photo (N, 3, H, W) with its reflection around it, in a size that every generator can take."""
         for axis in (2, 3):
             length = photo.shape[axis]
-            rows = reflect(length, BORDER, BORDER + -length % self.multiple)
+            rows = reflect(length, BORDER, BORDER + -length % self.multiple).astype(np.float32)
             photo = mx.nd.take(photo, mx.nd.array(rows, ctx=photo.context), axis=axis)
         return photo
 

@@ -25,7 +25,7 @@ __all__ = ["add_command"]
 
 log = logging.getLogger(__name__)
 
-SHEET_EDGE, THUMBNAIL_EDGE = 320, 160  # these pictures travel with the model, which has to stay small
+SHEET_EDGE, THUMBNAIL_EDGE = 224, 160  # these pictures travel with the model, which has to stay small
 
 
 def add_command(commands) -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
 
-__all__ = ["pretrained_folder", "write_atomically"]
+__all__ = ["pretrained_folder", "write_atomically", "write_folder"]
 
 
 def pretrained_folder() -> Path:
@@ -32,3 +35,29 @@ def write_atomically(path: Path, content: bytes) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Writes a folder of files, in place of one that may be there: at any moment there is the old or the whole new one.
+
+    files: contents by path below the folder.  Makes the folders above it.  Raises OSError; then nothing has changed.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    try:
+        for name, content in files.items():
+            (temporary / name).parent.mkdir(parents=True, exist_ok=True)
+            (temporary / name).write_bytes(content)
+        temporary.chmod(0o755)
+        aside = temporary.with_name(f"{temporary.name}.old")  # what is replaced goes last
+        if folder.exists():
+            os.replace(folder, aside)
+        try:
+            os.replace(temporary, folder)
+        except OSError:
+            if aside.exists():
+                os.replace(aside, folder)
+            raise
+        shutil.rmtree(aside, ignore_errors=True)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)

@@ -1,9 +1,10 @@
 """A trained model on disk: save, load, verify, describe, list.
 
 A model is a folder: ``model.json`` (what it is and how it was trained), ``stage-K.params`` (Gluon), ``model.onnx`` (the
-whole chain), ``stage-K.onnx`` (the chain up to stage K, for those who stop there), ``noise.int8`` (what both paint on),
-``style.npz`` (the painting's style targets), ``sheet.jpg`` and ``thumbnail.jpg`` (what it paints).  Every file's sha256
-stands in model.json, model.json's own included, and is checked when the model is loaded.
+whole chain), ``stage-K.onnx`` (the chain up to stage K, for those who stop there), ``tile-K.onnx`` (stage K alone, for
+posters), ``noise.int8`` (what all paint on), ``style.npz`` (the painting's style targets), ``sheet.jpg`` and
+``thumbnail.jpg`` (what it paints).  Every file's sha256 stands in model.json, model.json's own included, and is checked
+when the model is loaded.
 """
 
 from __future__ import annotations
@@ -11,17 +12,15 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
-import os
-import shutil
-import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from .errors import UserError
-from .files import pretrained_folder
+from .files import pretrained_folder, write_folder
 
 __all__ = [
     "FORMAT",
+    "NOISE_FILE",
     "THUMBNAIL",
     "Model",
     "ModelError",
@@ -29,12 +28,14 @@ __all__ = [
     "graph_file",
     "list_models",
     "read_model",
+    "tile_file",
     "write_model",
 ]
 
 FORMAT = 1
 DESCRIPTION = "model.json"
 THUMBNAIL = "thumbnail.jpg"
+NOISE_FILE = "noise.int8"  # `frame.noise_tile`, for all graphs of a model
 
 
 class ModelError(UserError):
@@ -92,6 +93,11 @@ def graph_file(last: int, count: int) -> str:
     return "model.onnx" if last == count - 1 else f"stage-{last}.onnx"
 
 
+def tile_file(stage: int) -> str:
+    """Returns the name of the ONNX graph of one stage alone, which paints a picture in parts."""
+    return f"tile-{stage}.onnx"
+
+
 def list_models(folder: Path | None = None) -> list[Path]:
     """Returns the folders of all models in a folder, the shipped ones by default, by name."""
     folder = pretrained_folder() if folder is None else folder
@@ -146,6 +152,8 @@ def read_model(name: str | Path) -> Model:
     except KeyError as error:
         raise ModelError(f"{path} has no entry {error}: get a whole copy of the model, or train it again") from error
     for file, expected in model.files.items():
+        if Path(file).name != file:
+            raise ModelError(f"{path} names a file outside of its folder ({file}): get a whole copy of the model")
         try:
             found = hashlib.sha256((folder / file).read_bytes()).hexdigest()
         except OSError as error:
@@ -196,30 +204,11 @@ def write_model(
         "files": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
         "record": record,
     }
-    temporary = None
+    text = json.dumps({**description, "seal": _seal(description)}, indent=1, ensure_ascii=False) + "\n"
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-        for name, content in files.items():
-            (temporary / name).write_bytes(content)
-        text = json.dumps({**description, "seal": _seal(description)}, indent=1, ensure_ascii=False) + "\n"
-        (temporary / DESCRIPTION).write_text(text, encoding="utf-8")
-        temporary.chmod(0o755)
-        aside = temporary.with_name(f"{temporary.name}.old")  # what is replaced goes last
-        if folder.exists():
-            os.replace(folder, aside)
-        try:
-            os.replace(temporary, folder)
-        except OSError:
-            if aside.exists():
-                os.replace(aside, folder)
-            raise
-        shutil.rmtree(aside, ignore_errors=True)
+        write_folder(folder, {**files, DESCRIPTION: text.encode()})
     except OSError as error:
         raise ModelError(
             f"{folder} cannot be written ({error.strerror}): free space or choose another --out"
         ) from error
-    finally:
-        if temporary is not None and temporary.exists():
-            shutil.rmtree(temporary, ignore_errors=True)
     return read_model(folder)

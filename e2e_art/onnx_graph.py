@@ -1,9 +1,10 @@
 """A chain as an ONNX graph, so that a model paints without MXNet: in onnxruntime, a browser, a phone.
 
-The graph holds all of the way from photo to painting: inputs are `image` (N, 3, H, W), RGB in 0..255, any H, W >= 1,
-and `strength` (1,), which may be left out; outputs are `stage_0`, `stage_1`, ..., each as large as the image.  Runtimes
-compute all of a graph, wanted or not, so that stopping at an earlier stage takes a graph that ends there.  MXNet's own
-exporter is not used: it lists weights as inputs, which keeps runtimes from folding them, and gets some operators wrong.
+The graph holds all of the way from photo to painting.  Inputs are `image` (N, 3, H, W), RGB in 0..255, any H, W >= 1,
+and `strength` (1,), 1 for the trained look: it has no default, since runtimes in browsers could not override one.
+Outputs are `stage_0`, `stage_1`, ..., each as large as the image.  Runtimes compute all of a graph, wanted or not, so
+that stopping at an earlier stage takes a graph that ends there.  MXNet's own exporter is not used: it lists weights as
+inputs, which keeps runtimes from folding them, and gets some operators wrong.
 """
 
 from __future__ import annotations
@@ -14,60 +15,21 @@ import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import onnx
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
 
 from .backend import mx
-from .chain import BORDER, NOISE_PERIOD, Chain, noise_tile
+from .chain import Chain
+from .frame import BORDER, NOISE_PERIOD, noise_tile
 from .generators import LEAK
 from .images import CHANNEL_MEANS
+from .models import NOISE_FILE
+from .onnx_nodes import KEPT, Graph, TileGraph
 from .storage import SCALE, stored
 
-__all__ = ["NOISE_FILE", "OPSET", "chain_to_onnx", "inline_weights"]
+__all__ = ["OPSET", "chain_to_onnx", "stage_to_onnx"]
 
 OPSET = 17
-NOISE_FILE = "noise.int8"  # `chain.noise_tile`, for all graphs of a model
-KEPT = ".kept"  # ends the names of weights that a file holds in fewer bits
-
-
-class _Graph:
-    """Collects the nodes and constants of a graph."""
-
-    def __init__(self):
-        self.nodes: list = []
-        self.constants: dict = {}
-
-    def add(self, operator: str, *inputs: str, name: str | None = None, **attributes) -> str:
-        """Adds a node with one output, and returns the output's name."""
-        name = name or f"{operator.lower()}_{len(self.nodes)}"
-        self.nodes.append(helper.make_node(operator, list(inputs), [name], name=name, **attributes))
-        return name
-
-    def constant(self, value, dtype=np.float32, name: str | None = None) -> str:
-        """Adds a constant, and returns its name."""
-        array = np.asarray(value, dtype)
-        name = name or f"constant_{array.dtype}_{'x'.join(map(str, array.shape))}_{array.tobytes()[:64].hex()}"
-        self.constants[name] = numpy_helper.from_array(array, name)
-        return name
-
-    def store(self, name: str, file: str, content: bytes) -> None:
-        """Moves a constant out of the graph, to where a file beside it holds the same numbers (ONNX external data)."""
-        constant = self.constants[name]
-        begin, length = content.find(constant.raw_data), len(constant.raw_data)
-        if begin < 0:
-            raise ValueError(f"{file} does not hold {name}")
-        onnx.external_data_helper.set_external_data(constant, file, begin, length)
-        constant.ClearField("raw_data")
-        constant.data_location = TensorProto.EXTERNAL
-
-    def prune(self, outputs: Sequence[str]) -> None:
-        """Drops what no output needs, such as running statistics that instance norm never reads."""
-        needed = set(outputs)
-        for node in reversed(self.nodes):
-            if needed.intersection(node.output):
-                needed.update(node.input)
-        self.nodes = [node for node in self.nodes if needed.intersection(node.output)]
-        self.constants = {name: constant for name, constant in self.constants.items() if name in needed}
+PICTURE = ["N", 3, "H", "W"]
 
 
 def chain_to_onnx(
@@ -79,7 +41,7 @@ def chain_to_onnx(
     stage_files: the .params file of each stage.  files: the contents of those and of NOISE_FILE, beside which the graph
     will lie: it then points into them, so that weights are kept once.
     """
-    graph = _Graph()
+    graph = Graph()
     height, width = (_axis(graph, axis) for axis in (2, 3))
     means = graph.constant(np.reshape(CHANNEL_MEANS, (1, 3, 1, 1)))
     rows, columns = (_mirror(graph, length, chain.multiple) for length in (height, width))
@@ -92,50 +54,53 @@ def chain_to_onnx(
     count = len(chain.generators) if last is None else last + 1
     for index, generator in enumerate(chain.generators[:count]):
         inputs = graph.add("Concat", picture, guide, axis=1) if generator.guided else picture
-        picture = _generator(graph, chain, index, inputs)
-        weights = [key for key in graph.constants if key.startswith(f"stage_{index}.") and key.endswith(KEPT)]
-        for constant in weights if files else []:
-            graph.store(constant, stage_files[index], files[stage_files[index]])
+        picture = _generator(graph, chain, index, inputs, stage_files, files)
         colors = graph.add("Add", graph.add("Slice", picture, begins, ends, axes), means)
         graph.add("Clip", colors, graph.constant(0.0), graph.constant(255.0), name=f"stage_{index}")
-    shape = ["N", 3, "H", "W"]
-    outputs = [f"stage_{index}" for index in range(count)]
-    graph.constant([1.0], name="strength")  # an input with a constant of the same name may be left out
-    graph.prune([*outputs, "strength"])
-    proto = helper.make_graph(
-        graph.nodes,
-        name,
-        [
-            helper.make_tensor_value_info("image", TensorProto.FLOAT, shape),
-            helper.make_tensor_value_info("strength", TensorProto.FLOAT, [1]),
-        ],
-        [helper.make_tensor_value_info(output, TensorProto.FLOAT, shape) for output in outputs],
-        list(graph.constants.values()),
+    outputs = {f"stage_{index}": PICTURE for index in range(count)}
+    return _serialized(graph, name, {"image": PICTURE, "strength": [1]}, outputs)
+
+
+def stage_to_onnx(
+    chain: Chain, name: str, index: int, stage_files: Sequence[str] = (), files: Mapping[str, bytes] = {}
+) -> bytes:
+    """Returns one stage of a chain as a serialized ONNX model that can paint a picture in parts (`posters.py`).
+
+    Inputs: `picture` (N, 3 or 7, H, W), what the generator takes, in VGG space, framed, sides multiples of the chain's;
+    `strength` (1,); and where there are instance normalizations, `statistics` and `own` as in `TileGraph`.  Outputs:
+    `painting` (N, 3, H, W) in VGG space; `measured` (2, S).  Other arguments as for `chain_to_onnx`.
+    """
+    graph = TileGraph()
+    painting = _generator(graph, chain, index, "picture", stage_files, files)
+    graph.add("Identity", painting, name="painting")
+    inputs = {"picture": ["N", chain.generators[index].inputs, "H", "W"], "strength": [1]}
+    outputs = {"painting": PICTURE}
+    if graph.measured:
+        graph.collect()
+        outputs["measured"] = [2, graph.channels]
+        inputs.update(statistics=[2, graph.channels], own=[1])
+    return _serialized(graph, name, inputs, outputs)
+
+
+def _serialized(graph: Graph, name: str, inputs: Mapping[str, list], outputs: Mapping[str, list]) -> bytes:
+    """Returns a graph as an ONNX model; inputs and outputs: their shapes by name, all float32."""
+    graph.prune(list(outputs))
+    inputs, outputs = (
+        [helper.make_tensor_value_info(place, TensorProto.FLOAT, shape) for place, shape in places.items()]
+        for places in (inputs, outputs)
     )
+    proto = helper.make_graph(graph.nodes, name, inputs, outputs, list(graph.constants.values()))
     model = helper.make_model(proto, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="e2e-art")
     model.ir_version = 8
     return model.SerializeToString()
 
 
-def inline_weights(model: bytes, weight_files: dict[str, bytes]) -> bytes:
-    """Returns a model whose weights lie in .params files as one self-contained model."""
-    proto = onnx.load_model_from_string(model)
-    for tensor in proto.graph.initializer:
-        if tensor.data_location == TensorProto.EXTERNAL:
-            place = {entry.key: entry.value for entry in tensor.external_data}
-            begin = int(place["offset"])
-            tensor.raw_data = weight_files[place["location"]][begin : begin + int(place["length"])]
-            tensor.data_location = TensorProto.DEFAULT
-            del tensor.external_data[:]
-    return proto.SerializeToString()
-
-
-def _axis(graph: _Graph, axis: int) -> str:
+def _axis(graph: Graph, axis: int) -> str:
     """Returns the length of an axis of the image, (1,) int64."""
     return graph.add("Slice", graph.add("Shape", "image"), *(graph.constant([n], np.int64) for n in (axis, axis + 1)))
 
 
-def _mirror(graph: _Graph, length: str, multiple: int) -> str:
+def _mirror(graph: Graph, length: str, multiple: int) -> str:
     """Returns the rows to take so that they continue as in a mirror: `chain.reflect`, computed in the graph."""
     one, two = graph.constant(1, np.int64), graph.constant(2, np.int64)
     scalar = graph.add("Squeeze", length)
@@ -150,7 +115,7 @@ def _mirror(graph: _Graph, length: str, multiple: int) -> str:
     return graph.add("Sub", last, graph.add("Abs", graph.add("Sub", inside, last)))
 
 
-def _noise(graph: _Graph, rows: str, columns: str, files: Mapping[str, bytes]) -> str:
+def _noise(graph: Graph, rows: str, columns: str, files: Mapping[str, bytes]) -> str:
     """Returns the noise plane of `Chain.guide`, one for each picture of the batch, in the size of the frame."""
     noise = graph.constant(noise_tile(), np.int8, name="noise")
     if files:
@@ -165,8 +130,11 @@ def _noise(graph: _Graph, rows: str, columns: str, files: Mapping[str, bytes]) -
     return graph.add("Expand", tile, shape)
 
 
-def _generator(graph: _Graph, chain: Chain, index: int, picture: str) -> str:
-    """Adds the nodes of one generator, translated from its MXNet symbol; returns the name of its picture."""
+def _generator(graph: Graph, chain: Chain, index: int, picture: str, stage_files, files) -> str:
+    """Adds the nodes of one generator, translated from its MXNet symbol; returns the name of its picture.
+
+    Its large weights are not in the graph where files hold them.
+    """
     generator = chain.generators[index]
     symbol = generator(mx.sym.var("picture"), mx.sym.var("strength"))
     nodes = json.loads(symbol.tojson())["nodes"]
@@ -183,6 +151,9 @@ def _generator(graph: _Graph, chain: Chain, index: int, picture: str) -> str:
         else:
             key = keys[node["name"]]
             names.append(_weight(graph, f"stage_{index}.{key}", weights[key]))
+    for constant in [key for key in graph.constants if key.startswith(f"stage_{index}.") and key.endswith(KEPT)]:
+        if files:
+            graph.store(constant, stage_files[index], files[stage_files[index]])
     return names[-1]
 
 
@@ -193,7 +164,7 @@ def _value(text: str):
         return text
 
 
-def _weight(graph: _Graph, name: str, weight: np.ndarray) -> str:
+def _weight(graph: Graph, name: str, weight: np.ndarray) -> str:
     """Adds a weight as the files hold it, brought to single precision when a runtime loads it."""
     arrays = stored(name, weight)
     kept = arrays[name]
@@ -206,7 +177,7 @@ def _weight(graph: _Graph, name: str, weight: np.ndarray) -> str:
     return graph.add("Mul", graph.add("Cast", kept, name=f"{name}.cast", to=TensorProto.FLOAT), scales, name=name)
 
 
-def _operator(graph: _Graph, operator: str, inputs: list[str], attributes: dict, norm: str) -> str:
+def _operator(graph: Graph, operator: str, inputs: list[str], attributes: dict, norm: str) -> str:
     """Adds what an MXNet operator does; raises NotImplementedError for one that no generator uses."""
     simple = {
         "elemwise_add": "Add",
@@ -237,7 +208,7 @@ def _operator(graph: _Graph, operator: str, inputs: list[str], attributes: dict,
         return graph.add("ConvTranspose", *inputs, **settings, output_padding=attributes["adj"])
     if operator == "BatchNorm":
         if norm == "instance":
-            return graph.add("InstanceNormalization", *inputs[:3], epsilon=attributes["eps"])
+            return graph.instance_norm(inputs[:3], attributes["eps"])
         return graph.add("BatchNormalization", *inputs, epsilon=attributes["eps"])
     if operator == "LeakyReLU":
         return graph.add("LeakyRelu", *inputs, alpha=attributes.get("slope", LEAK))

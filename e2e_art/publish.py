@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from .backend import mx
-from .chain import Chain, noise_tile
-from .models import Model, ModelError, graph_file, write_model
-from .onnx_graph import NOISE_FILE, chain_to_onnx
+from .chain import Chain
+from .frame import noise_tile
+from .models import NOISE_FILE, Model, ModelError, graph_file, tile_file, write_model
+from .onnx_graph import chain_to_onnx, stage_to_onnx
 from .storage import restored, stored
 
 __all__ = ["load_chain", "publish"]
@@ -35,6 +36,7 @@ def publish(
     stage_files = [stage["file"] for stage in stages]
     for index in range(len(stages)):
         files[graph_file(index, len(stages))] = chain_to_onnx(chain, folder.name, index, stage_files, files)
+        files[tile_file(index)] = stage_to_onnx(chain, folder.name, index, stage_files, files)
     return write_model(
         folder,
         kind="chain",

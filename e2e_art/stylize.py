@@ -10,9 +10,13 @@ import numpy as np
 
 from .colors import keep_colors as with_colors_of
 from .errors import OptionError, UserError
+from .foreign import SUFFIX, ForeignEngine
 from .images import denoise as remove_noise
 from .images import resize, resize_long_edge
-from .models import Model, graph_file, read_model
+from .memory import free_memory
+from .models import Model, graph_file, read_model, tile_file
+from .posters import TILE, Poster
+from .runtime import check_gpu, has_gpu, open_session, out_of_memory
 
 __all__ = ["ENGINES", "MOST_PIXELS", "Painter", "load"]
 
@@ -21,6 +25,7 @@ log = logging.getLogger(__name__)
 ENGINES = ("auto", "onnx", "mxnet")
 MOST_PIXELS = 4_000_000  # larger photos are painted at this size unless told otherwise: strokes keep their scale
 STRONGEST = 2.0
+BYTES_A_PIXEL = 900  # of memory, to paint a photo whole: above what is left, it is painted in tiles
 
 
 def load(
@@ -28,8 +33,9 @@ def load(
 ) -> Painter:  # fmt: skip
     """Returns a trained model, ready to paint.
 
-    model: a shipped name, or the folder of a trained model.  engine: "onnx" (onnxruntime), "mxnet", or "auto": onnx
-    where it can.  threads: how many to use, all cores by default.  gpu: the number of a GPU; None is the CPU.
+    model: a shipped name, the folder of a trained model, or one ONNX file (`foreign.py`).  engine: "onnx"
+    (onnxruntime), "mxnet", or "auto": onnx where it can.  threads: how many to use, all cores by default.  gpu: the
+    number of a GPU; None is the CPU.
 
     >>> painter = load("starry_night")
     >>> painting = painter(photo)  # uint8 (H, W, 3) -> uint8 (H, W, 3)
@@ -38,17 +44,24 @@ def load(
     """
     if engine not in ENGINES:
         raise OptionError(f"'{engine}' is no engine: choose from {', '.join(ENGINES)}")
+    if str(model).lower().endswith(SUFFIX):
+        if engine == "mxnet":
+            raise OptionError(f"{model} is a file for onnxruntime: leave --engine mxnet out")
+        return Painter(ForeignEngine(Path(model), threads, gpu))
     verified = read_model(model)
-    if engine == "mxnet" or (engine == "auto" and gpu is not None and not _onnx_has_gpu()):
-        return Painter(verified, _MxnetEngine(verified, gpu))
-    return Painter(verified, _OnnxEngine(verified, threads, gpu))
+    if engine == "mxnet" or (engine == "auto" and gpu is not None and not has_gpu()):
+        return Painter(_MxnetEngine(verified, gpu))
+    return Painter(_OnnxEngine(verified, threads, gpu), threads, gpu)
 
 
 class Painter:
     """A trained model with an engine that runs it; call it with a photo to get the painting."""
 
-    def __init__(self, model: Model, engine):
-        self.model, self.engine = model, engine
+    def __init__(self, engine, threads: int | None = None, gpu: int | None = None):
+        self.model: Model = engine.model
+        self.engine = engine
+        self._threads, self._gpu = threads, gpu
+        self._poster: Poster | None = None
 
     def __call__(self, photo: np.ndarray, stage: int | None = None, **options) -> np.ndarray:
         """Returns the painting of a photo, uint8 (H, W, 3); stage: where to stop, the last one by default.
@@ -68,13 +81,15 @@ class Painter:
         as_painted: bool = False,
         keep_colors: bool = False,
         denoise: float = 0.0,
+        tile: int | None = None,
     ) -> list[np.ndarray]:
         """Returns the pictures of several stages, all by default, each uint8 (H, W, 3).
 
         photo: uint8 (H, W, 3) RGB, any H, W >= 1.  strength: 0 gives the photo, 1 the trained look, 2 is the most.
-        size: long edge to paint at; by default the photo's own, up to 4 megapixels.  as_painted: leave it at that
-        size; else the painting returns to the photo's.  keep_colors: luminance of the painting, color of the photo.
-        denoise: weight of a total variation filter; Bing Xu's script used 0.02.
+        size: long edge to paint at, 0 for the photo's own; by default that, up to 4 megapixels.  as_painted: leave it
+        at that size; else the painting returns to the photo's.  keep_colors: luminance of the painting, color of the
+        photo.  denoise: weight of a total variation filter; Bing Xu's script used 0.02.  tile: edge of the tiles to
+        paint in (`posters.py`); 0 paints the photo whole, None decides by the memory that is left.
 
         Raises OptionError for options out of range, UserError where memory does not suffice.
         """
@@ -86,22 +101,20 @@ class Painter:
             )
         if not 0 <= strength <= STRONGEST:
             raise OptionError(f"A strength lies in 0..{STRONGEST:g}, not at {strength:g}")
-        if size is not None and size < 1:
-            raise OptionError(f"A size is a long edge in pixels, at least 1, not {size}")
+        if min(size or 0, tile or 0) < 0:
+            raise OptionError(f"Sizes are counted in pixels, not {min(size or 0, tile or 0)}")
         if photo.dtype != np.uint8 or photo.ndim != 3 or photo.shape[2] != 3 or 0 in photo.shape:
             raise OptionError(
                 f"A photo is an array of uint8 (H, W, 3), not {photo.dtype} {photo.shape}: use read_image"
             )
         small = self._working_copy(photo, size)
-        inputs = np.ascontiguousarray(small.transpose(2, 0, 1)[None], np.float32)  # (1, 3, H, W)
         try:
-            outputs = self.engine.paint(inputs, stages, strength)
+            paintings = self._paint(small, stages, strength, tile)
         except MemoryError as error:
             height, width = small.shape[:2]
             raise UserError(
                 f"There is not enough memory to paint {width}x{height} pixels: give a smaller --size"
             ) from error
-        paintings = [np.clip(np.rint(output[0]), 0, 255).astype(np.uint8).transpose(1, 2, 0) for output in outputs]
         height, width = (small if as_painted else photo).shape[:2]
         finished = []
         for painting in paintings:
@@ -111,21 +124,29 @@ class Painter:
             finished.append(np.ascontiguousarray(painting))
         return finished
 
+    def _paint(self, photo: np.ndarray, stages: list[int], strength: float, tile: int | None) -> list[np.ndarray]:
+        """Returns the pictures of stages, uint8 (H, W, 3), in the photo's size."""
+        tiles = tile_file(0) in self.model.files
+        if tile and not tiles:
+            raise OptionError(f"{self.model.name} has no graphs for tiles: train it again, or leave --tile out")
+        if tile is None and tiles and photo.shape[0] * photo.shape[1] * BYTES_A_PIXEL > free_memory():
+            tile = TILE
+        if tile:
+            self._poster = self._poster or Poster(self.model, self._threads, self._gpu)
+            return self._poster.paint(photo, stages, strength, tile)
+        inputs = np.ascontiguousarray(photo.transpose(2, 0, 1)[None], np.float32)  # (1, 3, H, W)
+        outputs = self.engine.paint(inputs, stages, strength)
+        return [np.clip(np.rint(output[0]), 0, 255).astype(np.uint8).transpose(1, 2, 0) for output in outputs]
+
     def _working_copy(self, photo: np.ndarray, size: int | None) -> np.ndarray:
         height, width = photo.shape[:2]
-        if size is not None:
+        if size:
             return resize_long_edge(photo, size)
-        if height * width <= MOST_PIXELS:
+        if size == 0 or height * width <= MOST_PIXELS:
             return photo
         edge = int(max(height, width) * (MOST_PIXELS / (height * width)) ** 0.5)
         log.info("%dx%d pixels are painted at long edge %d; --size chooses another", width, height, edge)
         return resize_long_edge(photo, edge)
-
-
-def _onnx_has_gpu() -> bool:
-    import onnxruntime
-
-    return "CUDAExecutionProvider" in onnxruntime.get_available_providers()
 
 
 class _OnnxEngine:
@@ -134,9 +155,8 @@ class _OnnxEngine:
     name = "onnx"
 
     def __init__(self, model: Model, threads: int | None, gpu: int | None):
-        if gpu is not None and not _onnx_has_gpu():
-            raise UserError(f"onnxruntime finds no GPU {gpu}: leave --gpu out, or pip install onnxruntime-gpu")
-        self._model, self._threads, self._gpu = model, threads, gpu
+        check_gpu(gpu)
+        self.model, self._threads, self._gpu = model, threads, gpu
         self._sessions: dict = {}
 
     def paint(self, photo: np.ndarray, stages: Sequence[int], strength: float) -> list[np.ndarray]:
@@ -146,33 +166,16 @@ class _OnnxEngine:
         try:
             return session.run([f"stage_{stage}" for stage in stages], inputs)
         except Exception as error:
-            if "alloc" in str(error).lower():
+            if out_of_memory(error):
                 raise MemoryError from error
             raise
 
     def _session(self, last: int):
         """Returns the session of the graph that ends with a stage, opened when it is first asked for."""
         if last not in self._sessions:
-            self._sessions[last] = self._open(self._model.path(graph_file(last, len(self._model.stages))))
+            path = self.model.path(graph_file(last, len(self.model.stages)))
+            self._sessions[last] = open_session(path, self._threads, self._gpu)
         return self._sessions[last]
-
-    def _open(self, path: Path):
-        import onnxruntime
-
-        settings = onnxruntime.SessionOptions()
-        settings.log_severity_level = 3
-        if self._threads:
-            settings.intra_op_num_threads = self._threads
-        providers: list = ["CPUExecutionProvider"]
-        if self._gpu is not None:
-            providers.insert(0, ("CUDAExecutionProvider", {"device_id": self._gpu}))
-        try:
-            session = onnxruntime.InferenceSession(str(path), settings, providers=providers)
-        except Exception as error:  # onnxruntime raises kinds of its own, none public
-            raise UserError(f"{path} cannot be loaded ({error}): get a whole copy") from error
-        if self._gpu is not None and "CUDAExecutionProvider" not in session.get_providers():
-            raise UserError(f"onnxruntime could not use GPU {self._gpu}: leave --gpu out, or check its driver")
-        return session
 
 
 class _MxnetEngine:
@@ -184,6 +187,7 @@ class _MxnetEngine:
         from .backend import contexts
         from .publish import load_chain
 
+        self.model = model
         self._context = contexts(None if gpu is None else str(gpu))[0]
         self._chain = load_chain(model, [self._context])
 

@@ -16,9 +16,10 @@ from pathlib import Path
 import numpy as np
 
 from .backend import mx
-from .chain import NOISE_PERIOD, Chain
+from .chain import Chain
 from .checkpoint import load_checkpoint, optimizer_memory, restore_optimizer, save_checkpoint
 from .errors import UserError
+from .frame import NOISE_PERIOD
 from .images import read_image, resize_long_edge, resize_short_edge, to_vgg_space
 from .losses import PerceptualLoss, style_targets
 from .optimizer import clip_gradients, make_optimizer
@@ -76,14 +77,12 @@ class Training:
         self.options, self.checkpoint, self.workers = options, checkpoint, workers
         self.contexts = list(contexts or [mx.cpu()])
         if options.batch < len(self.contexts):
-            raise TrainingError(
-                f"A batch of {options.batch} cannot be split over {len(self.contexts)} devices: raise it"
-            )
+            devices = len(self.contexts)
+            raise TrainingError(f"A batch of {options.batch} cannot be split over {devices} devices: raise it")
         mx.random.seed(options.seed)
         self.chain = Chain(options.generators(), options.share_weights)
         self.chain.initialize(mx.init.Xavier(magnitude=2), ctx=self.contexts)
         self.chain.hybridize(static_alloc=True)
-        self.start_from = start_from
         if start_from is not None:
             try:
                 for index in range(min(len(start_from.generators), len(self.chain.generators))):
@@ -191,7 +190,8 @@ class Training:
 
     def _warm_start(self) -> None:
         """Lets the stage that learns next begin as the last one ended, where both are of a kind."""
-        warm = self.options.warm_start and self.options.coupling == "staged" and not self.start_from
+        learned = self.steps_of(self.phase - 1) > 0  # a stage of no steps keeps what it started from, the next one too
+        warm = self.options.warm_start and self.options.coupling == "staged" and learned
         pair = self.chain.generators[self.phase - 1 : self.phase + 1]
         if warm and len(pair) == 2 and pair[0].kind == pair[1].kind:
             self.chain.set_stage_weights(self.phase, self.chain.stage_weights(self.phase - 1))

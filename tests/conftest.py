@@ -74,7 +74,7 @@ def published(tmp_path_factory, make_chain):
     """The folder of a small untrained model of two stages, as train.py would publish it."""
     from e2e_art.publish import publish
 
-    stage = {"kind": "packed", "channels": 8, "blocks": 1, "details": 4, "residual_weight": 0.5}
+    stage = {"kind": "pyramid", "channels": [8, 4], "blocks": [1, 1], "details": 4, "residual_weight": 0.5}
     folder = tmp_path_factory.mktemp("models") / "small_model"
     publish(make_chain([stage, stage]), folder, {"command": "by hand"}, {"sheet.jpg": b"no picture"})
     return folder

@@ -22,7 +22,7 @@ from e2e_art.options import LossOptions
 from e2e_art.publish import publish
 
 ROOT = Path(__file__).resolve().parent.parent
-TINY = {"kind": "packed", "channels": 16, "blocks": 1, "details": 4}
+TINY = {"kind": "pyramid", "channels": [16, 8], "blocks": [1, 1], "details": 4}
 
 # Runs a command with files limited to so many bytes: to the program, a disk that fills.
 FULL_DISK = """

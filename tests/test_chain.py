@@ -6,15 +6,16 @@ import numpy as np
 import pytest
 
 from e2e_art.backend import mx
-from e2e_art.chain import BORDER, NOISE_PERIOD, Chain, multiply_adds, noise_tile, reflect
+from e2e_art.chain import Chain, multiply_adds
 from e2e_art.errors import OptionError
+from e2e_art.frame import BORDER, NOISE_PERIOD, noise_tile, reflect
 from e2e_art.images import to_vgg_space
 from e2e_art.options import PRESETS, TrainingOptions, stages_of
 
 SMALL = {
     "conv": {"kind": "conv", "widths": [4] * 6},
     "deconv": {"kind": "deconv", "widths": [8, 8, 8]},
-    "packed": {"kind": "packed", "channels": 8, "blocks": 1, "details": 4},
+    "pyramid": {"kind": "pyramid", "channels": [8, 4], "blocks": [1, 1], "details": 4},
 }
 
 
@@ -46,7 +47,7 @@ def test_reflection_by_hand(length, before, after, rows):
 
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 7), (8, 16), (97, 131)])
 def test_a_frame_surrounds_the_photo_and_comes_off_again(height, width):
-    chain = Chain([SMALL["deconv"], SMALL["packed"]])
+    chain = Chain([SMALL["deconv"], SMALL["pyramid"]])
     assert chain.multiple == 8
     photo = mx.nd.random.uniform(shape=(2, 3, height, width))
     framed = chain.frame(photo)
@@ -84,7 +85,7 @@ def test_the_noise_is_always_the_same():
 
 
 def test_the_noise_repeats_after_its_period_and_shifts_as_asked():
-    chain, tile = Chain([SMALL["packed"]]), noise_tile()[0, 0].astype(np.float32)
+    chain, tile = Chain([SMALL["pyramid"]]), noise_tile()[0, 0].astype(np.float32)
     wide = chain.guide(mx.nd.zeros((2, 3, 4, 520))).asnumpy()[:, 3]
     assert wide.shape == (2, 4, 520)
     assert np.array_equal(wide[0], wide[1])
@@ -97,14 +98,14 @@ def test_the_noise_repeats_after_its_period_and_shifts_as_asked():
 
 
 def test_a_guide_is_the_photo_and_noise():
-    chain, photo = Chain([SMALL["packed"]]), mx.nd.random.uniform(shape=(2, 3, 8, 12))
+    chain, photo = Chain([SMALL["pyramid"]]), mx.nd.random.uniform(shape=(2, 3, 8, 12))
     guide = chain.guide(photo).asnumpy()
     assert guide.shape == (2, 4, 8, 12)
     assert np.array_equal(guide[:, :3], photo.asnumpy())
 
 
 def test_the_guided_see_photo_and_noise_and_the_others_do_not(make_chain, vgg_photo):
-    chain = make_chain([SMALL["packed"], SMALL["conv"], SMALL["deconv"]])
+    chain = make_chain([SMALL["pyramid"], SMALL["conv"], SMALL["deconv"]])
     picture = chain.frame(vgg_photo)
     guides = chain.guide(picture), chain.guide(picture, 12345), chain.guide(0.5 * picture)
     for index, generator in enumerate(chain.generators):
@@ -117,7 +118,7 @@ def test_the_guided_see_photo_and_noise_and_the_others_do_not(make_chain, vgg_ph
 
 
 def test_every_stage_paints_on_the_one_before(make_chain, vgg_photo):
-    chain = make_chain([SMALL["packed"], SMALL["conv"], SMALL["deconv"]])
+    chain = make_chain([SMALL["pyramid"], SMALL["conv"], SMALL["deconv"]])
     pictures = arrays(chain(vgg_photo))
     picture = chain.frame(vgg_photo)
     guide = chain.guide(picture)
@@ -129,12 +130,12 @@ def test_every_stage_paints_on_the_one_before(make_chain, vgg_photo):
 
 
 def test_strength_0_is_the_photo_and_strength_scales_every_stage(make_chain, vgg_photo):
-    chain = make_chain([SMALL["packed"], SMALL["conv"]])
+    chain = make_chain([SMALL["pyramid"], SMALL["conv"]])
     for picture in arrays(chain(vgg_photo, 0.0)):
         assert np.array_equal(picture, vgg_photo.asnumpy())
     photo, full, half = vgg_photo.asnumpy(), chain(vgg_photo)[0].asnumpy(), chain(vgg_photo, 0.5)[0].asnumpy()
     assert np.allclose(half - photo, (full - photo) / 2, atol=1e-3)
-    halved = make_chain([{**SMALL["packed"], "residual_weight": 0.2}, {**SMALL["conv"], "residual_weight": 0.2}])
+    halved = make_chain([{**SMALL["pyramid"], "residual_weight": 0.2}, {**SMALL["conv"], "residual_weight": 0.2}])
     for one, other in zip(arrays(chain(vgg_photo, 0.5)), arrays(halved(vgg_photo))):  # 0.4 is the default
         assert np.allclose(one, other, atol=1e-2)
 
@@ -176,7 +177,7 @@ def test_batch_norm_paints_by_the_batch_while_learning_and_by_what_it_remembers_
 
 
 def test_instance_norm_paints_alike_learning_or_not(make_chain, vgg_photo):
-    chain = make_chain([SMALL["packed"]])
+    chain = make_chain([SMALL["pyramid"]])
     framed = chain.frame(vgg_photo)
     guide = chain.guide(framed)
     one, other = (chain.paint(0, framed, guide, learning=learning).asnumpy() for learning in (False, True))
@@ -187,31 +188,31 @@ def test_instance_norm_paints_alike_learning_or_not(make_chain, vgg_photo):
 
 
 def test_weights_of_a_stage_come_and_go(make_chain, vgg_photo):
-    stages = [SMALL["packed"], SMALL["packed"]]
+    stages = [SMALL["pyramid"], SMALL["pyramid"]]
     one, other = make_chain(stages, seed=1), make_chain(stages, seed=2)
     assert np.abs((one(vgg_photo)[1] - other(vgg_photo)[1]).asnumpy()).max() > 1
     for index in range(2):
         weights = one.stage_weights(index)
-        assert weights["body.0.0.weight"].shape == (8, 16 * 7, 3, 3)
+        assert weights["coarse.0.0.weight"].shape == (8, 64 * 7, 1, 1)
         other.set_stage_weights(index, weights)
     for a, b in zip(one(vgg_photo), other(vgg_photo)):
         assert np.array_equal(a.asnumpy(), b.asnumpy())
 
 
 def test_weights_of_another_shape_are_refused_and_change_nothing(make_chain):
-    chain = make_chain([SMALL["packed"], SMALL["conv"]])
+    chain = make_chain([SMALL["pyramid"], SMALL["conv"]])
     before = chain.stage_weights(0)
-    missing = {name: weight for name, weight in before.items() if name != "grow.weight"}
-    larger = {**before, "finish.2.bias": np.zeros(4, np.float32)}
+    missing = {name: weight for name, weight in before.items() if name != "grow_fine.weight"}
+    larger = {**before, "finish.1.bias": np.zeros(4, np.float32)}
     for weights in (chain.stage_weights(1), missing, {**before, "more": np.zeros(1)}, larger):
-        with pytest.raises(ValueError, match="these weights do not fit stage 0.*packed"):
+        with pytest.raises(ValueError, match="these weights do not fit stage 0.*pyramid"):
             chain.set_stage_weights(0, weights)
     after = chain.stage_weights(0)
     assert all(np.array_equal(before[name], after[name]) for name in before)
 
 
 def test_shared_weights_are_one_network(make_chain, vgg_photo):
-    stages = [SMALL["conv"], SMALL["packed"], {**SMALL["packed"], "residual_weight": 0.3}, SMALL["conv"]]
+    stages = [SMALL["conv"], SMALL["pyramid"], {**SMALL["pyramid"], "residual_weight": 0.3}, SMALL["conv"]]
     shared, own = make_chain(stages, share_weights=True), make_chain(stages)
     assert shared.generators[0] is shared.generators[3]
     assert shared.generators[1] is not shared.generators[2]  # of another residual weight
@@ -259,14 +260,14 @@ def test_the_chain_of_2016_is_the_articles():
 
 
 def test_stages_by_name_with_weights_and_norm():
-    assert stages_of("packed, conv", (0.2, 0.7), "batch") == [
-        {"kind": "packed", "residual_weight": 0.2, "norm": "batch"},
+    assert stages_of("pyramid, conv", (0.2, 0.7), "batch") == [
+        {"kind": "pyramid", "residual_weight": 0.2, "norm": "batch"},
         {"kind": "conv", "residual_weight": 0.7, "norm": "batch"},
     ]
     assert [stage["residual_weight"] for stage in stages_of("boosted", (0.6,))] == [0.6] * 4
     assert [stage["residual_weight"] for stage in stages_of("boosted")] == [0.4, 0.4, 0.5, 0.6]
-    assert [stage["residual_weight"] for stage in stages_of("packed,conv")] == [0.4, 0.4]
-    described = Chain(stages_of("packed,conv")).describe()
+    assert [stage["residual_weight"] for stage in stages_of("pyramid,conv")] == [0.4, 0.4]
+    described = Chain(stages_of("pyramid,conv")).describe()
     assert json.loads(json.dumps(described)) == described
     assert Chain(described).describe() == described
 
@@ -277,7 +278,7 @@ def test_stages_that_do_not_add_up_are_refused():
     with pytest.raises(OptionError, match="1 stages were asked for, but 2 residual weights"):
         stages_of("conv", (0.1, 0.2))
     for names in ("", "conv,", "boosted,conv", "convolution"):
-        with pytest.raises(OptionError, match="is no generator: choose from conv, deconv, packed"):
+        with pytest.raises(OptionError, match="is no generator: choose from conv, deconv, pyramid"):
             Chain(stages_of(names))
     with pytest.raises(OptionError, match="2 stages were asked for, but 3 steps"):
-        TrainingOptions(stages="conv,packed", steps=(1, 2, 3))
+        TrainingOptions(stages="conv,pyramid", steps=(1, 2, 3))

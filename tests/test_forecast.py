@@ -15,7 +15,7 @@ def training_of(files, tmp_path):
     """Makes a training of two small stages in this process."""
 
     def make(**options) -> Training:
-        tiny = dict(stages="packed,packed", steps=(3,), sizes=(32,), style_size=64, loss=CHEAP, style_boosts=(1.0,))
+        tiny = dict(stages="pyramid,pyramid", steps=(3,), sizes=(32,), style_size=64, loss=CHEAP, style_boosts=(1.0,))
         tiny.update(styles=(str(files / "painting.jpg"),), photos=str(files / "photos"))
         path = tmp_path / "checkpoint.npz"
         return Training(TrainingOptions(**{**tiny, **options}), path, bfloat16=False)
@@ -101,6 +101,6 @@ def test_the_command_says_so_first(files, tmp_path, capsys):
     from e2e_art.cli import main
 
     words = ["train", "--style", files / "painting.jpg", "--photos", files / "photos", "--out", tmp_path / "out"]
-    words += ["--stages", "packed", "--steps", 3, "--size", 32, "--style-size", 64, "--no-bfloat16"]
+    words += ["--stages", "pyramid", "--steps", 3, "--size", 32, "--style-size", 64, "--no-bfloat16"]
     assert main([str(word) for word in words]) == 0
     assert capsys.readouterr().out.startswith("3 steps to go: about ")

@@ -232,7 +232,7 @@ def test_threads_change_nothing(photo, model, painter, tmp_path):
 def test_info_tells_how_it_was_trained(model, capsys):
     assert infer(model, "--info") == 0
     said = capsys.readouterr().out
-    for word in ("Tiny Waves", "4 stages", "stage 3", "packed", "e2e-art train --style waves.jpg", "total 2", "1.9.1"):
+    for word in ("Tiny Waves", "4 stages", "stage 3", "pyramid", "e2e-art train --style waves.jpg", "total 2", "1.9.1"):
         assert word in said
 
 

@@ -17,7 +17,7 @@ FILES = {"stage-0.params": b"weights " * 50, "model.onnx": bytes(range(256)), "s
 
 
 def write(folder, files=FILES, **options):
-    stages = [{"kind": "packed", "file": "stage-0.params"}]
+    stages = [{"kind": "pyramid", "file": "stage-0.params"}]
     return write_model(folder, kind="chain", stages=stages, record={"seed": 1}, files=files, **options)
 
 
@@ -58,7 +58,7 @@ def test_a_published_chain_paints_as_before(tmp_path, make_chain, photo):
     from e2e_art.publish import load_chain, publish
 
     stages = [
-        {"kind": "packed", "channels": 8, "blocks": 1, "details": 4, "residual_weight": 0.3},
+        {"kind": "pyramid", "channels": [8, 4], "blocks": [1, 1], "details": 4, "residual_weight": 0.3},
         {"kind": "conv", "widths": [8] * 6, "norm": "batch"},
         {"kind": "deconv", "widths": [8, 8, 8], "residual_weight": 0.6},
     ]
@@ -67,7 +67,7 @@ def test_a_published_chain_paints_as_before(tmp_path, make_chain, photo):
     assert model.record == {"command": "by hand"}
     assert set(everything_in(model.folder)) == {
         "model.json", "model.onnx", "noise.int8", "notes.txt", "stage-0.onnx", "stage-0.params", "stage-1.onnx",
-        "stage-1.params", "stage-2.params"
+        "stage-1.params", "stage-2.params", "tile-0.onnx", "tile-1.onnx", "tile-2.onnx"
     }  # fmt: skip
     again = load_chain(model)
     assert again.describe() == chain.describe()
@@ -83,12 +83,13 @@ def test_a_published_chain_paints_as_before(tmp_path, make_chain, photo):
 def test_shared_weights_are_stored_once_and_read_as_shared(tmp_path, make_chain):
     from e2e_art.publish import load_chain, publish
 
-    small = {"kind": "packed", "channels": 8, "blocks": 1, "details": 4}
+    small = {"kind": "pyramid", "channels": [8, 4], "blocks": [1, 1], "details": 4}
     conv = {"kind": "conv", "widths": [4] * 6}
     model = publish(make_chain([small, conv, small, small], share_weights=True), tmp_path / "shared", {})
     assert model.stage_files() == ["stage-0.params", "stage-1.params", "stage-0.params", "stage-0.params"]
     assert sorted(model.files) == [
-        "model.onnx", "noise.int8", "stage-0.onnx", "stage-0.params", "stage-1.onnx", "stage-1.params", "stage-2.onnx"
+        "model.onnx", "noise.int8", "stage-0.onnx", "stage-0.params", "stage-1.onnx", "stage-1.params", "stage-2.onnx",
+        "tile-0.onnx", "tile-1.onnx", "tile-2.onnx", "tile-3.onnx",
     ]  # fmt: skip
     generators = load_chain(model).generators
     assert generators[0] is generators[2] is generators[3]

@@ -23,8 +23,8 @@ from skimage import data
 import e2e_art
 from e2e_art import options as options_room
 from e2e_art.backend import mx
-from e2e_art.chain import NOISE_PERIOD
 from e2e_art.cli import main
+from e2e_art.frame import NOISE_PERIOD
 from e2e_art.images import to_vgg_space
 from e2e_art.models import read_model
 from e2e_art.options import LossOptions, TrainingOptions
@@ -88,7 +88,7 @@ def test_train_and_paint_as_the_readme_shows(files, tmp_path):
     out, photo = tmp_path / "models" / "waves", files / "photos" / "a" / "000.jpg"
     photo_folder(tmp_path / "val", 2)
     words = ["--style", files / "painting.jpg", "--photos", files / "photos", "--out", out, "--steps", 3, "--size", 32]
-    words += ["--stages", "packed,packed", "--validate", tmp_path / "val", "--preview", photo, "--style-size", 64]
+    words += ["--stages", "pyramid,pyramid", "--validate", tmp_path / "val", "--preview", photo, "--style-size", 64]
     words += ["--content-weight", 1, "--content-layer", "relu4_2"]  # as records have it, so that they can be compared
     done = process("train.py", *words, "--checkpoint-every", 2)
     said = done.stderr.decode() + done.stdout.decode()
@@ -140,7 +140,7 @@ def test_train_and_paint_as_the_readme_shows(files, tmp_path):
 def test_the_loss_falls(training_of):
     """From 15 to below 10 in forty steps, on crops of 64 pixels, with the loss that models are trained with."""
     totals = []
-    training = training_of(stages="packed", steps=(40,), sizes=(64,), loss=LossOptions(), learning_rates=(4e-3,))
+    training = training_of(stages="pyramid", steps=(40,), sizes=(64,), loss=LossOptions(), learning_rates=(4e-3,))
     training.run(lambda step: totals.append(sum(step.losses[0].values())))
     assert np.mean(totals[-8:]) < 0.67 * np.mean(totals[:8])
 
@@ -305,8 +305,8 @@ def test_warm_start_only_where_stages_are_of_a_kind(training_of):
     initial = weights_of(training.chain)
     ends = []
     training.run(on_checkpoint=lambda training: ends.append(weights_of(training.chain)))
-    assert distance(ends[0][1], initial[1]) == 0  # conv to packed
-    assert distance(ends[1][2], ends[1][1]) == 0  # packed to packed
+    assert distance(ends[0][1], initial[1]) == 0  # conv to pyramid
+    assert distance(ends[1][2], ends[1][1]) == 0  # pyramid to pyramid
 
 
 def test_a_cold_start_through_the_command(files, tmp_path):
@@ -323,9 +323,12 @@ def test_start_from_a_trained_model(files, tmp_path, training_of):
     model = tiny_model(tmp_path / "model")
     expected = weights_of(load_chain(read_model(model)))
     still = ("--learning-rate", 1e-12, "--steps", 1)
-    assert train(files, tmp_path / "out", "--start-from", model, *still) == 0
+    assert train(files, tmp_path / "out", "--start-from", model, "--cold-start", *still) == 0
     for stage, weights in enumerate(weights_of(load_chain(read_model(tmp_path / "out")))):
-        assert distance(weights, expected[stage]) < 1e-6  # no warm start then: each keeps its own
+        assert distance(weights, expected[stage]) < 1e-6  # each keeps its own
+    assert train(files, tmp_path / "warm", "--start-from", model, *still) == 0
+    for weights in weights_of(load_chain(read_model(tmp_path / "warm"))):
+        assert distance(weights, expected[0]) < 1e-6  # each goes on from the one before, which learns another painting
     record = read_model(tmp_path / "out").record
     assert record["started_from"] == read_model(model).record
     assert train(files, tmp_path / "last", "--start-from", model, "--steps", 0, 2) == 0
@@ -513,7 +516,7 @@ def test_overwriting_replaces_models_only(refused, files, tmp_path):
 
 
 def test_stages_that_do_not_go(refused, tmp_path):
-    refused("--stages", "packed,cubist", says=["'cubist' is no generator", "conv, deconv, packed"])
+    refused("--stages", "pyramid,cubist", says=["'cubist' is no generator", "conv, deconv, pyramid"])
     refused("--steps", 3, 3, 3, says=["2 stages", "3 steps"])
     refused("--learning-rate", 1e-3, 1e-3, 1e-3, says=["2 stages", "3 learning rates"])
     refused("--residual-weight", 0.4, 0.4, 0.4, says=["2 stages", "3 residual weights"])

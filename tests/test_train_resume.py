@@ -23,7 +23,7 @@ STEPS = 14  # of each of the two stages
 def words_of(files, out, *more) -> list[str]:
     """Returns a command of two stages, quick to do, that the script and `main` both take."""
     command = ["train", "--style", files / "painting.jpg", "--photos", files / "photos", "--out", out]
-    command += ["--stages", "packed,packed", "--steps", STEPS, "--size", 32, "--style-size", 64, "--no-bfloat16"]
+    command += ["--stages", "pyramid,pyramid", "--steps", STEPS, "--size", 32, "--style-size", 64, "--no-bfloat16"]
     command += ["--style-layers", "relu1_1", "relu2_1", "--content-layer", "relu2_1", "--batch", 2]
     return [str(word) for word in (*command, "--checkpoint-every", 2, *more)]
 
@@ -141,7 +141,7 @@ def test_other_options_cannot_go_on(refused, tmp_path):
     says = [path, "other options", "the same command line", "another --out"]
     refused("--resume", "--batch", 3, says=[*says, "batch: 2"])
     refused("--resume", "--style-weight", 5, says=[*says, "20.0"])
-    refused("--resume", "--stages", "packed", says=[*says, "stages: packed,packed"])
+    refused("--resume", "--stages", "pyramid", says=[*says, "stages: pyramid,pyramid"])
 
 
 def test_a_checkpoint_from_before_an_option_came_goes_on(files, stopped, whole, tmp_path):

@@ -1,0 +1,69 @@
+"""A model as one self-contained ONNX file, for runtimes that know nothing of this package."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from .errors import OptionError, UserError
+from .models import NOISE_FILE, Model, graph_file
+
+__all__ = ["METADATA", "inline_weights", "onnx_file"]
+
+METADATA = "e2e_art"  # the key below which a file says what it is
+LICENSE = "Apache-2.0"
+CONVENTION = (
+    "image: float32 (N, 3, H, W), RGB in 0..255, any H, W >= 1; strength: float32 (1,), 0 is the photo, 1 the trained "
+    "look; outputs stage_0, stage_1, ...: as image, one for each boosted stage"
+)
+
+
+def onnx_file(model: Model, stage: int | None = None, size: tuple[int, int] | None = None, half: bool = False) -> bytes:
+    """Returns a model as one ONNX file with metadata: its name, license and input convention.
+
+    stage: where the chain ends, the last one by default.  size: height and width, for runtimes that want them fixed;
+    any by default.  half: compute in float16, for graphics processors and phones; inputs and outputs stay float32.
+
+    Raises OptionError for a stage or size that there is not, UserError where the onnx library is missing.
+    """
+    try:
+        import onnx
+    except ImportError as error:
+        raise UserError("Exports need the onnx library: pip install onnx") from error
+    count = len(model.stages)
+    last = count - 1 if stage is None else stage
+    if not 0 <= last < count:
+        raise OptionError(f"{model.name} has stages 0 to {count - 1}, not {stage}: choose one of them")
+    beside = {name: model.path(name).read_bytes() for name in {*model.stage_files(), NOISE_FILE}}
+    graph = inline_weights(model.path(graph_file(last, count)).read_bytes(), beside)
+    proto = onnx.load_model_from_string(graph)
+    if half:
+        from onnxruntime.transformers.float16 import convert_float_to_float16
+
+        proto = convert_float_to_float16(proto, keep_io_types=True)
+    if size is not None:
+        if min(size) < 1:
+            raise OptionError(f"Both sides of a size need at least 1 pixel, not {size[0]}x{size[1]}")
+        for place in (proto.graph.input[0], *proto.graph.output):
+            for axis, length in enumerate((1, 3, *size)):
+                place.type.tensor_type.shape.dim[axis].dim_value = length
+    about = {"name": model.name, "title": model.title, "stages": last + 1, "convention": CONVENTION}
+    onnx.helper.set_model_props(proto, {METADATA: json.dumps(about), "license": LICENSE})
+    proto.doc_string = f"{model.title}: a chain of {last + 1} stages that paints photos, by e2e-art.  {CONVENTION}"
+    onnx.checker.check_model(proto)
+    return proto.SerializeToString()
+
+
+def inline_weights(graph: bytes, weight_files: Mapping[str, bytes]) -> bytes:
+    """Returns a graph whose weights lie in files beside it as one self-contained model."""
+    import onnx
+
+    proto = onnx.load_model_from_string(graph)
+    for tensor in proto.graph.initializer:
+        if tensor.data_location == onnx.TensorProto.EXTERNAL:
+            place = {entry.key: entry.value for entry in tensor.external_data}
+            begin = int(place["offset"])
+            tensor.raw_data = weight_files[place["location"]][begin : begin + int(place["length"])]
+            tensor.data_location = onnx.TensorProto.DEFAULT
+            del tensor.external_data[:]
+    return proto.SerializeToString()

@@ -1,0 +1,120 @@
+"""Posters: tiles that join without a seam, in bounded memory."""
+
+import numpy as np
+import pytest
+from helpers import TINY
+from skimage import data
+
+from e2e_art.errors import OptionError
+from e2e_art.frame import reflect
+from e2e_art.models import read_model
+from e2e_art.options import stages_of
+from e2e_art.posters import OVERLAP, THUMBNAIL_EDGE, Poster
+from e2e_art.publish import publish
+from e2e_art.stylize import load
+
+KINDS = {
+    "pyramid": {"stages": [TINY] * 4},
+    "bing-xu": {"stages": [{"kind": kind, "widths": w} for kind, w in (("conv", [8] * 6), ("deconv", [8, 16, 16]))]},
+    "batch norm": {"stages": stages_of("pyramid,conv", (0.7, 0.5), "batch")},
+}
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory, make_chain):
+    folder = tmp_path_factory.mktemp("posters")
+    return {name: publish(make_chain(**kind), folder / name.replace(" ", "_"), {}) for name, kind in KINDS.items()}
+
+
+@pytest.fixture(scope="module")
+def large():
+    """A photo of several tiles: uint8 (310, 517, 3)."""
+    return np.ascontiguousarray(data.rocket()[60:370, 60:577])
+
+
+def difference(one: np.ndarray, other: np.ndarray) -> int:
+    assert one.shape == other.shape
+    return np.abs(one.astype(int) - other).max()
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_tiles_join_without_a_seam(models, large, name):
+    poster = Poster(models[name])
+    stages = list(range(len(models[name].stages)))
+    statistics = poster.statistics(large)
+    whole = poster.paint(large, stages, tile=4096, statistics=statistics)
+    tiled = poster.paint(large, stages, tile=OVERLAP, statistics=statistics)
+    for one, other in zip(whole, tiled):
+        assert difference(one, other) <= 2
+
+
+@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize("strength", [1.0, 0.6])
+def test_where_the_copy_is_the_photo_itself_a_poster_is_the_painting(models, large, name, strength):
+    assert max(large.shape) <= THUMBNAIL_EDGE
+    painter = load(models[name].folder)
+    expected = painter.stages(large, strength=strength, tile=0)
+    for one, other in zip(painter.stages(large, strength=strength, tile=200), expected):
+        assert difference(one, other) <= 2
+
+
+def test_without_common_statistics_there_would_be_seams(models, large):
+    poster = Poster(models["pyramid"])
+    (whole,) = poster.paint(large, [0], tile=4096)
+    half = poster.paint(np.ascontiguousarray(large[:, :256]), [0], tile=4096)[0]
+    assert difference(whole[:, :150], half[:, :150]) > 10
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 300), (97, 131)])
+def test_any_size(models, photo, height, width):
+    picture = photo[reflect(97, 0, max(0, height - 97))[:height]][:, reflect(131, 0, max(0, width - 131))[:width]]
+    (painting,) = Poster(models["pyramid"]).paint(picture, [3], tile=OVERLAP)
+    (whole,) = Poster(models["pyramid"]).paint(picture, [3], tile=4096)
+    assert painting.shape == picture.shape
+    assert difference(painting, whole) <= 2
+
+
+def test_progress_counts_every_tile(models, large):
+    calls = []
+    Poster(models["bing-xu"]).paint(large, [1], tile=200, on_tile=lambda done, count: calls.append((done, count)))
+    tiles = -(-(310 + 32 + 2) // 200) * -(-(517 + 32) // 200)
+    assert calls == [(done, 2 * tiles) for done in range(1, 2 * tiles + 1)]
+
+
+def test_statistics_are_those_of_the_features(models, photo):
+    # The first normalization of a conv generator, by hand: of its first convolution's output on the framed photo.
+    model = models["bing-xu"]
+    (measured, _) = Poster(model).statistics(photo)
+    from e2e_art.backend import mx
+    from e2e_art.images import to_vgg_space
+    from e2e_art.publish import load_chain
+
+    chain = load_chain(model)
+    framed = chain.frame(mx.nd.array(to_vgg_space(photo)))
+    features = chain.generators[0].body[0][0](framed / 64).asnumpy()[0]
+    assert measured.shape[0] == 2
+    assert np.allclose(measured[0, :8], features.mean(axis=(1, 2)), atol=1e-3)
+    assert np.allclose(measured[1, :8], features.var(axis=(1, 2)), rtol=1e-3)
+
+
+def test_tiles_come_by_themselves_where_memory_is_short(models, large, monkeypatch):
+    from e2e_art import stylize
+
+    painter = load(models["pyramid"].folder)
+    expected = painter(large, tile=512)
+    assert not np.array_equal(painter(large, tile=0), expected) or painter._poster
+    monkeypatch.setattr(stylize, "free_memory", lambda: large.shape[0] * large.shape[1] * stylize.BYTES_A_PIXEL - 1)
+    monkeypatch.setattr(painter.engine, "paint", None)  # not called any more
+    assert np.array_equal(painter(large), expected)
+
+
+def test_a_model_without_tiles_says_so(models, large):
+    import dataclasses
+
+    model = read_model(models["pyramid"].folder)
+    painter = load(model.folder)
+    painter.model = dataclasses.replace(model, files={n: s for n, s in model.files.items() if not n.startswith("tile")})
+    with pytest.raises(OptionError, match="has no graphs for tiles: train it again, or leave --tile out"):
+        painter(large, tile=512)
+    with pytest.raises(OptionError, match="Sizes are counted in pixels, not -5"):
+        painter(large, tile=-5)
