@@ -2,6 +2,7 @@
 # make test    runs every test, MXNet included
 # make lint    checks style and form
 # make gallery paints docs/gallery.md anew: every shipped model on three photos
+# make web     paints in the browser: fetches the page's painting engine, once, and opens the page
 # make bench   times painting and training beside PyTorch
 # make clean   removes what the others made, .venv too
 #
@@ -23,7 +24,13 @@ HAS_VENV = $(shell $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null && echo yes
 VENV = .venv/bin/python
 INSTALL = $(VENV) -m pip install --quiet --quiet --disable-pip-version-check
 
-.PHONY: demo test lint gallery bench clean
+# The page's painting engine, from npm; one version, checked by its hash, so that the page works with the network cut.
+ENGINE = e2e_art/web/vendor/onnxruntime-web-1.30.0
+ENGINE_HASH = d2228df7e4616bc3348bf504ee888f3bec43789a273f0a63f3e68d203ce3bf71
+ENGINE_FILES = ort.wasm.min.mjs ort-wasm-simd-threaded.mjs ort-wasm-simd-threaded.wasm \
+	ort.webgpu.min.mjs ort-wasm-simd-threaded.asyncify.mjs ort-wasm-simd-threaded.asyncify.wasm
+
+.PHONY: demo test lint gallery web bench clean
 .NOTPARALLEL:
 
 demo: .venv/e2e-art
@@ -41,9 +48,21 @@ lint: .venv/e2e-art-test
 gallery: .venv/e2e-art
 	@$(VENV) docs/gallery.py
 
+web: .venv/e2e-art $(ENGINE)
+	@$(VENV) -m e2e_art.cli serve
+
 bench: .venv/e2e-art-bench
 	@$(VENV) benchmarks/inference.py
 	@$(VENV) benchmarks/training.py
+
+$(ENGINE):
+	@command -v npm >/dev/null || { echo "npm was not found: install it (nodejs.org), then make web again"; exit 2; }
+	@mkdir -p $(@D)
+	@echo "Fetching $(@F) from npm ..."
+	@cd $(@D) && npm pack --silent $(subst web-,web@,$(@F)) >/dev/null
+	@cd $(@D) && echo "$(ENGINE_HASH)  $(@F).tgz" | sha256sum --check --quiet
+	@cd $(@D) && tar xzf $(@F).tgz --strip-components 2 $(addprefix package/dist/,$(ENGINE_FILES)) && rm $(@F).tgz
+	@touch $@
 
 clean:
 	rm -rf .venv build dist demo *.egg-info .pytest_cache .ruff_cache

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from . import cli_video
 from .compare import sheet
 from .errors import OptionError, UserError
 from .images import WRITABLE_SUFFIXES, ImageError, check_suffix, encode_image, list_images, read_image, write_image
@@ -49,7 +50,9 @@ def add_command(commands) -> None:
     )
     parser.set_defaults(run=run)
     parser.add_argument("photos", nargs="*", metavar="PHOTO", help="files, folders, patterns, or - for standard input")
-    parser.add_argument("--model", default="starry_night", help="a shipped model's name, or a model's folder")
+    parser.add_argument(
+        "--model", default="starry_night", help="a shipped model's name, a model's folder, or an ONNX file"
+    )
     parser.add_argument("-o", "--out", metavar="OUT", help="a file for one photo, a folder for several, - for stdout")
     parser.add_argument("--stages", action="store_true", help="also write every stage, and a sheet of them all")
     parser.add_argument(
@@ -60,7 +63,15 @@ def add_command(commands) -> None:
     parser.add_argument(
         "--denoise", type=float, nargs="?", const=0.02, default=0.0, help="smooth the painting this much"
     )
-    parser.add_argument("--size", type=int, metavar="EDGE", help="long edge to paint at: sets the size of strokes")
+    parser.add_argument(
+        "--size",
+        type=int,
+        metavar="EDGE",
+        help="long edge to paint at: sets the size of strokes; 0 for the photo's own",
+    )
+    parser.add_argument(
+        "--tile", type=_tile, metavar="EDGE", default="auto", help="paint in tiles: auto if memory is short; 0 never"
+    )
     parser.add_argument("--as-painted", action="store_true", help="leave the painting at --size")
     parser.add_argument("--engine", choices=ENGINES, default="auto", help="what computes")
     parser.add_argument("--gpu", type=int, metavar="N", help="number of the GPU to use")
@@ -69,6 +80,7 @@ def add_command(commands) -> None:
     parser.add_argument("--list", action="store_true", help="list the shipped models")
     parser.add_argument("--info", action="store_true", help="tell how the model was trained")
     parser.add_argument("--verbose", action="store_true", help="say more")
+    cli_video.add_flags(parser)
 
 
 def run(flags: argparse.Namespace) -> int:
@@ -77,14 +89,16 @@ def run(flags: argparse.Namespace) -> int:
         return describe_models()
     if flags.info:
         return describe_model(read_model(flags.model))
-    if not flags.photos or not flags.out:
-        raise OptionError("Say what to paint and where to: e2e-art infer PHOTO... -o OUT (--help lists all flags)")
-    jobs = list(_jobs(flags.photos, flags.out))
     if flags.threads is not None:
         if flags.threads < 1:
             raise OptionError(f"--threads must be at least 1, not {flags.threads}")
         os.environ["OMP_NUM_THREADS"] = str(flags.threads)  # MXNet reads it when it is imported
-    painter = load(flags.model, flags.engine, flags.threads, flags.gpu)
+    if cli_video.is_clip(flags):
+        return cli_video.run(flags, lambda: _load(flags))
+    if not flags.photos or not flags.out:
+        raise OptionError("Say what to paint and where to: e2e-art infer PHOTO... -o OUT (--help lists all flags)")
+    jobs = list(_jobs(flags.photos, flags.out))
+    painter = _load(flags)
     _check_targets(jobs, flags, len(painter.model.stages))
     done, seconds, failures = 0, 0.0, []
     with ThreadPoolExecutor(1) as reader, tqdm(total=len(jobs), unit="photo", disable=len(jobs) == 1) as bar:
@@ -108,6 +122,14 @@ def run(flags: argparse.Namespace) -> int:
     if not done:
         raise UserError(f"None of the {len(jobs)} photos could be read: the lines above say why")
     return 0
+
+
+def _tile(text: str) -> int | None:
+    return None if text == "auto" else int(text)
+
+
+def _load(flags: argparse.Namespace) -> Painter:
+    return load(flags.model, flags.engine, flags.threads, flags.gpu)
 
 
 def _jobs(photos: list[str], out: str) -> Iterator[Job]:
@@ -215,6 +237,7 @@ def _paint(painter: Painter, photo: np.ndarray, flags: argparse.Namespace) -> li
         as_painted=flags.as_painted,
         keep_colors=flags.keep_colors,
         denoise=flags.denoise,
+        tile=flags.tile,
     )
 
 

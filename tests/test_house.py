@@ -7,12 +7,23 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "e2e_art"
 FLOORS = {
-    0: ["errors", "files", "options", "images", "backend", "memory"],
-    1: ["vgg", "photos", "colors", "regions", "descent", "presets", "optimizer"],
+    0: ["errors", "files", "options", "images", "backend", "memory", "runtime", "frame"],
+    1: ["vgg", "photos", "colors", "regions", "descent", "presets", "optimizer", "flow"],
     2: ["generators", "patches", "losses"],
     3: ["chain", "slope"],
-    4: ["models", "checkpoint", "storage", "onnx_graph", "publish"],
-    5: ["training", "forecast", "optimize", "stylize", "judge", "compare", "reports"],
+    4: [
+        "models",
+        "checkpoint",
+        "storage",
+        "onnx_nodes",
+        "onnx_graph",
+        "onnx_file",
+        "publish",
+        "site",
+        "foreign",
+        "posters",
+    ],
+    5: ["training", "forecast", "optimize", "stylize", "judge", "compare", "reports", "serve", "video"],
     6: [
         "flags",
         "cli",
@@ -23,6 +34,9 @@ FLOORS = {
         "interrupt",
         "cli_compare",
         "cli_models",
+        "cli_serve",
+        "cli_export",
+        "cli_video",
     ],
 }
 FLOOR = {room: floor for floor, rooms in FLOORS.items() for room in rooms}

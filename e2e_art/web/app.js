@@ -1,0 +1,251 @@
+// The page: what is chosen, what is shown.
+
+import { Camera } from "./camera.js";
+import { Canceled, Painter } from "./painter.js";
+import { download, draw, keepColors, paintingSize, pixels, read, show } from "./pictures.js";
+
+const $ = (id) => document.getElementById(id);
+const painter = new Painter();
+const camera = new Camera();
+let styles = [];
+let style; // the one chosen
+let photo; // {canvas, name}
+let work; // {image, stages}: what was painted last, and all of its stages
+let turn = 0; // counts paintings asked for: an old one must not show after a new one
+
+const parameters = new URLSearchParams(location.search);
+const engine = parameters.get("engine"); // "wasm" leaves the graphics card alone
+
+// Words
+
+function say(text, state = "") {
+  $("message").textContent = text;
+  $("message").classList.toggle("wrong", state === "wrong");
+  document.body.dataset.state = state;
+}
+
+function busy(share) {
+  const working = share !== undefined;
+  $("progress").hidden = $("cancel").hidden = !working;
+  if (share === null) $("progress").removeAttribute("value");
+  else if (working) $("progress").value = share;
+}
+
+// Choices
+
+function choice(group, value, content, checked) {
+  const label = Object.assign(document.createElement("label"), { className: "choice" });
+  const input = Object.assign(document.createElement("input"), { type: "radio", name: group, value, checked });
+  const body = document.createElement("span");
+  body.append(...content);
+  label.append(input, body);
+  return label;
+}
+
+function showStyles() {
+  $("styles").querySelectorAll(".choice").forEach((old) => old.remove());
+  styles.forEach((one, index) => {
+    const title = Object.assign(document.createElement("span"), { textContent: one.title });
+    const content = [title];
+    if (one.thumbnail) {
+      const small = { src: `${one.folder}/${one.thumbnail}`, alt: "", loading: "lazy", width: 144, height: 88 };
+      content.unshift(Object.assign(document.createElement("img"), small));
+    }
+    $("styles").append(choice("style", index, content, one === style));
+  });
+}
+
+function showStages(count) {
+  $("stages").hidden = count < 2;
+  $("stages").querySelectorAll(".choice").forEach((old) => old.remove());
+  for (let index = 0; index < count; index++) $("stages").append(choice("stage", index, [`${index}`], index === count - 1));
+}
+
+function stage() {
+  const chosen = document.querySelector("input[name=stage]:checked");
+  return chosen ? Number(chosen.value) : undefined;
+}
+
+function choose(one) {
+  style = one;
+  showStages(one.stages);
+}
+
+// Painting
+
+async function ready() {
+  if (painter.holds(style)) return;
+  const wanted = style;
+  say(`Loading ${wanted.title} ...`, "loading");
+  busy(0);
+  const answer = await painter.load(wanted, engine, busy);
+  if (answer.outputs !== wanted.stages) showStages((wanted.stages = answer.outputs));
+  const note = answer.threaded ? "" : ". This page is served without the headers that threads need: it is slower";
+  $("engine").textContent = `Painted by ${answer.engine}${note}.`;
+}
+
+// Paints the photo as chosen, and shows it; a newer wish overtakes it.
+async function paint() {
+  if (!photo || !style || camera.running) return;
+  const mine = ++turn;
+  try {
+    const { width, height } = paintingSize(photo.canvas.width, photo.canvas.height, Number($("size").value));
+    const image = pixels(draw(photo.canvas, width, height));
+    if (painter.busy) painter.cancel();
+    await ready();
+    say(`Painting ${width} x ${height} pixels ...`, "painting");
+    busy(null);
+    const stages = await painter.paint(image, strength(), (seconds) => advance(mine, seconds));
+    if (mine !== turn) return;
+    work = { image, stages };
+    showWork();
+    say(`${photo.name}, after ${style.title}, ${width} x ${height} pixels in ${painter.seconds.toFixed(1)} seconds.`, "painted");
+  } catch (error) {
+    if (mine === turn) fail(error);
+  }
+  if (mine === turn) busy();
+}
+
+// Moves the progress bar along while a painting of about so many seconds is made.
+function advance(mine, seconds) {
+  const started = performance.now();
+  const timer = setInterval(() => {
+    const share = (performance.now() - started) / 1000 / seconds;
+    if (mine !== turn || document.body.dataset.state !== "painting") clearInterval(timer);
+    else busy(Math.min(0.98, share));
+  }, 100);
+}
+
+function fail(error) {
+  busy();
+  if (error instanceof Canceled) say("Canceled.", "canceled");
+  else say(`${style.title} could not paint this (${error.message}): try a smaller size or another style.`, "wrong");
+}
+
+function strength() {
+  return Number($("strength").value);
+}
+
+function showWork() {
+  if (!work) return;
+  const painted = work.stages[stage() ?? work.stages.length - 1];
+  show($("photo"), work.image);
+  show($("painting"), $("keep-colors").checked ? keepColors(painted, work.image) : painted);
+  $("stand").hidden = $("download").disabled = false;
+}
+
+// What people give
+
+async function take(file) {
+  if (!file) return;
+  if (file.name?.endsWith(".onnx")) return takeGraph(file);
+  let canvas;
+  try {
+    canvas = await read(file);
+  } catch {
+    return say(`${file.name || "This"} is no picture that this browser can read: choose a JPEG, PNG or WebP.`, "wrong");
+  }
+  leaveCamera();
+  photo = { canvas, name: file.name || "Your picture" };
+  await paint();
+}
+
+// A model from elsewhere: one picture of 0..255 in, one out, or a file that e2e-art exported.
+async function takeGraph(file) {
+  const own = { name: file.name, title: file.name.replace(/\.onnx$/, ""), stages: 1, bytes: new Uint8Array(await file.arrayBuffer()) };
+  const before = style;
+  choose(own);
+  try {
+    if (painter.busy) painter.cancel();
+    await ready();
+  } catch (error) {
+    if (before) choose(before);
+    busy();
+    return say(`${file.name} is no model that paints here (${error.message}): drop an ONNX file of one picture in, one out.`, "wrong");
+  }
+  busy();
+  styles.push(own);
+  showStyles();
+  if (photo) return paint();
+  say(`${own.title} is ready: choose a photo.`, "ready");
+}
+
+async function live() {
+  turn++;
+  if (painter.busy) painter.cancel();
+  try {
+    await camera.start();
+  } catch (error) {
+    camera.stop();
+    return say(`The camera cannot be used (${error.message}): allow it, or choose a photo.`, "wrong");
+  }
+  $("camera").setAttribute("aria-pressed", "true");
+  $("camera").textContent = "Stop the camera";
+  let rate = 0;
+  try {
+    while (camera.running) {
+      await ready();
+      busy();
+      const started = performance.now();
+      const image = camera.frame();
+      const stages = await painter.paint(image, strength());
+      if (!camera.running) break;
+      work = { image, stages };
+      showWork();
+      const seconds = (performance.now() - started) / 1000;
+      camera.took(seconds);
+      rate = rate ? 0.8 * rate + 0.2 / seconds : 1 / seconds;
+      say(`Camera: ${image.width} x ${image.height} pixels, ${rate.toFixed(1)} frames a second.`, "live");
+    }
+  } catch (error) {
+    if (camera.running) fail(error);
+  }
+  leaveCamera();
+}
+
+function leaveCamera() {
+  if (camera.running) say("The camera is off.", "ready");
+  camera.stop();
+  $("camera").setAttribute("aria-pressed", "false");
+  $("camera").textContent = "Use the camera";
+}
+
+function listen() {
+  $("file").addEventListener("change", () => take($("file").files[0]).finally(() => ($("file").value = "")));
+  $("camera").addEventListener("click", () => (camera.running ? leaveCamera() : live()));
+  $("styles").addEventListener("change", (event) => {
+    choose(styles[event.target.value]);
+    paint();
+  });
+  $("stages").addEventListener("change", showWork);
+  $("keep-colors").addEventListener("change", showWork);
+  $("strength").addEventListener("input", () => ($("strength").nextElementSibling.value = strength().toFixed(2)));
+  $("strength").addEventListener("change", paint);
+  $("size").addEventListener("change", paint);
+  $("divide").addEventListener("input", () => $("painting").style.setProperty("--divide", `${$("divide").value}%`));
+  $("cancel").addEventListener("click", () => (camera.running ? leaveCamera() : painter.cancel()));
+  $("download").addEventListener("click", () => {
+    const name = (photo?.name ?? "camera").replace(/\.[^.]*$/, "");
+    download($("painting"), `${name}_${style.name}.png`);
+  });
+  for (const kind of ["dragover", "dragleave", "drop"]) {
+    document.addEventListener(kind, (event) => {
+      event.preventDefault();
+      $("drop").classList.toggle("over", kind === "dragover");
+      if (kind === "drop") take(event.dataTransfer.files[0]);
+    });
+  }
+  document.addEventListener("paste", (event) => take(event.clipboardData.files[0]));
+}
+
+async function begin() {
+  listen();
+  styles = await (await fetch("styles.json")).json();
+  const wanted = parameters.get("style");
+  choose(styles.find((one) => one.name === wanted) ?? styles[0]);
+  showStyles();
+  if (wanted && style.name !== wanted) say(`There is no style '${wanted}' here: choose one of those shown.`, "wrong");
+  else say("Choose a photo to begin.", "ready");
+}
+
+begin().catch((error) => say(`The page could not begin (${error.message}): reload it.`, "wrong"));

@@ -1,0 +1,75 @@
+// The page's side of the worker: promises instead of messages, and a way to stop.
+
+export class Canceled extends Error {}
+
+export class Painter {
+  #worker;
+  #waiting = new Map(); // id -> {resolve, reject, progress}
+  #next = 0;
+  #style;
+  #speed = 0; // seconds a pixel, of the last painting
+  seconds = 0; // that the last painting took
+
+  // Loads a style: {name, folder, graph, files, bytes_in_all} or {name, bytes}; returns {engine, threaded, outputs}.
+  async load(style, progress = () => {}) {
+    this.#style = undefined;
+    const answer = await this.#ask({ type: "load", style }, progress);
+    this.#style = style;
+    return answer;
+  }
+
+  // Paints an ImageData; returns an ImageData for each stage.  seconds(s): told how long it may take, where that is known.
+  async paint(image, strength, expect = () => {}) {
+    const { width, height } = image;
+    if (this.#speed) expect(this.#speed * width * height);
+    const started = performance.now();
+    const pixels = image.data.slice().buffer;
+    const { stages } = await this.#ask({ type: "paint", pixels, width, height, strength }, undefined, [pixels]);
+    this.seconds = (performance.now() - started) / 1000;
+    this.#speed = this.seconds / (width * height);
+    return stages.map((buffer) => new ImageData(new Uint8ClampedArray(buffer), width, height));
+  }
+
+  get busy() {
+    return this.#waiting.size > 0;
+  }
+
+  holds(style) {
+    return this.#style === style;
+  }
+
+  // Stops whatever is under way, for good: a graph cannot be interrupted, but its worker can be let go.
+  cancel() {
+    this.#end(new Canceled());
+  }
+
+  #end(reason) {
+    this.#worker?.terminate();
+    this.#worker = this.#style = undefined;
+    const waiting = [...this.#waiting.values()];
+    this.#waiting.clear();
+    for (const { reject } of waiting) reject(reason);
+  }
+
+  #ask(message, progress, transfer = []) {
+    this.#worker ??= this.#start();
+    const id = this.#next++;
+    return new Promise((resolve, reject) => {
+      this.#waiting.set(id, { resolve, reject, progress });
+      this.#worker.postMessage({ ...message, id }, transfer);
+    });
+  }
+
+  #start() {
+    const worker = new Worker(new URL("worker.js", import.meta.url), { type: "module" });
+    worker.onmessage = ({ data }) => {
+      const waiting = this.#waiting.get(data.id);
+      if (data.type === "progress") return waiting?.progress?.(data.share);
+      this.#waiting.delete(data.id);
+      if (data.type === "done") waiting?.resolve(data);
+      else waiting?.reject(new Error(data.reason));
+    };
+    worker.onerror = (event) => this.#end(new Error(event.message || "the painting engine could not be loaded"));
+    return worker;
+  }
+}

@@ -1,0 +1,313 @@
+"""The page in a real Chromium: what people do with it, and that its paintings are those of infer.py."""
+
+import functools
+import http.server
+import os
+import shutil
+import threading
+
+import numpy as np
+import onnx
+import pytest
+from helpers import pixels, save
+from onnx import TensorProto, helper
+from skimage import data
+
+from e2e_art.models import read_model
+from e2e_art.serve import make_server
+from e2e_art.site import ENGINE, FOLDER, site, write_site
+from e2e_art.stylize import load
+
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+FLAGS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync", "--use-fake-device-for-media-stream",
+]  # fmt: skip
+PATIENCE = 60_000  # milliseconds
+
+missing = [name for name in ENGINE if not (FOLDER / "vendor" / name).is_file()]
+pytestmark = [
+    pytest.mark.skipif(not CHROMIUM, reason="no Chromium: install Debian's chromium to test the page"),
+    pytest.mark.skipif(bool(missing), reason="no painting engine for the page: npm and 'make page-engine' bring it"),
+]
+sync_api = pytest.importorskip("playwright.sync_api", reason="no playwright: pip install '.[test]' brings it")
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """A photo, something broken, and graphs from elsewhere."""
+    folder = tmp_path_factory.mktemp("given")
+    save(folder / "rocket.png", data.rocket()[100:228, 200:360])
+    save(folder / "large.png", np.tile(data.rocket(), (3, 3, 1)))
+    (folder / "broken.jpg").write_bytes((folder / "rocket.png").read_bytes()[:300])
+    (folder / "inverse.onnx").write_bytes(inverse())
+    (folder / "broken.onnx").write_bytes(b"nothing of the kind")
+    return folder
+
+
+def inverse() -> bytes:
+    """A model as Johnson's are exported: one picture of 0..255 in, one out; it paints the negative."""
+    shape = [1, 3, "H", "W"]
+    nodes = [helper.make_node("Sub", ["white", "input1"], ["output1"])]
+    places = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name in ("input1", "output1")]
+    white = helper.make_tensor("white", TensorProto.FLOAT, [1], [255.0])
+    graph = helper.make_graph(nodes, "inverse", places[:1], places[1:], [white])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.checker.check_model(model)
+    return model.SerializeToString()
+
+
+@pytest.fixture(scope="module")
+def models(published):
+    return [read_model("starry_night"), read_model(published)]
+
+
+@pytest.fixture(scope="module")
+def address(models):
+    server = make_server(site(models))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_page(browser, address):
+    """Opens the page; fails the test for errors on it, and for anything asked of another host."""
+    contexts, mishaps = [], []
+
+    def open_page(at: str = address, query: str = "", **settings):
+        context = browser.new_context(
+            **{"viewport": {"width": 1200, "height": 900}, "permissions": ["camera"], **settings}
+        )
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(PATIENCE)
+        page.on("pageerror", lambda error: mishaps.append(str(error)))
+        page.on("request", lambda request: request.url.startswith((at, "blob:")) or mishaps.append(request.url))
+        page.goto(at + query)
+        wait(page, "ready", "wrong")
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert not mishaps
+
+
+def wait(page, *states: str) -> str:
+    """Waits until the page is in one of some states; returns what it says."""
+    page.wait_for_selector(", ".join(f"body[data-state={state}]" for state in states))
+    return page.inner_text("#message")
+
+
+def give(page, path, *states: str) -> str:
+    """Gives the page a file; returns what it says then."""
+    page.evaluate("document.body.dataset.state = 'given'")
+    page.set_input_files("#file", path)
+    return wait(page, *(states or ("painted",)))
+
+
+def change(page, selector: str, value: str) -> str:
+    """Moves a control as a person would, and waits for the new painting."""
+    page.evaluate("document.body.dataset.state = 'given'")
+    page.eval_on_selector(
+        selector,
+        """(control, value) => {
+            control.value = value;
+            for (const kind of ["input", "change"]) control.dispatchEvent(new Event(kind, { bubbles: true }));
+        }""",
+        value,
+    )
+    return wait(page, "painted")
+
+
+def canvas(page, name: str = "painting") -> np.ndarray:
+    """Returns the pixels of one of the page's canvases, (H, W, 3) of int."""
+    width, height, rgba = page.evaluate(
+        """(id) => {
+            const canvas = document.getElementById(id);
+            const { width, height } = canvas;
+            return [width, height, Array.from(canvas.getContext("2d").getImageData(0, 0, width, height).data)];
+        }""",
+        name,
+    )
+    return np.array(rgba).reshape(height, width, 4)[..., :3]
+
+
+def difference(one: np.ndarray, other: np.ndarray) -> int:
+    assert one.shape == other.shape
+    return np.abs(one.astype(int) - other.astype(int)).max()
+
+
+# Painting
+
+
+def test_paintings_are_those_of_infer(open_page, files):
+    painter, photo = load("starry_night"), pixels(files / "rocket.png").astype(np.uint8)
+    page = open_page()
+    assert "rocket.png, after Starry Night, 160 x 128 pixels in" in give(page, files / "rocket.png")
+    if os.cpu_count() > 1:
+        assert "threads" in page.inner_text("#engine")
+    assert np.array_equal(canvas(page, "photo"), photo)
+    for stage, expected in reversed(list(enumerate(painter.stages(photo)))):
+        page.check(f"input[name=stage][value='{stage}']", force=True)
+        assert difference(canvas(page), expected) <= 2
+    page.check("input[name=stage][value='3']", force=True)
+    page.check("#keep-colors")
+    assert difference(canvas(page), painter(photo, keep_colors=True)) <= 3
+    page.uncheck("#keep-colors")
+    change(page, "#strength", "0.5")
+    assert page.inner_text("output") == "0.50"
+    assert difference(canvas(page), painter(photo, strength=0.5)) <= 2
+    change(page, "#strength", "0")
+    assert difference(canvas(page), photo) <= 1
+
+
+def test_another_style_and_another_size(open_page, files, published):
+    page = open_page(query="?style=small_model")
+    photo = pixels(files / "large.png").astype(np.uint8)
+    assert "after Small Model, 1024 x" in give(page, files / "large.png")
+    assert page.locator("input[name=stage]").count() == 2
+    assert "320 x" in change(page, "#size", "320")
+    assert max(canvas(page).shape) == 320
+    page.evaluate("document.body.dataset.state = 'given'")
+    page.check("input[name=style][value='0']", force=True)
+    assert "after Starry Night, 320 x" in wait(page, "painted")
+    assert page.locator("input[name=stage]").count() == 4
+    assert photo.shape[1] > 1024
+
+
+def test_the_painting_can_be_downloaded_and_set_beside_the_photo(open_page, files, tmp_path):
+    page = open_page(query="?style=small_model")
+    assert page.is_disabled("#download")
+    give(page, files / "rocket.png")
+    with page.expect_download() as download:
+        page.click("#download")
+    assert download.value.suggested_filename == "rocket_small_model.png"
+    download.value.save_as(tmp_path / "painting.png")
+    assert np.array_equal(pixels(tmp_path / "painting.png"), canvas(page))
+    page.eval_on_selector("#divide", "(d) => { d.value = 40; d.dispatchEvent(new Event('input')); }")
+    clip = page.eval_on_selector("#painting", "(painting) => getComputedStyle(painting).clipPath")
+    assert "40%" in clip
+
+
+def test_the_camera_is_painted_live(open_page):
+    page = open_page(query="?style=small_model")
+    page.click("#camera")
+    assert "frames a second" in wait(page, "live")
+    first = canvas(page, "photo")
+    page.wait_for_function(
+        "(before) => document.getElementById('message').textContent !== before", arg=page.inner_text("#message")
+    )
+    assert first.std() > 1
+    page.click("#camera")
+    wait(page, "ready")
+    assert page.inner_text("#camera") == "Use the camera"
+
+
+def test_without_a_camera_one_sentence_says_so(open_page):
+    page = open_page(query="?style=small_model", permissions=[])
+    page.evaluate("navigator.mediaDevices.getUserMedia = () => Promise.reject(new Error('not allowed'))")
+    page.click("#camera")
+    assert "The camera cannot be used (not allowed): allow it, or choose a photo." in wait(page, "wrong")
+
+
+# Stopping and mishaps
+
+
+def test_a_painting_can_be_canceled_and_made_again(open_page, files):
+    page = open_page()
+    page.select_option("#size", "0")
+    give(page, files / "large.png", "painting")
+    page.click("#cancel")
+    assert wait(page, "canceled") == "Canceled."
+    assert page.is_hidden("#cancel") and page.is_hidden("#progress")
+    assert "320 x" in change(page, "#size", "320")
+
+
+def test_a_newer_wish_overtakes_an_older_one(open_page, files):
+    page = open_page()
+    page.select_option("#size", "0")
+    give(page, files / "large.png", "painting")
+    assert "rocket.png" in give(page, files / "rocket.png")
+    assert canvas(page).shape == (128, 160, 3)
+
+
+def test_the_page_stays_alive_while_it_paints(open_page, files):
+    page = open_page()
+    give(page, files / "large.png", "painting")
+    ticks = page.evaluate(
+        "() => new Promise((done) => { let n = 0; const timer = setInterval(() => { n++; if (n === 20) {"
+        " clearInterval(timer); done(document.body.dataset.state); } }, 20); })"
+    )
+    assert ticks == "painting"
+
+
+def test_a_broken_picture_and_an_unknown_style_get_one_sentence(open_page, files):
+    page = open_page(query="?style=cubist")
+    assert page.inner_text("#message") == "There is no style 'cubist' here: choose one of those shown."
+    said = give(page, files / "broken.jpg", "wrong")
+    assert said == "broken.jpg is no picture that this browser can read: choose a JPEG, PNG or WebP."
+    give(page, files / "rocket.png")  # and it goes on
+
+
+def test_a_model_from_elsewhere_can_be_dropped(open_page, files):
+    page = open_page(query="?style=small_model")
+    give(page, files / "rocket.png")
+    assert "broken.onnx is no model that paints here" in give(page, files / "broken.onnx", "wrong")
+    assert "after inverse" in give(page, files / "inverse.onnx")
+    assert difference(canvas(page), 255 - pixels(files / "rocket.png")) <= 1
+    change(page, "#strength", "0.5")
+    assert np.abs(canvas(page) - 127.5).max() <= 1  # half photo, half negative
+    page.evaluate("document.body.dataset.state = 'given'")
+    page.check("input[name=style][value='1']", force=True)
+    assert "after Small Model" in wait(page, "painted")
+
+
+# Everywhere
+
+
+def test_on_any_web_host_it_paints_with_one_thread_and_says_so(open_page, models, files, tmp_path):
+    write_site(tmp_path / "site", models)
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=tmp_path)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        page = open_page(f"http://127.0.0.1:{server.server_port}/site/", "?style=small_model")
+        give(page, files / "rocket.png")
+        said = page.inner_text("#engine")
+        server.shutdown()
+    assert "one thread" in said and "without the headers that threads need" in said
+    photo = pixels(files / "rocket.png").astype(np.uint8)
+    assert difference(canvas(page), load(models[1].folder)(photo)) <= 2
+
+
+def test_by_keyboard_alone(open_page, files):
+    page = open_page()
+    reached = []
+    for _ in range(12):
+        page.keyboard.press("Tab")
+        reached.append(page.evaluate("document.activeElement.id || document.activeElement.name"))
+    wanted = ["style", "file", "camera", "stage", "strength", "size", "keep-colors"]
+    assert [name for name in reached if name in wanted][: len(wanted)] == wanted
+    page.focus("input[name=style]:checked")
+    page.keyboard.press("ArrowDown")
+    assert page.eval_on_selector("input[name=style]:checked", "(one) => one.value") == "1"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_on_a_phone_and_in_the_dark(open_page, files, scheme):
+    page = open_page(query="?style=small_model", viewport={"width": 360, "height": 740}, color_scheme=scheme)
+    give(page, files / "large.png")
+    assert page.evaluate("document.documentElement.scrollWidth") == 360
+    paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    channels = [int(value) for value in paper[4:-1].split(",")]
+    assert (max(channels) < 60) if scheme == "dark" else (min(channels) > 200)

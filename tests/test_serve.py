@@ -1,0 +1,192 @@
+"""The page's files and the server that gives them out: all that it must, and nothing else."""
+
+import http.client
+import json
+import shutil
+import threading
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+
+from e2e_art import site as site_room
+from e2e_art.errors import UserError
+from e2e_art.models import ModelError, read_model
+from e2e_art.serve import make_server
+from e2e_art.site import ENGINE, HEADERS, PAGES, site, write_site
+
+
+@pytest.fixture
+def engine(tmp_path, monkeypatch):
+    """The page, with files of no worth where `make web` puts the painting engine."""
+    folder = tmp_path / "web"
+    shutil.copytree(site_room.FOLDER, folder, ignore=shutil.ignore_patterns("vendor"))
+    for name in ENGINE:
+        (folder / "vendor").mkdir(exist_ok=True)
+        (folder / "vendor" / name).write_bytes(name.encode())
+    monkeypatch.setattr(site_room, "FOLDER", folder)
+    return folder
+
+
+@pytest.fixture
+def ask(engine, published):
+    """Asks a running server for a path; returns the response and its content."""
+    server = make_server(site([read_model(published)]))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+
+    def request(path: str, method: str = "GET"):
+        connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=10)
+        connection.putrequest(method, path, skip_accept_encoding=True)
+        connection.endheaders()
+        response = connection.getresponse()
+        content = response.read()
+        connection.close()
+        return response, content
+
+    yield request
+    server.shutdown()
+    server.server_close()
+
+
+# The table
+
+
+def test_a_site_lists_page_engine_and_styles(engine, published):
+    model = read_model(published)
+    files = site([model])
+    (style,) = json.loads(files["styles.json"])
+    assert style["title"] == "Small Model" and style["stages"] == 2
+    assert {"index.html", "vendor/ort.wasm.min.mjs", f"{style['folder']}/{style['graph']}"} <= set(files)
+    beside = [Path(files[f"styles/small_model/{name}"]) for name in (style["graph"], *style["files"])]
+    assert style["bytes_in_all"] == sum(path.stat().st_size for path in beside)
+    assert "styles/small_model/model.json" not in files  # the page has no use for it
+    assert set(PAGES) <= {path.name for path in engine.iterdir()}
+
+
+def test_the_page_names_no_other_host_and_holds_no_script_or_style_of_its_own():
+    for name in PAGES:
+        text = (site_room.FOLDER / name).read_text(encoding="utf-8")
+        links = [word for word in text.replace('"', " ").split() if word.startswith(("http:", "https:", "//cdn"))]
+        assert not [link for link in links if "www.w3.org" not in link], name
+    page = (site_room.FOLDER / "index.html").read_text(encoding="utf-8")
+    assert "<style" not in page and " style=" not in page and " onclick=" not in page
+    meta = page.split('http-equiv="Content-Security-Policy" content="')[1].split('"')[0]
+    header = HEADERS["Content-Security-Policy"]
+    assert header == f"{meta}; frame-ancestors 'none'"  # the one directive that a page cannot give itself
+
+
+def test_without_the_engine_one_sentence_says_how_to_get_it(engine, published):
+    (engine / "vendor" / ENGINE[2]).unlink()
+    with pytest.raises(UserError, match="painting engine is not in .*vendor: run 'make web'"):
+        site([read_model(published)])
+
+
+def test_a_static_folder_holds_the_same_files(engine, published, tmp_path):
+    model, folder = read_model(published), tmp_path / "page"
+    write_site(folder, [model])
+    for name, file in site([model]).items():
+        assert (folder / name).read_bytes() == (file if isinstance(file, bytes) else file.read_bytes()), name
+    assert "Cross-Origin-Embedder-Policy: require-corp" in (folder / "_headers").read_text()
+    with pytest.raises(UserError, match="exists: choose another folder, or add --overwrite"):
+        write_site(folder, [model])
+    (folder / "old").write_text("of a page written before")
+    write_site(folder, [model], overwrite=True)
+    assert not (folder / "old").exists()
+    (tmp_path / "photos").mkdir()
+    with pytest.raises(UserError, match="photos exists"):  # no page, and not to be replaced
+        write_site(tmp_path / "photos", [model], overwrite=True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["page", "photos", "web"]
+
+
+# The server
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("/", "text/html; charset=utf-8"),
+        ("/index.html", "text/html; charset=utf-8"),
+        ("/?style=small_model", "text/html; charset=utf-8"),
+        ("/app.js", "text/javascript; charset=utf-8"),
+        ("/style.css", "text/css; charset=utf-8"),
+        ("/icon.svg", "image/svg+xml"),
+        ("/styles.json", "application/json"),
+        ("/vendor/ort-wasm-simd-threaded.wasm", "application/wasm"),
+        ("/vendor/ort.wasm.min.mjs", "text/javascript; charset=utf-8"),
+        ("/styles/small_model/model.onnx", "application/octet-stream"),
+        ("/styles/small%5Fmodel/stage-0.params", "application/octet-stream"),
+    ],
+)
+def test_what_there_is_comes_with_its_type_and_the_headers_that_threads_need(ask, path, kind):
+    response, content = ask(path)
+    assert response.status == 200 and content
+    assert response.headers["Content-Type"] == kind
+    assert int(response.headers["Content-Length"]) == len(content)
+    for name, value in HEADERS.items():
+        assert response.headers[name] == value
+    head, nothing = ask(path, "HEAD")
+    assert (head.status, head.headers["Content-Length"], nothing) == (200, str(len(content)), b"")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/styles", "/styles/", "/vendor/", "/styles/small_model/", "/nothing", "/styles/other/model.onnx",
+        "/../setup.cfg", "/styles/../../setup.cfg", "/%2e%2e/setup.cfg", "/..%2fsetup.cfg", "/styles/..%5c..%5cx",
+        "//etc/passwd", "/%2fetc/passwd", "/etc/passwd", "/app.js/", "/app.js%00", "/APP.JS",
+        "/styles/small_model/model.json",
+        "/styles/small_model/../small_model/model.onnx", "/%",
+    ],
+)  # fmt: skip
+def test_what_is_not_in_the_table_is_not_found(ask, path):
+    response, content = ask(path)
+    assert response.status == 404
+    assert b"[metadata]" not in content and b"root:" not in content
+    assert response.headers["Content-Security-Policy"] == HEADERS["Content-Security-Policy"]
+
+
+def test_links_out_of_a_models_folder_are_not_followed(engine, published, tmp_path):
+    secret = tmp_path / "secret.txt"
+    secret.write_text("secret")
+    folder = tmp_path / "linked"
+    shutil.copytree(published, folder)
+    (folder / "more.txt").symlink_to(secret)
+    assert not [name for name in site([read_model(folder)]) if "more" in name]
+    (folder / "stage-0.params").unlink()
+    (folder / "stage-0.params").symlink_to(secret)
+    with pytest.raises(ModelError, match=r"stage-0\.params has changed"):
+        read_model(folder)
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS"])
+def test_nothing_can_be_written(ask, method):
+    response, _ = ask("/app.js", method)
+    assert response.status == 501
+
+
+def test_names_with_odd_characters(engine, published, tmp_path):
+    folder = tmp_path / "mein stil #1?"
+    shutil.copytree(published, folder)
+    description = json.loads((folder / "model.json").read_text())
+    from e2e_art.models import write_model
+
+    contents = {name: (published / name).read_bytes() for name in description["files"]}
+    kept = {key: description[key] for key in ("kind", "stages", "record")}
+    model = write_model(folder, files=contents, overwrite=True, **kept)
+    (style,) = json.loads(site([model])["styles.json"])
+    server = make_server(site([model]))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=10)
+    connection.request("GET", f"/{style['folder']}/{quote(style['graph'])}")
+    assert connection.getresponse().status == 200
+    connection.close()
+    server.shutdown()
+    server.server_close()
+
+
+def test_a_port_that_is_taken_and_a_host_that_is_not_ours():
+    server = make_server({})
+    for host, port in (("127.0.0.1", server.server_port), ("192.0.2.1", 0), ("127.0.0.1", 99999)):
+        with pytest.raises(UserError, match=f"{host}:{port} cannot be served .*choose another --port or --host"):
+            make_server({}, host, port)
+    server.server_close()
