@@ -1,5 +1,5 @@
 # make demo    paints a photo with the shipped Starry Night: make demo PHOTO=holiday.jpg
-# make test    runs every test, MXNet included
+# make test    runs every test, MXNet included; the page's where Chromium and 'make page-engine' are
 # make lint    checks style and form
 # make gallery paints docs/gallery.md anew: every shipped model on three photos
 # make web     paints in the browser: fetches the page's painting engine, once, and opens the page
@@ -30,7 +30,7 @@ ENGINE_HASH = d2228df7e4616bc3348bf504ee888f3bec43789a273f0a63f3e68d203ce3bf71
 ENGINE_FILES = ort.wasm.min.mjs ort-wasm-simd-threaded.mjs ort-wasm-simd-threaded.wasm \
 	ort.webgpu.min.mjs ort-wasm-simd-threaded.asyncify.mjs ort-wasm-simd-threaded.asyncify.wasm
 
-.PHONY: demo test lint gallery web bench clean
+.PHONY: demo test lint gallery page-engine web bench clean
 .NOTPARALLEL:
 
 demo: .venv/e2e-art
@@ -39,7 +39,7 @@ demo: .venv/e2e-art
 	&& $(VENV) infer.py "$$photo" --model "$(MODEL)" --stages --overwrite -o "demo/$${name%.*}.jpg"
 
 test: .venv/e2e-art-test
-	@$(VENV) -m pytest
+	@$(VENV) -m pytest -rs
 
 lint: .venv/e2e-art-test
 	@$(VENV) -m ruff check
@@ -47,6 +47,8 @@ lint: .venv/e2e-art-test
 
 gallery: .venv/e2e-art
 	@$(VENV) docs/gallery.py
+
+page-engine: $(ENGINE)
 
 web: .venv/e2e-art $(ENGINE)
 	@$(VENV) -m e2e_art.cli serve

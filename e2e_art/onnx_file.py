@@ -39,8 +39,10 @@ def onnx_file(model: Model, stage: int | None = None, size: tuple[int, int] | No
     proto = onnx.load_model_from_string(graph)
     if half:
         from onnxruntime.transformers.float16 import convert_float_to_float16
+        from onnxruntime.transformers.onnx_model import OnnxModel
 
         proto = convert_float_to_float16(proto, keep_io_types=True)
+        OnnxModel(proto).topological_sort()  # its casts come last, whoever reads them
     if size is not None:
         if min(size) < 1:
             raise OptionError(f"Both sides of a size need at least 1 pixel, not {size[0]}x{size[1]}")

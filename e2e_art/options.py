@@ -187,8 +187,9 @@ class TrainingOptions:
     limit: int | None = _option(None, "train on a sample of so many photos", kind=int)
     seed: int = _option(0, "of weights, photos and noise")
     start_from: str | None = _option(
-        None, "begin with the weights of a trained model of such stages; those of 0 steps stay, with --cold-start all begin "
-        "with their own"
+        None,
+        "begin with the weights of a trained model of such stages; those of 0 steps stay, with --cold-start all begin "
+        "with their own",
     )
     loss: LossOptions = field(default_factory=_recipe_loss)
 

@@ -216,7 +216,7 @@ def test_the_camera_is_painted_live(open_page):
 
 def test_without_a_camera_one_sentence_says_so(open_page):
     page = open_page(query="?style=small_model", permissions=[])
-    page.evaluate("navigator.mediaDevices.getUserMedia = () => Promise.reject(new Error('not allowed'))")
+    page.evaluate("() => { navigator.mediaDevices.getUserMedia = () => Promise.reject(new Error('not allowed')); }")
     page.click("#camera")
     assert "The camera cannot be used (not allowed): allow it, or choose a photo." in wait(page, "wrong")
 

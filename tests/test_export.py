@@ -1,0 +1,174 @@
+"""Models elsewhere: one-file exports, and networks that others exported."""
+
+import json
+
+import numpy as np
+import onnx
+import pytest
+from helpers import pixels, save
+from onnx import TensorProto, helper, numpy_helper
+from skimage import data
+
+from e2e_art.cli import main
+from e2e_art.errors import OptionError, UserError
+from e2e_art.models import ModelError, read_model
+from e2e_art.onnx_file import METADATA, onnx_file
+from e2e_art.stylize import load
+
+
+@pytest.fixture
+def photo_file(tmp_path):
+    return save(tmp_path / "photo.png", data.rocket()[100:197, 200:331])
+
+
+def difference(one: np.ndarray, other: np.ndarray) -> int:
+    assert one.shape == other.shape
+    return np.abs(one.astype(int) - other).max()
+
+
+# One file
+
+
+@pytest.mark.parametrize("strength", [1.0, 0.4])
+def test_one_file_paints_as_the_model_does(published, photo, tmp_path, strength):
+    (tmp_path / "whole.onnx").write_bytes(onnx_file(read_model(published)))
+    painter, whole = load(published), load(tmp_path / "whole.onnx")
+    assert len(whole.model.stages) == 2
+    for one, other in zip(painter.stages(photo, strength=strength), whole.stages(photo, strength=strength)):
+        assert difference(one, other) <= 1
+
+
+def test_a_file_says_what_it_is(published):
+    model = onnx.load_model_from_string(onnx_file(read_model(published)))
+    properties = {entry.key: entry.value for entry in model.metadata_props}
+    about = json.loads(properties[METADATA])
+    assert (about["name"], about["title"], about["stages"]) == ("small_model", "Small Model", 2)
+    assert "RGB in 0..255" in about["convention"]
+    assert properties["license"] == "Apache-2.0"
+    assert [place.name for place in model.graph.input] == ["image", "strength"]
+    assert not [tensor for tensor in model.graph.initializer if tensor.data_location == TensorProto.EXTERNAL]
+
+
+def test_an_earlier_stage_a_fixed_size_and_half_precision(published, photo, tmp_path):
+    model = read_model(published)
+    expected = load(published).stages(photo)
+    (tmp_path / "first.onnx").write_bytes(onnx_file(model, stage=0, size=photo.shape[:2]))
+    first = load(tmp_path / "first.onnx")
+    assert len(first.model.stages) == 1
+    assert difference(first(photo), expected[0]) <= 1
+    graph = onnx.load(str(tmp_path / "first.onnx")).graph
+    assert [axis.dim_value for axis in graph.input[0].type.tensor_type.shape.dim] == [1, 3, 97, 131]
+    half = onnx_file(model, half=True)
+    (tmp_path / "half.onnx").write_bytes(half)
+    kinds = {tensor.data_type for tensor in onnx.load_model_from_string(half).graph.initializer}
+    assert TensorProto.FLOAT16 in kinds
+    error = np.square(load(tmp_path / "half.onnx")(photo).astype(float) - expected[-1]).mean()
+    assert 10 * np.log10(255**2 / error) > 35  # dB
+
+
+def test_stages_and_sizes_that_there_are_not(published):
+    model = read_model(published)
+    with pytest.raises(OptionError, match="small_model has stages 0 to 1, not 2"):
+        onnx_file(model, stage=2)
+    with pytest.raises(OptionError, match="at least 1 pixel, not 0x5"):
+        onnx_file(model, size=(0, 5))
+
+
+# Networks of others
+
+
+def network(path, body=None, inputs=(("input1", (1, 3, "H", "W")),), kind=TensorProto.FLOAT, fixed=None, constants=()):
+    """Writes a model of one picture in, one out; body: nodes from input1 to output1, its negative by default."""
+    nodes = body or [helper.make_node("Sub", ["white", "input1"], ["output1"])]
+    shape = (1, 3, *fixed) if fixed else None
+    places = [helper.make_tensor_value_info(name, kind, shape or own) for name, own in inputs]
+    output = helper.make_tensor_value_info("output1", TensorProto.FLOAT, None)
+    white = numpy_helper.from_array(np.array([255.0], np.float32), "white")
+    graph = helper.make_graph(nodes, "network", places, [output], [white, *constants])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    path.write_bytes(model.SerializeToString())
+    return path
+
+
+def strided(path):
+    """A network with strides, as Johnson's: it shrinks twice and grows again, and rounds odd sizes up."""
+    weight = np.zeros((3, 3, 3, 3), np.float32)
+    weight[[0, 1, 2], [0, 1, 2], 1, 1] = 1
+    body = [
+        helper.make_node("Conv", ["input1", "w"], ["half"], strides=[2, 2], pads=[1, 1, 1, 1]),
+        helper.make_node("Conv", ["half", "w"], ["quarter"], strides=[2, 2], pads=[1, 1, 1, 1]),
+        helper.make_node("Resize", ["quarter", "", "scales"], ["output1"], mode="nearest"),
+    ]
+    scales = numpy_helper.from_array(np.array([1, 1, 4, 4], np.float32), "scales")
+    return network(path, body, constants=[numpy_helper.from_array(weight, "w"), scales])
+
+
+def test_a_network_like_johnsons_just_works(tmp_path, photo_file, capsys):
+    graph = network(tmp_path / "candy.onnx")
+    assert main(["infer", str(photo_file), "--model", str(graph), "-o", str(tmp_path / "out.png")]) == 0
+    assert difference(pixels(tmp_path / "out.png"), 255 - pixels(photo_file)) == 0
+    painter = load(graph)
+    assert painter.model.title == "Candy"
+    half = painter(pixels(photo_file).astype(np.uint8), strength=0.5)
+    assert np.abs(half - 127.5).max() <= 1
+    capsys.readouterr()
+    sheet = ["infer", str(photo_file), "--model", str(graph), "--stages", "-o", str(tmp_path / "sheet.png")]
+    assert main(sheet) == 0
+    assert (tmp_path / "sheet_sheet.jpg").exists()
+
+
+@pytest.mark.parametrize(("height", "width"), [(97, 131), (1, 1), (2, 50), (64, 64)])
+def test_sizes_that_strides_would_round(tmp_path, height, width):
+    picture = np.random.RandomState(0).randint(0, 256, (height, width, 3)).astype(np.uint8)
+    painting = load(strided(tmp_path / "strided.onnx"))(picture)
+    assert painting.shape == picture.shape
+    assert np.array_equal(painting[::4, ::4], picture[::4, ::4])
+
+
+def test_a_network_of_one_size_paints_at_that(tmp_path, photo):
+    painting = load(network(tmp_path / "fixed.onnx", fixed=(64, 80)))(photo)
+    assert painting.shape == photo.shape
+    assert np.abs(painting.astype(int) - (255 - photo.astype(int))).mean() < 25
+
+
+def test_what_paints_nothing_is_refused_in_one_sentence(tmp_path, photo, capsys):
+    def refused(path, says):
+        with pytest.raises(UserError, match=says):
+            load(path)(photo)
+
+    refused(network(tmp_path / "two.onnx", inputs=[("input1", (1, 3, "H", "W")), ("other", (1,))]), "two.onnx takes")
+    refused(network(tmp_path / "gray.onnx", inputs=[("input1", (1, 1, "H", "W"))]), r"not one picture \(1, 3, H, W\)")
+    scaled = [helper.make_node("Div", ["input1", "white"], ["output1"])]
+    refused(network(tmp_path / "scaled.onnx", scaled), r"paints in 0\.\.1, not in 0\.\.255: export it so")
+    mean = [helper.make_node("ReduceMean", ["input1"], ["output1"], axes=[1])]
+    refused(network(tmp_path / "mean.onnx", mean), r"not a picture \(1, 3, H, W\): export it so")
+    (tmp_path / "text.onnx").write_text("nothing of the kind")
+    refused(tmp_path / "text.onnx", r"text\.onnx cannot be loaded")
+    refused(tmp_path / "none.onnx", "There is no file")
+    with pytest.raises(OptionError, match="is a file for onnxruntime: leave --engine mxnet out"):
+        load(network(tmp_path / "fine.onnx"), engine="mxnet")
+    assert issubclass(ModelError, UserError)
+
+
+# The commands
+
+
+def test_export_through_the_command(published, photo_file, tmp_path, capsys):
+    out = tmp_path / "new" / "small.onnx"
+    words = ["export", "--model", str(published), "--onnx", str(out)]
+    assert main([*words, "--stage", "0", "--size", "97x131"]) == 0
+    assert "Small Model, " in capsys.readouterr().out
+    assert main(["infer", str(photo_file), "--model", str(out), "-o", str(tmp_path / "out.png")]) == 0
+    expected = load(published)(pixels(photo_file).astype(np.uint8), stage=0)
+    assert difference(pixels(tmp_path / "out.png"), expected) <= 1
+    capsys.readouterr()
+    for more, says in (
+        ([], "exists: choose another --onnx, or add --overwrite"),
+        (["--overwrite", "--size", "97"], "--size takes height and width such as 480x640, not '97'"),
+        (["--overwrite", "--model", str(published), "starry_night"], "One ONNX file holds one model, not 2"),
+        (["--overwrite", "--model", str(published), str(published)], "Two models are called small_model"),
+    ):
+        assert main([*words, *more]) == 2
+        assert says in capsys.readouterr().err
+    assert main(["export", "--model", str(published), "--web", str(tmp_path / "w"), "--half"]) == 2
+    assert "--stage, --size and --half are for --onnx" in capsys.readouterr().err
