@@ -70,9 +70,10 @@ def add_command(commands) -> None:
         help="long edge to paint at: sets the size of strokes; 0 for the photo's own",
     )
     parser.add_argument(
-        "--tile", type=_tile, metavar="EDGE", default="auto", help="paint in tiles: auto if memory is short; 0 never"
+        "--tile", type=_edge, metavar="EDGE", default="auto", help="paint in tiles: auto if memory is short; 0 never"
     )
     parser.add_argument("--as-painted", action="store_true", help="leave the painting at --size")
+    parser.add_argument("--guided", action="store_true", help="grow it back from --size with the photo's own edges")
     parser.add_argument("--engine", choices=ENGINES, default="auto", help="what computes")
     parser.add_argument("--gpu", type=int, metavar="N", help="number of the GPU to use")
     parser.add_argument("--threads", type=int, metavar="N", help="threads to use: all cores if left out")
@@ -124,7 +125,7 @@ def run(flags: argparse.Namespace) -> int:
     return 0
 
 
-def _tile(text: str) -> int | None:
+def _edge(text: str) -> int | None:
     return None if text == "auto" else int(text)
 
 
@@ -238,6 +239,7 @@ def _paint(painter: Painter, photo: np.ndarray, flags: argparse.Namespace) -> li
         keep_colors=flags.keep_colors,
         denoise=flags.denoise,
         tile=flags.tile,
+        guided=flags.guided,
     )
 
 

@@ -17,6 +17,7 @@ from .memory import free_memory
 from .models import Model, graph_file, read_model, tile_file
 from .posters import TILE, Poster
 from .runtime import check_gpu, has_gpu, open_session, out_of_memory
+from .upsample import upsample_guided
 
 __all__ = ["ENGINES", "MOST_PIXELS", "Painter", "load"]
 
@@ -82,6 +83,7 @@ class Painter:
         keep_colors: bool = False,
         denoise: float = 0.0,
         tile: int | None = None,
+        guided: bool = False,
     ) -> list[np.ndarray]:
         """Returns the pictures of several stages, all by default, each uint8 (H, W, 3).
 
@@ -89,7 +91,8 @@ class Painter:
         size: long edge to paint at, 0 for the photo's own; by default that, up to 4 megapixels.  as_painted: leave it
         at that size; else the painting returns to the photo's.  keep_colors: luminance of the painting, color of the
         photo.  denoise: weight of a total variation filter; Bing Xu's script used 0.02.  tile: edge of the tiles to
-        paint in (`posters.py`); 0 paints the photo whole, None decides by the memory that is left.
+        paint in (`posters.py`); 0 paints the photo whole, None decides by the memory that is left.  guided: a painting
+        made at a smaller size grows back with the photo's edges (`upsample.py`).
 
         Raises OptionError for options out of range, UserError where memory does not suffice.
         """
@@ -118,7 +121,9 @@ class Painter:
         height, width = (small if as_painted else photo).shape[:2]
         finished = []
         for painting in paintings:
-            painting = resize(remove_noise(painting, denoise) if denoise else painting, height, width)
+            painting = remove_noise(painting, denoise) if denoise else painting
+            grows = guided and painting.shape[0] < height
+            painting = upsample_guided(painting, photo) if grows else resize(painting, height, width)
             if keep_colors:
                 painting = with_colors_of(painting, resize(photo, height, width))
             finished.append(np.ascontiguousarray(painting))

@@ -8,7 +8,7 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "e2e_art"
 FLOORS = {
     0: ["errors", "files", "options", "images", "backend", "memory", "runtime", "frame"],
-    1: ["vgg", "photos", "colors", "regions", "descent", "presets", "optimizer", "flow"],
+    1: ["vgg", "photos", "colors", "regions", "descent", "presets", "optimizer", "flow", "upsample"],
     2: ["generators", "patches", "losses"],
     3: ["chain", "slope"],
     4: [

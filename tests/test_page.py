@@ -1,5 +1,6 @@
 """The page in a real Chromium: what people do with it, and that its paintings are those of infer.py."""
 
+import contextlib
 import functools
 import http.server
 import os
@@ -14,6 +15,7 @@ from onnx import TensorProto, helper
 from skimage import data
 
 from e2e_art.models import read_model
+from e2e_art.onnx_file import onnx_file
 from e2e_art.serve import make_server
 from e2e_art.site import ENGINE, FOLDER, site, write_site
 from e2e_art.stylize import load
@@ -276,18 +278,45 @@ def test_a_model_from_elsewhere_can_be_dropped(open_page, files):
 # Everywhere
 
 
-def test_on_any_web_host_it_paints_with_one_thread_and_says_so(open_page, models, files, tmp_path):
-    write_site(tmp_path / "site", models)
-    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=tmp_path)
+@contextlib.contextmanager
+def static(folder):
+    """Serves a folder as any web host would, without the headers that threads need; gives its address."""
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=folder)
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        page = open_page(f"http://127.0.0.1:{server.server_port}/site/", "?style=small_model")
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+
+
+def test_on_any_web_host_it_paints_with_one_thread_and_says_so(open_page, models, files, tmp_path):
+    write_site(tmp_path / "site", models)
+    with static(tmp_path) as address:
+        page = open_page(f"{address}site/", "?style=small_model")
         give(page, files / "rocket.png")
         said = page.inner_text("#engine")
-        server.shutdown()
     assert "one thread" in said and "without the headers that threads need" in said
     photo = pixels(files / "rocket.png").astype(np.uint8)
     assert difference(canvas(page), load(models[1].folder)(photo)) <= 2
+
+
+def test_the_javascript_of_the_guide_paints(open_page, models, published, photo, tmp_path):
+    guide = (FOLDER.parent.parent / "docs" / "deploy.md").read_text(encoding="utf-8")
+    code = guide.split("```js\n")[1].split("```")[0]
+    code = code.replace("onnxruntime-web/wasm", "./vendor/ort.wasm.min.mjs").replace("stage_3", "stage_1")
+    write_site(tmp_path / "site", models)
+    (tmp_path / "site" / "snippet.js").write_text(code)
+    (tmp_path / "site" / "starry_night.onnx").write_bytes(onnx_file(read_model(published)))
+    with static(tmp_path) as address:
+        page = open_page(f"{address}site/")
+        painted = page.evaluate(
+            """async ([values, height, width]) => {
+                const { paint } = await import("./snippet.js");
+                return Array.from(await paint(new Float32Array(values), height, width));
+            }""",
+            [photo.transpose(2, 0, 1).ravel().tolist(), *photo.shape[:2]],
+        )
+    painting = np.rint(np.reshape(painted, (3, *photo.shape[:2]))).transpose(1, 2, 0)
+    assert difference(painting, load(published)(photo)) <= 1
 
 
 def test_by_keyboard_alone(open_page, files):

@@ -11,15 +11,17 @@ import numpy as np
 import pytest
 from skimage import data
 
+import e2e_art
 from e2e_art.images import read_image, write_image
 from e2e_art.models import list_models, read_model
+from e2e_art.onnx_file import onnx_file
 
 TOP = Path(__file__).parent.parent
 README = (TOP / "README.md").read_text(encoding="utf-8")
 
 
-def code_blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", README, re.S)
+def code_blocks(language: str, text: str = README) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", text, re.S)
 
 
 def run(*command: str, **options) -> subprocess.CompletedProcess:
@@ -45,7 +47,20 @@ COMMANDS = {
     "train.py": [str(TOP / "train.py")],
     "e2e-art optimize": ["-m", "e2e_art.cli", "optimize"],
     "e2e-art compare": ["-m", "e2e_art.cli", "compare"],
+    "e2e-art serve": ["-m", "e2e_art.cli", "serve"],
+    "e2e-art export": ["-m", "e2e_art.cli", "export"],
 }
+
+
+def test_python_example_of_the_guide_to_other_places_runs_as_printed(tmp_path, monkeypatch):
+    (code,) = code_blocks("python", (TOP / "docs" / "deploy.md").read_text(encoding="utf-8"))
+    (tmp_path / "starry_night.onnx").write_bytes(onnx_file(read_model("starry_night")))
+    photo = data.rocket()[100:180, 200:300]
+    write_image(tmp_path / "photo.png", photo)
+    monkeypatch.chdir(tmp_path)
+    exec(code.replace("photo.jpg", "photo.png"), {})
+    painting = read_image(tmp_path / "painting.png").astype(int)
+    assert np.abs(painting - e2e_art.load("starry_night")(photo)).max() <= 1
 
 
 def flags_of(command: str) -> set[str]:
