@@ -21,7 +21,7 @@ def upsample_guided(painting: np.ndarray, photo: np.ndarray) -> np.ndarray:
     """Grows a painting to a photo's size; where both have an edge, it becomes as sharp as the photo's.
 
     Around each pixel each color of the painting is fitted as a straight line of the photo's luminance, at the size of
-    the painting; the lines are grown and applied to the photo at its own.  Strokes, which it does not have, stay smooth.
+    the painting; the lines are grown and applied to the photo at its own.  Strokes, which it has not, stay smooth.
 
     painting: uint8 (h, w, 3).  photo: uint8 (H, W, 3), larger.  Returns uint8 (H, W, 3).
     """

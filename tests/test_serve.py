@@ -3,13 +3,19 @@
 import http.client
 import json
 import shutil
+import signal
+import subprocess
+import sys
 import threading
+import urllib.request
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+from helpers import ROOT, assert_one_sentence
 
 from e2e_art import site as site_room
+from e2e_art.cli import main
 from e2e_art.errors import UserError
 from e2e_art.models import ModelError, read_model
 from e2e_art.serve import make_server
@@ -190,3 +196,41 @@ def test_a_port_that_is_taken_and_a_host_that_is_not_ours():
         with pytest.raises(UserError, match=f"{host}:{port} cannot be served .*choose another --port or --host"):
             make_server({}, host, port)
     server.server_close()
+
+
+# The command
+
+
+def serve(*words) -> subprocess.Popen:
+    command = [sys.executable, "-m", "e2e_art.cli", "serve", "--no-browser", *map(str, words)]
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+@pytest.mark.skipif(not (site_room.FOLDER / "vendor" / ENGINE[0]).is_file(), reason="no painting engine for the page")
+def test_serve_says_where_and_ends_by_ctrl_c(published):
+    process = serve("--port", 0, "--model", published, "starry_night")
+    try:
+        line = process.stdout.readline()
+        address = line.split(" at ")[1].split(" until ")[0]
+        assert address.startswith("http://127.0.0.1:")
+        with urllib.request.urlopen(f"{address}styles.json", timeout=10) as response:
+            assert [style["name"] for style in json.load(response)] == ["small_model", "starry_night"]
+        process.send_signal(signal.SIGINT)
+        assert process.wait(10) == 0
+        assert process.stdout.read() == "\nEnded.\n"
+    finally:
+        process.kill()
+
+
+def test_serve_without_models_or_engine_says_so(engine, published, tmp_path, capsys):
+    for words, says in (
+        (["--model", "cubist"], "There is no model 'cubist'"),
+        (["--model", tmp_path / "web"], "is no model"),
+        (["--model", published, published], "Two models are called small_model: give each name once"),
+        (["--model", published, "--host", "192.0.2.1"], "192.0.2.1:8742 cannot be served"),
+    ):
+        code = main(["serve", "--no-browser", *map(str, words)])
+        assert_one_sentence(code, capsys.readouterr().err, says)
+    (engine / "vendor" / ENGINE[0]).unlink()
+    code = main(["serve", "--no-browser", "--model", str(published)])
+    assert_one_sentence(code, capsys.readouterr().err, "run 'make web' in a checkout")

@@ -35,7 +35,12 @@ async function load({ id, style: wanted, engine: asked }) {
     session = await open(graph, externalData);
   }
   style = wanted;
-  return [{ engine: engine.name, threaded: engine.threaded, outputs: session.outputNames.length }, []];
+  const outputs = isOurs() ? session.outputNames.length : 1;
+  return [{ engine: engine.name, threaded: engine.threaded, outputs }, []];
+}
+
+function isOurs() {
+  return session.inputNames.includes("strength");
 }
 
 function open(graph, externalData) {
@@ -79,37 +84,54 @@ async function fetchFiles(wanted, progress) {
 async function paint({ pixels, width, height, strength }) {
   const { Tensor } = engine.ort;
   const rgba = new Uint8ClampedArray(pixels);
-  const image = new Tensor("float32", planes(rgba), [1, 3, height, width]);
-  const ours = session.inputNames.includes("strength");
-  const feeds = { [session.inputNames[0]]: image };
+  const ours = isOurs();
+  // Networks of others round odd sizes up and have a smallest one: they get the photo with a mirrored border.
+  const [wide, high] = ours ? [width, height] : [width, height].map((side) => Math.max(32, Math.ceil(side / 8) * 8));
+  const feeds = { [session.inputNames[0]]: new Tensor("float32", planes(rgba, width, height, wide, high), [1, 3, high, wide]) };
   if (ours) feeds.strength = new Tensor("float32", [strength], [1]);
   const results = await session.run(feeds);
   const stages = [];
-  for (const name of session.outputNames) {
-    const [, , rows, columns] = results[name].dims;
-    if (rows !== height || columns !== width) throw new Error("its paintings have another size than the photo");
-    const painted = rgbaOf(results[name].data, width * height);
+  for (const name of ours ? session.outputNames : session.outputNames.slice(0, 1)) {
+    const { dims, data } = results[name];
+    const fits = dims.length === 4 && dims[1] === 3 && dims[2] >= height && dims[3] >= width;
+    if (!fits) throw new Error("it gives no picture as large as the photo");
+    if (!ours && data.every((value) => Math.abs(value) < 2)) throw new Error("it paints in 0..1, not in 0..255");
+    const painted = rgbaOf(data, width, height, dims[3], dims[2]);
     stages.push((ours ? painted : blend(rgba, painted, strength)).buffer);
     results[name].dispose();
   }
   return [{ stages }, stages];
 }
 
-// RGBA bytes -> three planes of 0..255.
-function planes(rgba) {
-  const count = rgba.length / 4;
-  const values = new Float32Array(3 * count);
-  for (let at = 0; at < count; at++) {
-    for (let channel = 0; channel < 3; channel++) values[channel * count + at] = rgba[4 * at + channel];
+// RGBA bytes of width x height -> three planes of 0..255 of wide x high, mirrored where they are larger.
+function planes(rgba, width, height, wide, high) {
+  const values = new Float32Array(3 * wide * high);
+  for (let row = 0; row < high; row++) {
+    for (let column = 0; column < wide; column++) {
+      const from = 4 * (mirror(row, height) * width + mirror(column, width));
+      const to = row * wide + column;
+      for (let channel = 0; channel < 3; channel++) values[channel * wide * high + to] = rgba[from + channel];
+    }
   }
   return values;
 }
 
-function rgbaOf(values, count) {
-  const rgba = new Uint8ClampedArray(4 * count); // clamps to 0..255, and rounds
-  for (let at = 0; at < count; at++) {
-    for (let channel = 0; channel < 3; channel++) rgba[4 * at + channel] = values[channel * count + at];
-    rgba[4 * at + 3] = 255;
+function mirror(place, length) {
+  if (place < length) return place;
+  const period = Math.max(1, 2 * (length - 1));
+  const inside = place % period;
+  return Math.min(inside, period - inside);
+}
+
+// Three planes of wide x high -> RGBA bytes of their upper left width x height.
+function rgbaOf(values, width, height, wide, high) {
+  const rgba = new Uint8ClampedArray(4 * width * height); // clamps to 0..255, and rounds
+  for (let row = 0; row < height; row++) {
+    for (let column = 0; column < width; column++) {
+      const [from, to] = [row * wide + column, 4 * (row * width + column)];
+      for (let channel = 0; channel < 3; channel++) rgba[to + channel] = values[channel * wide * high + from];
+      rgba[to + 3] = 255;
+    }
   }
   return rgba;
 }
