@@ -18,13 +18,14 @@ import numpy as np
 from tqdm import tqdm
 
 from . import cli_video
+from .cli_models import describe_model, describe_models
 from .compare import sheet
 from .errors import OptionError, UserError
 from .images import WRITABLE_SUFFIXES, ImageError, check_suffix, encode_image, list_images, read_image, write_image
-from .models import Model, list_models, read_model
+from .models import Model, read_model
 from .stylize import ENGINES, Painter, load
 
-__all__ = ["add_command", "describe_models"]
+__all__ = ["add_command"]
 
 log = logging.getLogger(__name__)
 
@@ -230,17 +231,24 @@ def _standard_input() -> io.BytesIO:
 def _paint(painter: Painter, photo: np.ndarray, flags: argparse.Namespace) -> list[np.ndarray]:
     """Returns the pictures to write: of every stage, or of the last one alone."""
     last = len(painter.model.stages) - 1 if flags.stage is None else flags.stage
-    return painter.stages(
-        photo,
-        [*range(last), last] if flags.stages else [last],
-        strength=flags.strength,
-        size=flags.size,
-        as_painted=flags.as_painted,
-        keep_colors=flags.keep_colors,
-        denoise=flags.denoise,
-        tile=flags.tile,
-        guided=flags.guided,
-    )
+    with tqdm(unit="tile", leave=False, delay=1) as bar:
+
+        def on_tile(done: int, count: int) -> None:
+            bar.total = count
+            bar.update(done - bar.n)
+
+        return painter.stages(
+            photo,
+            [*range(last), last] if flags.stages else [last],
+            strength=flags.strength,
+            size=flags.size,
+            as_painted=flags.as_painted,
+            keep_colors=flags.keep_colors,
+            denoise=flags.denoise,
+            tile=flags.tile,
+            guided=flags.guided,
+            on_tile=on_tile,
+        )
 
 
 def _write(job: Job, photo: np.ndarray, pictures: list[np.ndarray], painter: Painter, flags) -> None:
@@ -282,26 +290,3 @@ def _labels(model: Model, photo: np.ndarray, pictures: list[np.ndarray]) -> list
         f"stage {stage}\ntotal {loss['total']:.2f}: style {loss['style']:.2f}, content {loss['content']:.2f}"
         for stage, loss in enumerate(losses)
     ]
-
-
-def describe_models() -> int:
-    """Prints the shipped models, one a line."""
-    for folder in list_models():
-        model = read_model(folder)
-        print(f"{folder.name:20} {len(model.stages)} stages  {model.megabytes:.1f} MB  {model.title}")
-    return 0
-
-
-def describe_model(model: Model) -> int:
-    """Prints how a model was trained."""
-    record = model.record
-    print(f"{model.title}\nin {model.folder}, {len(model.stages)} stages")
-    for index, stage in enumerate(model.stages):
-        print(f"  stage {index}: " + ", ".join(f"{key} {value}" for key, value in stage.items() if key != "file"))
-    for key in ("command", "photos", "seconds", "versions"):
-        print(f"{key}: {record.get(key, 'not recorded')}")
-    while (record := record.get("started_from")) is not None:
-        print(f"started from: {record.get('command', 'not recorded')}, seconds: {record.get('seconds')}")
-    for result in model.record.get("validation", []):
-        print("validation: " + ", ".join(f"{key} {value:.4g}" for key, value in result.items()))
-    return 0

@@ -13,7 +13,7 @@ from .errors import UserError
 from .images import read_image, resize_long_edge
 from .models import THUMBNAIL, Model, list_models, read_model
 
-__all__ = ["add_command"]
+__all__ = ["add_command", "describe_model", "describe_models"]
 
 COLUMNS = 40  # of a terminal, that a small picture takes
 
@@ -72,3 +72,26 @@ def _in_characters(picture: np.ndarray) -> list[str]:
 
 def _character(above: np.ndarray, below: np.ndarray) -> str:
     return "\033[38;2;{};{};{};48;2;{};{};{}m▀".format(*above, *below)
+
+
+def describe_models() -> int:
+    """Prints the shipped models, one a line."""
+    for folder in list_models():
+        model = read_model(folder)
+        print(f"{folder.name:20} {len(model.stages)} stages  {model.megabytes:.1f} MB  {model.title}")
+    return 0
+
+
+def describe_model(model: Model) -> int:
+    """Prints how a model was trained."""
+    record = model.record
+    print(f"{model.title}\nin {model.folder}, {len(model.stages)} stages")
+    for index, stage in enumerate(model.stages):
+        print(f"  stage {index}: " + ", ".join(f"{key} {value}" for key, value in stage.items() if key != "file"))
+    for key in ("command", "photos", "seconds", "versions"):
+        print(f"{key}: {record.get(key, 'not recorded')}")
+    while (record := record.get("started_from")) is not None:
+        print(f"started from: {record.get('command', 'not recorded')}, seconds: {record.get('seconds')}")
+    for result in model.record.get("validation", []):
+        print("validation: " + ", ".join(f"{key} {value:.4g}" for key, value in result.items()))
+    return 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -84,6 +84,7 @@ class Painter:
         denoise: float = 0.0,
         tile: int | None = None,
         guided: bool = False,
+        on_tile: Callable[[int, int], None] = lambda done, count: None,
     ) -> list[np.ndarray]:
         """Returns the pictures of several stages, all by default, each uint8 (H, W, 3).
 
@@ -92,7 +93,8 @@ class Painter:
         at that size; else the painting returns to the photo's.  keep_colors: luminance of the painting, color of the
         photo.  denoise: weight of a total variation filter; Bing Xu's script used 0.02.  tile: edge of the tiles to
         paint in (`posters.py`); 0 paints the photo whole, None decides by the memory that is left.  guided: a painting
-        made at a smaller size grows back with the photo's edges (`upsample.py`).
+        made at a smaller size grows back with the photo's edges (`upsample.py`).  on_tile: told how many tiles are
+        done, and how many there are.
 
         Raises OptionError for options out of range, UserError where memory does not suffice.
         """
@@ -112,7 +114,7 @@ class Painter:
             )
         small = self._working_copy(photo, size)
         try:
-            paintings = self._paint(small, stages, strength, tile)
+            paintings = self._paint(small, stages, strength, tile, on_tile)
         except MemoryError as error:
             height, width = small.shape[:2]
             raise UserError(
@@ -129,7 +131,7 @@ class Painter:
             finished.append(np.ascontiguousarray(painting))
         return finished
 
-    def _paint(self, photo: np.ndarray, stages: list[int], strength: float, tile: int | None) -> list[np.ndarray]:
+    def _paint(self, photo: np.ndarray, stages: list[int], strength: float, tile: int | None, on_tile) -> list:
         """Returns the pictures of stages, uint8 (H, W, 3), in the photo's size."""
         tiles = tile_file(0) in self.model.files
         if tile and not tiles:
@@ -138,7 +140,7 @@ class Painter:
             tile = TILE
         if tile:
             self._poster = self._poster or Poster(self.model, self._threads, self._gpu)
-            return self._poster.paint(photo, stages, strength, tile)
+            return self._poster.paint(photo, stages, strength, tile, on_tile=on_tile)
         inputs = np.ascontiguousarray(photo.transpose(2, 0, 1)[None], np.float32)  # (1, 3, H, W)
         outputs = self.engine.paint(inputs, stages, strength)
         return [np.clip(np.rint(output[0]), 0, 255).astype(np.uint8).transpose(1, 2, 0) for output in outputs]
