@@ -150,12 +150,13 @@ class _Writer:
         self._video = cv2.VideoWriter(str(part), code, clip.rate, (width, height))
         if not self._video.isOpened():
             raise VideoError(f"{target} cannot be written: choose a folder that you may write to, or another format")
-        self._thread, self._waiting = ThreadPoolExecutor(1), []
+        self._thread, self._waiting, self._count = ThreadPoolExecutor(1), [], 0
 
     def __enter__(self) -> _Writer:
         return self
 
     def add(self, frame: np.ndarray) -> None:
+        self._count += 1
         self._waiting.append(self._thread.submit(self._video.write, cv2.cvtColor(frame, cv2.COLOR_RGB2BGR)))
         if len(self._waiting) > AHEAD:
             self._waiting.pop(0).result()
@@ -163,14 +164,15 @@ class _Writer:
     def __exit__(self, kind, *error) -> None:
         self._thread.shutdown()
         self._video.release()
-        if kind is None and not _plays(self._part):  # OpenCV does not say when the disk is full
+        if kind is None and _frames(self._part) < self._count:  # OpenCV does not say when the disk is full
             raise VideoError(f"{self._target} could not be written whole: free space, or choose another -o")
 
 
-def _plays(path: Path) -> bool:
+def _frames(path: Path) -> int:
+    """Returns how many frames a file holds; 0 where it is no clip."""
     capture = cv2.VideoCapture(str(path))
     try:
-        return capture.read()[0]
+        return int(capture.get(cv2.CAP_PROP_FRAME_COUNT)) if capture.read()[0] else 0
     finally:
         capture.release()
 

@@ -135,6 +135,16 @@ def test_what_is_no_model_is_told_from_what_is_not_there(tmp_path, monkeypatch):
 # Damage
 
 
+@pytest.mark.parametrize("name", ["../secret.txt", "/etc/passwd", "folder/file"])
+def test_files_outside_of_the_folder_are_refused(published, tmp_path, name):
+    folder = tmp_path / "copied"
+    shutil.copytree(published, folder)
+    files = json.loads((folder / "model.json").read_text())["files"]
+    edit_description(folder, files={**files, name: "0" * 64})
+    with pytest.raises(ModelError, match="names a file outside of its folder"):
+        read_model(folder)
+
+
 @pytest.mark.parametrize("place", [0, 0.5, -1])
 @pytest.mark.parametrize("name", ["stage-0.params", "stage-1.params", "model.onnx", "sheet.jpg"])
 def test_one_flipped_bit_is_found_and_its_file_named(copied, name, place):

@@ -184,9 +184,10 @@ def test_clips_that_are_refused(clip, published, tmp_path, capsys, words, says):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_full_disk(clip, published, tmp_path):
-    words = ["infer.py", clip, "--model", published, "-o", tmp_path / "out.mp4"]
-    done = on_full_disk(2000, *words)
+@pytest.mark.parametrize(("suffix", "limit"), [(".mp4", 2000), (".avi", 2000), (".avi", 20_000)])
+def test_a_full_disk(clip, published, tmp_path, suffix, limit):
+    words = ["infer.py", clip, "--model", published, "-o", tmp_path / f"out{suffix}"]
+    done = on_full_disk(limit, *words)
     assert done.returncode == 2
     assert b"could not be written whole: free space, or choose another -o" in done.stderr
     assert list(tmp_path.iterdir()) == []

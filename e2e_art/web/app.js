@@ -147,6 +147,7 @@ async function take(file) {
   }
   leaveCamera();
   photo = { canvas, name: file.name || "Your picture" };
+  $("result").scrollIntoView({ block: "nearest" }); // on a phone it lies below the controls
   await paint();
 }
 
