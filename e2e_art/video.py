@@ -164,15 +164,16 @@ class _Writer:
     def __exit__(self, kind, *error) -> None:
         self._thread.shutdown()
         self._video.release()
-        if kind is None and _frames(self._part) < self._count:  # OpenCV does not say when the disk is full
+        if kind is None and not _is_whole(self._part, self._count):  # OpenCV does not say when the disk is full
             raise VideoError(f"{self._target} could not be written whole: free space, or choose another -o")
 
 
-def _frames(path: Path) -> int:
-    """Returns how many frames a file holds; 0 where it is no clip."""
+def _is_whole(path: Path, frames: int) -> bool:
+    """Returns whether a file plays to the last of so many frames; the count in its head may be there all the same."""
     capture = cv2.VideoCapture(str(path))
     try:
-        return int(capture.get(cv2.CAP_PROP_FRAME_COUNT)) if capture.read()[0] else 0
+        capture.set(cv2.CAP_PROP_POS_FRAMES, frames - 1)
+        return capture.read()[0]
     finally:
         capture.release()
 
