@@ -22,7 +22,7 @@ from e2e_art.stylize import load
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 FLAGS = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--no-sandbox", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync", "--use-fake-device-for-media-stream",
 ]  # fmt: skip
 PATIENCE = 60_000  # milliseconds
@@ -74,11 +74,16 @@ def address(models):
 
 
 @pytest.fixture(scope="module")
-def browser():
+def chromium():
     with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
+        yield playwright.chromium
+
+
+@pytest.fixture(scope="module")
+def browser(chromium):
+    browser = chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, "--disable-gpu"])
+    yield browser
+    browser.close()
 
 
 @pytest.fixture
@@ -172,6 +177,25 @@ def test_paintings_are_those_of_infer(open_page, files):
     assert difference(canvas(page), painter(photo, strength=0.5)) <= 2
     change(page, "#strength", "0")
     assert difference(canvas(page), photo) <= 1
+
+
+def test_webgpu_paints_the_same(chromium, address, files, published):
+    # A processor plays the graphics card here; left alone, the page would not take such a one.
+    played = ["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader", "--enable-features=Vulkan,WebGPU"]
+    browser = chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, *played])
+    try:
+        page = browser.new_page()
+        page.set_default_timeout(2 * PATIENCE)
+        page.goto(f"{address}?style=small_model&engine=webgpu")
+        wait(page, "ready")
+        if not page.evaluate("async () => Boolean(await navigator.gpu?.requestAdapter())"):
+            pytest.skip("this Chromium has no WebGPU, not even a played one")
+        give(page, files / "rocket.png")
+        assert page.inner_text("#engine") == "Painted by WebGPU."
+        expected = load(published)(pixels(files / "rocket.png").astype(np.uint8))
+        assert difference(canvas(page), expected) <= 2
+    finally:
+        browser.close()
 
 
 def test_another_style_and_another_size(open_page, files, published):

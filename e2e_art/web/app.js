@@ -14,7 +14,7 @@ let work; // {image, stages}: what was painted last, and all of its stages
 let turn = 0; // counts paintings asked for: an old one must not show after a new one
 
 const parameters = new URLSearchParams(location.search);
-const engine = parameters.get("engine"); // "wasm" leaves the graphics card alone
+const engine = parameters.get("engine"); // "wasm" leaves the graphics card alone, "webgpu" takes whatever plays one
 
 // Words
 

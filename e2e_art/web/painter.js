@@ -11,9 +11,10 @@ export class Painter {
   seconds = 0; // that the last painting took
 
   // Loads a style: {name, folder, graph, files, bytes_in_all} or {name, bytes}; returns {engine, threaded, outputs}.
-  async load(style, progress = () => {}) {
+  // engine: null, "wasm" or "webgpu".  progress(share): told how much of its bytes has come.
+  async load(style, engine, progress) {
     this.#style = undefined;
-    const answer = await this.#ask({ type: "load", style }, progress);
+    const answer = await this.#ask({ type: "load", style, engine }, progress);
     this.#style = style;
     return answer;
   }

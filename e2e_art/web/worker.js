@@ -1,6 +1,6 @@
 // Paints, beside the page: loads a style's ONNX graph into onnxruntime-web and runs it.
 //
-// Messages in:  {type: "load", id, style}                             style as styles.json describes it, or one that was dropped
+// Messages in:  {type: "load", id, style, engine}                     style as styles.json describes it, or one that was dropped
 //               {type: "paint", id, pixels, width, height, strength}  pixels: the ArrayBuffer of an ImageData (RGBA)
 // Messages out: {type: "progress", id, share}                         of the bytes of a style
 //               {type: "done", id, ...}                               engine after "load"; stages after "paint", ArrayBuffers (RGBA)
@@ -26,7 +26,7 @@ async function load({ id, style: wanted, engine: asked }) {
   const [graph, externalData] = await fetchFiles(wanted, (share) => self.postMessage({ type: "progress", id, share }));
   session?.release();
   session = undefined;
-  if (!engine || (asked === "wasm" && engine.provider !== "wasm")) engine = await start(asked);
+  engine ??= await start(asked);
   try {
     session = await open(graph, externalData);
   } catch (error) {
@@ -52,7 +52,8 @@ function open(graph, externalData) {
 async function start(asked) {
   const threads = self.crossOriginIsolated ? Math.min(navigator.hardwareConcurrency || 1, MOST_THREADS) : 1;
   const adapter = asked === "wasm" ? null : await navigator.gpu?.requestAdapter().catch(() => null);
-  const provider = adapter && !adapter.info?.isFallbackAdapter ? "webgpu" : "wasm";
+  const real = adapter && (asked === "webgpu" || !adapter.info?.isFallbackAdapter); // not one that a processor plays
+  const provider = real ? "webgpu" : "wasm";
   const ort = await import(`${VENDOR}ort.${provider}.min.mjs`);
   ort.env.wasm.wasmPaths = VENDOR;
   ort.env.wasm.numThreads = threads;
