@@ -99,7 +99,7 @@ def test_train_and_paint_as_the_readme_shows(files, tmp_path):
         assert re.search(rf"Stage {stage}, step {3 * stage + 3}, on 2 photos: style [\d.]+, content [\d.]+", said)
     assert set(tree(out)) == {
         "model.json", "model.onnx", "noise.int8", "sheet.jpg", "stage-0.onnx", "stage-0.params", "stage-1.params",
-        "style.npz", "thumbnail.jpg"
+        "style.npz", "thumbnail.jpg", "tile-0.onnx", "tile-1.onnx"
     }  # fmt: skip
 
     working = tmp_path / "models" / "waves.training"
