@@ -17,7 +17,7 @@ from e2e_art.models import Model, list_models, read_model
 
 HERE = Path(__file__).resolve().parent
 PHOTOS = ("astronaut.png", "rocket.jpg", "chelsea.png")  # scikit-image's: a face, a night, an animal
-EDGE = 360
+PAINTED, EDGE = 640, 360  # pixels of the long edge: painted at, and shown at
 HEAD = """# Gallery
 
 What is shipped, on three photos that come with scikit-image. `make gallery` makes this page; its figures are those of
@@ -61,7 +61,7 @@ def _landscape(photo: np.ndarray) -> np.ndarray:
 
 def main() -> None:
     folder = Path(skimage.__file__).parent / "data"
-    photos = [resize_long_edge(_landscape(read_image(folder / name)), EDGE) for name in PHOTOS]
+    photos = [resize_long_edge(_landscape(read_image(folder / name)), PAINTED) for name in PHOTOS]
     models = [read_model(path) for path in list_models()]
     for model in models:
         write_image(HERE / "pictures" / f"gallery_{model.name}.jpg", strip(model, photos), overwrite=True)

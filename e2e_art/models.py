@@ -60,8 +60,9 @@ class Model:
 
     @property
     def title(self) -> str:
-        """The model's name for people, such as "Starry Night"."""
-        return self.name.replace("_", " ").replace("-", " ").title()
+        """The model's name for people, such as "Starry Night" or "Composition VII"."""
+        words = self.name.replace("_", " ").replace("-", " ").title().split(" ")
+        return " ".join(word.upper() if set(word.lower()) <= set("ivx") else word for word in words)
 
     @property
     def megabytes(self) -> float:

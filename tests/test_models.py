@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -43,6 +44,8 @@ def everything_in(folder) -> dict[str, bytes]:
 def test_a_model_is_read_as_it_was_written(folder):
     model = read_model(folder)
     assert (model.name, model.title, model.kind) == ("starry_night", "Starry Night", "chain")
+    titles = {"composition_vii": "Composition VII", "my-style": "My Style", "Udnie": "Udnie", "vivid": "Vivid"}
+    assert {name: replace(model, name=name).title for name in titles} == titles
     assert model.record == {"seed": 1}
     assert model.stage_files() == ["stage-0.params"]
     assert model.share_weights is False
