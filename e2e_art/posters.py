@@ -8,7 +8,7 @@ Ultra-Resolution Neural Style Transfer via Thumbnail Instance Normalization, arX
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -70,14 +70,14 @@ class Poster:
         statistics = statistics or self.statistics(photo, strength, last)
         frame = _Frame(photo, self._noise)
         edge = max(OVERLAP, tile // MULTIPLE * MULTIPLE)
-        count, done = (last + 1) * len(list(frame.tiles(edge))), 0
+        count, done = (last + 1) * len(frame.rows(edge)) * len(frame.columns(edge)), 0
         results = {stage: np.empty_like(photo) for stage in stages}
         picture: np.ndarray | None = None  # the last stage's, (3, H', W') float16 in VGG space; None is the photo
         for stage, session in enumerate(self._sessions[: last + 1]):
             after = picture if stage < last else None
             if stage < last and after is None:
                 after = np.empty((3, *frame.size), np.float16)
-            waiting: list[tuple[slice, np.ndarray]] = []  # a row of tiles, while the next one still reads below it
+            above = None  # the last row of tiles, while the next one still reads what it replaces
             for rows in frame.rows(edge):
                 strip = np.empty((3, rows.stop - rows.start, frame.size[1]), np.float16)
                 for columns in frame.columns(edge):
@@ -89,12 +89,11 @@ class Poster:
                     on_tile(done, count)
                 if stage in results:
                     frame.unframe(strip, rows, results[stage])
-                if after is not None:
-                    waiting.append((rows, strip))
-                    if len(waiting) > 1:
-                        _put(after, *waiting.pop(0))
-            for rows, strip in waiting:
-                _put(after, rows, strip)
+                if above:
+                    after[:, above[0]] = above[1]
+                above = (rows, strip) if after is not None else None
+            if above:
+                after[:, above[0]] = above[1]
             picture = after
         return [results[stage] for stage in stages]
 
@@ -124,11 +123,6 @@ class _Frame:
     def columns(self, edge: int) -> list[slice]:
         return _cuts(self.size[1], edge)
 
-    def tiles(self, edge: int) -> Iterator[tuple[slice, slice]]:
-        for rows in self.rows(edge):
-            for columns in self.columns(edge):
-                yield rows, columns
-
     def around(self, *tile: slice) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
         """Returns a tile with its overlap, and where in that it lies."""
         outer = [
@@ -149,10 +143,6 @@ class _Frame:
 
 def _cuts(length: int, edge: int) -> list[slice]:
     return [slice(begin, min(begin + edge, length)) for begin in range(0, length, edge)]
-
-
-def _put(picture: np.ndarray, rows: slice, strip: np.ndarray) -> None:
-    picture[:, rows] = strip
 
 
 def _run(session, picture: np.ndarray, frame: _Frame, part, strength: float, statistics: np.ndarray | None = None):

@@ -87,6 +87,11 @@ def test_without_the_engine_one_sentence_says_how_to_get_it(engine, published):
         site([read_model(published)])
 
 
+def test_make_fetches_all_of_the_engine():
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8").split()
+    assert set(ENGINE) <= set(makefile)
+
+
 def test_a_static_folder_holds_the_same_files(engine, published, tmp_path):
     model, folder = read_model(published), tmp_path / "page"
     write_site(folder, [model])
