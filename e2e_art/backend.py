@@ -11,6 +11,7 @@ import ctypes
 import logging
 import math
 import os
+import platform
 import site
 import sys
 import warnings
@@ -48,6 +49,9 @@ _NUMPY_DROPPED = ("fv", "ipmt", "irr", "mirr", "nper", "npv", "pmt", "ppmt", "pv
 # Loaded in this order, each one finds those it depends on already in the process.
 _CUDA_LIBRARIES = ("cudart", "nvrtc", "cublasLt", "cublas", "cufft")
 _CUDA_LIBRARIES += ("curand", "cusolver", "nccl", "nvToolsExt", "cudnn")
+
+# Linux: the system call by which a process asks for a state of the processor, and that of the matrix units.
+_ARCH_PRCTL, _REQUEST_STATE, _TILE_DATA = 158, 0x1023, 18
 
 _BFLOAT16 = np.dtype([("bfloat16", np.uint16)])
 
@@ -99,8 +103,30 @@ def _use_all_cores() -> None:
     os.environ.setdefault("OMP_NUM_THREADS", str(cores))
 
 
+def _use_matrix_units() -> None:
+    """Opens the matrix units (AMX) of Intel's processors: bfloat16 convolutions are ten times as fast there.
+
+    Linux grants them to a process that asks, and MXNet's oneDNN takes them where the environment says so; without the
+    grant it would crash.
+    """
+    if platform.machine() == "x86_64" and "amx_bf16" in _processor_flags():
+        granted = ctypes.CDLL(None).syscall(_ARCH_PRCTL, _REQUEST_STATE, _TILE_DATA) == 0
+        if granted:
+            os.environ.setdefault("DNNL_MAX_CPU_ISA", "AVX512_CORE_AMX")
+
+
+def _processor_flags() -> list[str]:
+    """Returns what the processor can do, as Linux names it; nothing elsewhere."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return []
+    return next((line.split() for line in lines if line.startswith("flags")), [])
+
+
 def _import_mxnet():
     _use_all_cores()
+    _use_matrix_units()
     _restore_numpy_names()
     _preload_cuda_libraries()
     try:
@@ -149,11 +175,7 @@ def contexts(gpus: str | None = None, cpus: int = 1) -> list:
 
 def bfloat16_is_fast() -> bool:
     """Says whether the processor computes in bfloat16 (avx512_bf16 or amx_bf16); elsewhere it is emulated, slowly."""
-    try:
-        flags = Path("/proc/cpuinfo").read_text()
-    except OSError:
-        return False
-    return "avx512_bf16" in flags or "amx_bf16" in flags
+    return not {"avx512_bf16", "amx_bf16"}.isdisjoint(_processor_flags())
 
 
 def to_bfloat16(F, x):
