@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .backend import mx
+from .backend import mx, to_bfloat16
 from .errors import OptionError
 from .options import LossOptions, check_shares
 from .patches import Patches, matched_features
@@ -55,27 +55,33 @@ def _rows(F, features, covariance: bool, guide):
     return rows if guide is None else F.broadcast_mul(rows, guide)
 
 
-def _times_itself(F, rows):
-    """Returns rows rows^T, (N, C, C), of rows (N, C, M).
+def _times_itself(F, rows, channels: int | None = None):
+    """Returns rows rows^T, (N, C, C), of rows (N, C, M); with the number of channels in bfloat16, N = 1.
 
     Both factors are the same, and what a loss wants of a symmetric matrix is symmetric: so one factor takes the
     gradient of both, at half the work.
     """
-    product = F.batch_dot(rows, F.BlockGrad(rows), transpose_b=True)
+    if channels is None:
+        product = F.batch_dot(rows, F.BlockGrad(rows), transpose_b=True)
+    else:  # of one picture: `batch_dot` is not to be had in bfloat16
+        x = to_bfloat16(F, F.reshape(rows, shape=(-3, 0)))  # (C, M)
+        product = F.FullyConnected(x, F.BlockGrad(x), num_hidden=channels, no_bias=True)
+        product = F.expand_dims(F.amp_cast(product, dtype="float32"), axis=0)
     return 2 * product - F.BlockGrad(product)
 
 
-def gram_matrix(F, features, covariance: bool = False, guide=None):
+def gram_matrix(F, features, covariance: bool = False, guide=None, channels: int | None = None):
     """Returns which channels fire together: F_l F_l^T / (C H W), for each picture of the batch.
 
     features: (N, C, H, W).  covariance: subtract each channel's mean first.  Returns (N, C, C).
     guide: (R, 1, H * W), how much each pixel counts in each of R regions, its squares adding up to 1 in each; then
     N must be 1, and the regions have a Gram matrix each, as if they were pictures of their own: (R, C, C).
+    channels: C, to multiply in bfloat16; then N must be 1, too.
     """
     rows = _rows(F, features, covariance, guide)
-    channels, pixels = _channels_and_pixels(F, features)
-    size = F.reshape(channels if guide is not None else channels * pixels, shape=(1, 1, 1))
-    return F.broadcast_div(_times_itself(F, rows), size)  # (N, C, C)
+    count, pixels = _channels_and_pixels(F, features)
+    size = F.reshape(count if guide is not None else count * pixels, shape=(1, 1, 1))
+    return F.broadcast_div(_times_itself(F, rows, channels), size)  # (N, C, C)
 
 
 def mean_squared_error(F, x, target):
@@ -170,6 +176,7 @@ class PerceptualLoss(mx.gluon.HybridBlock):
         self.network: VGGFeatures = load_vgg(
             layers, options.loss_network, pooling=options.pooling, bfloat16=bfloat16, contexts=contexts
         )
+        self._channels = [target.shape[-1] for target in targets]
         self.content_network = self.network.looking_at(options.content_layers)
         with self.name_scope():
             for index, target in enumerate(targets):
@@ -183,7 +190,11 @@ class PerceptualLoss(mx.gluon.HybridBlock):
         return self.content_network(photo) if self.options.content_weight else []
 
     def forward(self, picture, photo_features, guides: Sequence = ()) -> dict:
-        terms = super().forward(picture, *photo_features, *guides)
+        singles = [(picture, *photo_features)]
+        if self.network.bfloat16 and len(picture) > 1:  # whose Gram matrices are those of one picture
+            singles = [[x[n : n + 1] for x in singles[0]] for n in range(len(picture))]
+        terms = zip(*(super(PerceptualLoss, self).forward(*single, *guides) for single in singles))
+        terms = [parts[0] if len(parts) == 1 else mx.nd.concat(*parts, dim=0) for parts in terms]
         return dict(zip(("style", "content", "tv", "patch"), terms))
 
     def _error(self, F, x, target, features, term: int):
@@ -202,7 +213,8 @@ class PerceptualLoss(mx.gluon.HybridBlock):
         for index, share in enumerate(_shares(options.style_layer_weights, len(options.style_layers))):
             features, target = maps[options.style_layers[index]], targets[f"target_{index}"]
             guide = guides[index] if guides else None
-            gram = gram_matrix(F, features, options.covariance, guide)
+            channels = None if guides or not self.network.bfloat16 else self._channels[index]
+            gram = gram_matrix(F, features, options.covariance, guide, channels)
             error = self._error(F, gram, target, features, 0)  # (N,), or (R,)
             if options.normalize_gradients:
                 rows = _rows(F, features, options.covariance, guide)

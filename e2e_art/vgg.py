@@ -71,7 +71,7 @@ class VGGFeatures(mx.gluon.HybridBlock):
         self.depth = depth
         self.positions = everything[: max(names.index(layer) for layer in layers) + 1]
         self._pooling = pooling
-        self._bfloat16 = bfloat16
+        self.bfloat16 = bfloat16
         channels = 3
         with self.name_scope():
             self.scale = self.params.get("scale", shape=(1, 3, 1, 1), init="ones", grad_req="null")
@@ -85,14 +85,14 @@ class VGGFeatures(mx.gluon.HybridBlock):
 
     def looking_at(self, layers: Sequence[str]) -> VGGFeatures:
         """Returns a network of other layers, no deeper than this one, that shares this one's weights."""
-        other = VGGFeatures(layers, self.depth, self._pooling, self._bfloat16, params=self.params)
+        other = VGGFeatures(layers, self.depth, self._pooling, self.bfloat16, params=self.params)
         other.hybridize(static_alloc=True)
         return other
 
     def hybrid_forward(self, F, x, scale, shift, **weights):
         maps = {}
         x = F.broadcast_add(F.broadcast_mul(x, scale), shift)  # (N, 3, H, W)
-        if self._bfloat16:
+        if self.bfloat16:
             x = to_bfloat16(F, x)
             weights = {name: to_bfloat16(F, weight) for name, weight in weights.items()}
         for position in self.positions:
@@ -109,10 +109,10 @@ class VGGFeatures(mx.gluon.HybridBlock):
             )
             x = F.Activation(x, act_type="relu")  # (N, channels of the block, H / 2**(block - 1), W / 2**(block - 1))
             if f"relu{position}" in self.layers:
-                if self._bfloat16:  # the map and the next block's input fork in float32: there gradients add up fast
+                if self.bfloat16:  # the map and the next block's input fork in float32: there gradients add up fast
                     x = F.amp_cast(x, dtype="float32")
                 maps[f"relu{position}"] = x
-                if self._bfloat16:
+                if self.bfloat16:
                     x = to_bfloat16(F, x)
         return [maps[layer] for layer in self.layers]
 

@@ -65,6 +65,21 @@ def test_covariance_leaves_out_the_mean():
     assert np.allclose(shifted, covariance, atol=1e-5)
 
 
+def test_gram_matrix_in_bfloat16_and_its_gradient():
+    maps = random_maps(3)
+    maps.attach_grad()
+    found = []
+    for channels in (None, 6):
+        with mx.autograd.record():
+            gram = gram_matrix(mx.nd, maps, channels=channels)
+            loss = (gram * mx.nd.array(np.eye(6) + 1)).sum()  # a symmetric direction, as a loss has
+        loss.backward()
+        found.append((gram.asnumpy(), maps.grad.asnumpy()))
+    for exact, rounded in zip(*found):
+        assert exact.shape == rounded.shape
+        assert 0 < np.abs(rounded - exact).max() <= 2 * np.abs(exact).max() / 256  # 8 bits, of a sum and its parts
+
+
 def test_gram_matrices_of_a_batch_do_not_mix():
     one, other = random_maps(1), random_maps(2)
     both = gram_matrix(mx.nd, mx.nd.concat(one, other, dim=0)).asnumpy()
@@ -114,6 +129,7 @@ class Given:
     """Stands for a network that sees these maps in any picture."""
 
     layers = ("relu1_1",)
+    bfloat16 = False
 
     def __init__(self, maps):
         self.maps = maps
@@ -259,6 +275,19 @@ def test_hybridized_or_not_it_is_the_same_loss(loss, pictures):
     slow.hybridize(False)
     for name, value in terms_of(slow, picture, photo).items():
         assert value == pytest.approx(terms_of(loss, picture, photo)[name], rel=1e-5), name
+
+
+@pytest.mark.skipif(not bfloat16_is_fast(), reason="this processor only emulates bfloat16, slowly")
+def test_a_batch_in_bfloat16_has_the_losses_of_two_singles(pictures):
+    photo, painting = pictures[:2]
+    fast = PerceptualLoss(SHALLOW, style_targets(SHALLOW, [painting]), bfloat16=True)
+    both = mx.nd.concat(photo, painting, dim=0)
+    batch = fast(both, fast.content_features(both[::-1]))
+    for n, (one, other) in enumerate(((photo, painting), (painting, photo))):
+        single = fast(one, fast.content_features(other))
+        for name, term in single.items():
+            assert batch[name].shape == (2,)
+            assert batch[name][n].asscalar() == pytest.approx(term.asscalar(), rel=1e-2, abs=1e-4)
 
 
 @pytest.mark.skipif(not bfloat16_is_fast(), reason="this processor only emulates bfloat16, slowly")
