@@ -24,28 +24,35 @@ SMALLEST = 16  # rows and columns from which on a matrix is one; below, and for 
 ITERATIONS, A, B, C = 5, 3.4445, -4.7750, 2.0315
 
 
-def orthogonalize(matrix):
-    """Returns about the orthogonal matrix nearest to a matrix (rows, columns): its singular values brought near 1.
+def orthogonalize(matrices: Sequence) -> list:
+    """Returns about the orthogonal matrix nearest to each matrix (rows, columns): its singular values brought near 1.
 
     Newton-Schulz iterations, which need no more than products; all but two of those are of small squares, since what
-    multiplies x from the left is known from x x^T alone.  A matrix of zeros stays one.
+    multiplies x from the left is known from x x^T alone.  Squares of a size go together.  A matrix of zeros stays one.
     """
-    tall = matrix.shape[0] > matrix.shape[1]
-    x = matrix.T if tall else matrix
-    x = x / (x.norm() + 1e-7)
-    square = mx.nd.dot(x, x.T)  # (rows, rows)
-    one = mx.nd.eye(len(x), ctx=x.context)
-    whole = one
-    for _ in range(ITERATIONS):
-        factor = A * one + B * square + C * mx.nd.dot(square, square)
-        square = mx.nd.dot(mx.nd.dot(factor, square), factor)
-        whole = mx.nd.dot(factor, whole)
-    x = mx.nd.dot(whole, x)
-    return x.T if tall else x
+    wide = [matrix.T if matrix.shape[0] > matrix.shape[1] else matrix for matrix in matrices]
+    wide = [matrix / (matrix.norm() + 1e-7) for matrix in wide]
+    results: dict[int, object] = {}
+    for rows in {len(x) for x in wide}:
+        alike = [index for index, x in enumerate(wide) if len(x) == rows]
+        square = mx.nd.stack(*(mx.nd.dot(wide[index], wide[index].T) for index in alike))  # (M, rows, rows)
+        one = mx.nd.broadcast_axis(mx.nd.eye(rows, ctx=square.context).expand_dims(0), axis=0, size=len(alike))
+        whole = one
+        for _ in range(ITERATIONS):
+            factor = A * one + mx.nd.batch_dot(square, B * one + C * square)
+            square = mx.nd.batch_dot(mx.nd.batch_dot(factor, square), factor)
+            whole = mx.nd.batch_dot(factor, whole)
+        for place, index in enumerate(alike):
+            results[index] = mx.nd.dot(whole[place], wide[index])
+    return [results[n].T if matrix.shape[0] > matrix.shape[1] else results[n] for n, matrix in enumerate(matrices)]
 
 
 class Muon(mx.optimizer.Adam):
     """Adam, but convolutions of 16 channels or more move by their orthogonalized momentum."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.aggregate_num = 1000  # MXNet hands over all weights at once
 
     def _is_matrix(self, weight) -> bool:
         return len(weight.shape) == 4 and min(weight.shape[0], int(np.prod(weight.shape[1:]))) >= SMALLEST
@@ -55,17 +62,22 @@ class Muon(mx.optimizer.Adam):
         return mx.nd.zeros_like(weight) if self._is_matrix(weight) else super().create_state(index, weight)
 
     def update(self, index, weight, grad, state):
-        """Moves a weight against its gradient, in place."""
-        if not self._is_matrix(weight):
-            super().update(index, weight, grad, state)
-            return
-        self._update_count(index)
-        gradient = grad * self.rescale_grad
-        state[:] = MOMENTUM * state + (1 - MOMENTUM) * gradient
-        ahead = MOMENTUM * state + (1 - MOMENTUM) * gradient  # where the momentum goes next, as Nesterov has it
-        rows = ahead.reshape((ahead.shape[0], -1))
-        scale = max(1.0, rows.shape[0] / rows.shape[1]) ** 0.5
-        weight[:] = weight - self._get_lr(index) * MATRIX_RATE * scale * orthogonalize(rows).reshape(weight.shape)
+        """Moves weights against their gradients, in place: lists, one for each weight."""
+        matrices, ahead = [], []
+        for place, each in enumerate(weight):
+            if not self._is_matrix(each):
+                super().update(index[place], each, grad[place], state[place])
+                continue
+            self._update_count(index[place])
+            gradient, momentum = (1 - MOMENTUM) * self.rescale_grad * grad[place], state[place]
+            momentum[:] = MOMENTUM * momentum + gradient
+            matrices.append((index[place], each))
+            ahead.append(
+                (MOMENTUM * momentum + gradient).reshape((len(each), -1))
+            )  # where, as Nesterov has it, it goes next
+        for (place, each), direction in zip(matrices, orthogonalize(ahead)):
+            scale = max(1.0, direction.shape[0] / direction.shape[1]) ** 0.5
+            each[:] = each - self._get_lr(place) * MATRIX_RATE * scale * direction.reshape(each.shape)
 
 
 def clip_gradients(trainer, contexts: Sequence, limit: float) -> float:
