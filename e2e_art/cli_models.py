@@ -76,9 +76,11 @@ def _character(above: np.ndarray, below: np.ndarray) -> str:
 
 def describe_models() -> int:
     """Prints the shipped models, one a line."""
-    for folder in list_models():
+    folders = list_models()
+    width = max((len(folder.name) for folder in folders), default=0)
+    for folder in folders:
         model = read_model(folder)
-        print(f"{folder.name:20} {len(model.stages)} stages  {model.megabytes:.1f} MB  {model.title}")
+        print(f"{folder.name:{width}}  {len(model.stages)} stages  {model.megabytes:.1f} MB  {model.title}")
     return 0
 
 

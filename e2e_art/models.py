@@ -42,6 +42,9 @@ class ModelError(UserError):
     """A model is missing, damaged or from the future; the message names folder, reason and fix."""
 
 
+_SMALL_WORDS = ("A", "At", "In", "Of", "On", "Over", "The", "With")  # within a title
+
+
 @dataclass(frozen=True)
 class Model:
     """A verified model.
@@ -62,7 +65,8 @@ class Model:
     def title(self) -> str:
         """The model's name for people, such as "Starry Night" or "Composition VII"."""
         words = self.name.replace("_", " ").replace("-", " ").title().split(" ")
-        return " ".join(word.upper() if set(word.lower()) <= set("ivx") else word for word in words)
+        words = [word.upper() if set(word.lower()) <= set("ivx") else word for word in words]
+        return " ".join(word.lower() if index and word in _SMALL_WORDS else word for index, word in enumerate(words))
 
     @property
     def megabytes(self) -> float:

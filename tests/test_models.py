@@ -45,6 +45,7 @@ def test_a_model_is_read_as_it_was_written(folder):
     model = read_model(folder)
     assert (model.name, model.title, model.kind) == ("starry_night", "Starry Night", "chain")
     titles = {"composition_vii": "Composition VII", "my-style": "My Style", "Udnie": "Udnie", "vivid": "Vivid"}
+    titles |= {"the_shipwreck_of_the_sea": "The Shipwreck of the Sea"}
     assert {name: replace(model, name=name).title for name in titles} == titles
     assert model.record == {"seed": 1}
     assert model.stage_files() == ["stage-0.params"]
