@@ -22,7 +22,7 @@ class Motion:
 
     def carry(self, picture: np.ndarray) -> np.ndarray:
         """Returns a picture of the frame before, (H, W, 3), moved to where its parts are now."""
-        return cv2.remap(picture, self._columns, self._rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        return cv2.remap(picture, self._columns, self._rows, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
 
 
 def motion(before: np.ndarray, now: np.ndarray) -> Motion:

@@ -25,6 +25,8 @@ SUFFIXES = {".mp4": "mp4v", ".m4v": "mp4v", ".mov": "mp4v", ".mkv": "mp4v", ".av
 RATE = 25.0  # frames a second, where a clip does not say
 AHEAD = 4  # frames read before their turn
 KEPT = 0.7  # of the last painting, moved along, in a steady clip
+STROKE = 2.0  # pixels; what is finer fades where paintings are blended, and is brought back
+MOST_GAIN = 2.5
 
 
 class VideoError(UserError):
@@ -137,7 +139,19 @@ def paint_clip(
 def _blended(moved, before: np.ndarray, now: np.ndarray) -> np.ndarray:
     """Returns a painting that keeps to the last one where the motion is reliable, softly bordered."""
     trust = KEPT * cv2.GaussianBlur(moved.reliable.astype(np.float32), (0, 0), 2)[..., np.newaxis]
-    return np.rint(trust * moved.carry(before) + (1 - trust) * now).astype(np.uint8)
+    blend = _as_crisp(trust * moved.carry(before) + (1 - trust) * now, now.astype(np.float32))
+    return np.rint(np.clip(blend, 0, 255)).astype(np.uint8)
+
+
+def _as_crisp(blend: np.ndarray, painting: np.ndarray) -> np.ndarray:
+    """Returns a blend whose strokes are as strong as those of a painting: averaged, they had faded."""
+    coarse, coarse_painting = (cv2.GaussianBlur(picture, (0, 0), STROKE) for picture in (blend, painting))
+    strokes, wanted = blend - coarse, painting - coarse_painting  # (H, W, 3)
+    power, wanted_power = (
+        cv2.GaussianBlur(np.square(part).mean(axis=2), (0, 0), 3 * STROKE) + 1 for part in (strokes, wanted)
+    )
+    gain = np.clip(np.sqrt(wanted_power / power), 1, MOST_GAIN)
+    return coarse + gain[..., np.newaxis] * strokes
 
 
 class _Writer:

@@ -149,6 +149,21 @@ def test_steady_clips_flicker_less(clip, tmp_path):
     assert plain.flicker_of_clip == steady.flicker_of_clip < 40
 
 
+def test_steady_clips_keep_their_strokes(clip, tmp_path):
+    noise = np.random.RandomState(0).randint(-40, 40, (*SIZE, 3))  # strokes that stay where they are on the screen
+
+    def rough(frame: np.ndarray) -> np.ndarray:
+        return np.clip(frame.astype(int) // 2 + 64 + noise, 0, 255).astype(np.uint8)
+
+    def strokes(path) -> float:
+        last = frames_of(path)[-1].astype(np.float32)
+        return (last - cv2.GaussianBlur(last, (0, 0), 2)).std()
+
+    paint_clip(Clip(str(clip)), tmp_path / "plain.avi", rough)
+    paint_clip(Clip(str(clip)), tmp_path / "steady.avi", rough, steady=True)
+    assert strokes(tmp_path / "steady.avi") > 0.85 * strokes(tmp_path / "plain.avi")
+
+
 # The command
 
 
