@@ -8,6 +8,7 @@ from pathlib import Path
 from .cli_serve import add_styles, styles_of
 from .errors import OptionError, UserError
 from .files import write_atomically
+from .flags import edges
 from .onnx_file import onnx_file
 from .site import write_site
 
@@ -57,7 +58,6 @@ def run(flags: argparse.Namespace) -> int:
 def _size(text: str | None) -> tuple[int, int] | None:
     if text is None:
         return None
-    sides = text.lower().split("x")
-    if len(sides) != 2 or not all(side.isdecimal() for side in sides):
+    if len(size := edges(text)) != 2:
         raise OptionError(f"--size takes height and width such as 480x640, not '{text}'")
-    return int(sides[0]), int(sides[1])
+    return size

@@ -15,7 +15,7 @@ import numpy as np
 from .cli_diary import Diary
 from .colors import keep_colors, recolor
 from .errors import OptionError, UserError
-from .flags import add_flags, gather
+from .flags import add_flags, edges, gather
 from .images import check_suffix, read_image, resize, write_image
 from .memory import free_memory
 from .options import DescentOptions, LossOptions
@@ -218,12 +218,12 @@ def _options(flags: argparse.Namespace, preset) -> DescentOptions:
 def _size(flags: argparse.Namespace, photo: np.ndarray | None, preset) -> tuple[int, int]:
     """Returns height and width of the result; photo: or the mask that takes its place."""
     told = flags.size or str((preset and preset.size) or LONG_EDGE)
-    edges = told.lower().split("x")
-    if not (len(edges) in (1, 2) and all(edge.isdecimal() for edge in edges)):
+    size = edges(told)
+    if not size:
         raise OptionError(f"--size takes a long edge, or height and width such as 480x640, not '{told}'")
-    if len(edges) == 2:
-        return int(edges[0]), int(edges[1])
-    edge = int(edges[0])
+    if len(size) == 2:
+        return size
+    (edge,) = size
     if photo is None:  # a texture
         return edge, edge
     longest = max(photo.shape[:2])

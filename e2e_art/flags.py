@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from dataclasses import fields
 
-__all__ = ["add_flags", "gather"]
+__all__ = ["add_flags", "edges", "gather"]
 
 
 def add_flags(group, options, told_only: bool = False) -> None:
@@ -45,3 +45,9 @@ def gather(flags: argparse.Namespace, options) -> dict:
     names = [option.name for option in fields(options) if "help" in option.metadata and hasattr(flags, option.name)]
     values = {name: getattr(flags, name) for name in names}
     return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+
+
+def edges(text: str) -> tuple[int, ...]:
+    """Returns the pixels of a size as people write it, "640" or "480x640"; none where it is no size."""
+    parts = text.lower().split("x")
+    return tuple(map(int, parts)) if len(parts) <= 2 and all(part.isdecimal() for part in parts) else ()

@@ -53,7 +53,7 @@ class ForeignEngine:
 
     def paint(self, photo: np.ndarray, stages: Sequence[int], strength: float) -> list[np.ndarray]:
         """Returns the pictures of the stages, (1, 3, H, W) float32 in 0..255; raises ModelError where they are none."""
-        feeds = {self._photo.name: photo if self._ours else self._fitted(photo)}
+        feeds = {self._photo.name: self._fitted(photo)}
         if self._ours:
             feeds["strength"] = np.array([strength], np.float32)
         try:
@@ -62,29 +62,39 @@ class ForeignEngine:
             if out_of_memory(error):
                 raise MemoryError from error
             raise ModelError(f"{self._path} could not paint a photo ({error}): it is made for others") from error
-        return pictures if self._ours else [self._painting(pictures[0], photo, strength)] * len(stages)
+        pictures = [self._in_size_of(photo, self._checked(picture, photo)) for picture in pictures]
+        if self._ours:
+            return pictures
+        return [np.clip(photo + strength * (pictures[0] - photo), 0, 255)] * len(stages)
+
+    @property
+    def _own_size(self) -> tuple[int, int] | None:
+        """The height and width that it paints at, where it takes no others."""
+        sides = tuple(self._photo.shape[2:])
+        return sides if all(isinstance(side, int) for side in sides) else None
 
     def _fitted(self, photo: np.ndarray) -> np.ndarray:
         """Returns the photo in a size that the network can take."""
-        height, width = self._photo.shape[2:]
-        if isinstance(height, int) and isinstance(width, int):
-            log.info("%s paints at %dx%d pixels alone", self._path.name, width, height)
-            return _resized(photo, height, width)
+        if self._own_size:
+            log.info("%s paints at %dx%d pixels alone", self._path.name, *self._own_size[::-1])
+            return _resized(photo, *self._own_size)
+        if self._ours:
+            return photo
         sides = (max(side + -side % MULTIPLE, SMALLEST) for side in photo.shape[2:])
         pads = [(0, new - side) for new, side in zip(sides, photo.shape[2:])]
         return np.pad(photo, [(0, 0), (0, 0), *pads], mode="reflect")
 
-    def _painting(self, picture: np.ndarray, photo: np.ndarray, strength: float) -> np.ndarray:
-        """Returns a picture of the network in the photo's size, blended with it."""
+    def _checked(self, picture: np.ndarray, photo: np.ndarray) -> np.ndarray:
+        """Returns what the network made, where it is a picture as we know them."""
         if picture.ndim != 4 or picture.shape[1] != 3:
             raise ModelError(f"{self._path} gives {list(picture.shape)}, not a picture (1, 3, H, W): export it so")
         if photo.max() > 8 and np.abs(picture).max() < 2:
             raise ModelError(f"{self._path} paints in 0..1, not in 0..255: export it so")
+        return np.clip(picture, 0, 255)
+
+    def _in_size_of(self, photo: np.ndarray, picture: np.ndarray) -> np.ndarray:
         height, width = photo.shape[2:]
-        if isinstance(self._photo.shape[2], int):
-            picture = _resized(picture, height, width)
-        painting = np.clip(picture[..., :height, :width], 0, 255)
-        return np.clip(photo + strength * (painting - photo), 0, 255)
+        return _resized(picture, height, width) if self._own_size else picture[..., :height, :width]
 
 
 def _resized(picture: np.ndarray, height: int, width: int) -> np.ndarray:

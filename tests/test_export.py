@@ -11,6 +11,7 @@ from skimage import data
 
 from e2e_art.cli import main
 from e2e_art.errors import OptionError, UserError
+from e2e_art.images import resize
 from e2e_art.models import ModelError, read_model
 from e2e_art.onnx_file import METADATA, onnx_file
 from e2e_art.stylize import load
@@ -58,6 +59,9 @@ def test_an_earlier_stage_a_fixed_size_and_half_precision(published, photo, tmp_
     assert difference(first(photo), expected[0]) <= 1
     graph = onnx.load(str(tmp_path / "first.onnx")).graph
     assert [axis.dim_value for axis in graph.input[0].type.tensor_type.shape.dim] == [1, 3, 97, 131]
+    small = np.ascontiguousarray(photo[:60, :80])  # any other size is brought to that, and back
+    regrown = resize(load(published).stages(resize(small, 97, 131))[0], 60, 80)
+    assert difference(first(small), regrown) <= 2
     half = onnx_file(model, half=True)
     (tmp_path / "half.onnx").write_bytes(half)
     kinds = {tensor.data_type for tensor in onnx.load_model_from_string(half).graph.initializer}
