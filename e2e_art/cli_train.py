@@ -205,12 +205,12 @@ class _Diary:
 
         stages = training.phases[training.phase - (training.step == 0)]  # at step 0 a phase has just ended
         if self.validation:
-            last = training.validate(self.validation, stages[-1:])[0]
+            last = training.lesson.validate(self.validation, stages[-1:])[0]
             self._append(self.log, {"total_step": self.total_step, "stage": stages[-1], "validation": last})
             words = ", ".join(f"{name} {value:.4g}" for name, value in last.items())
             self.bar.write(f"Stage {stages[-1]}, step {self.total_step}, on {len(self.validation)} photos: {words}")
         for path, photo in self.previews:
-            pictures = training.paint(to_vgg_space(photo), stages[-1] + 1)
+            pictures = training.lesson.paint(to_vgg_space(photo), stages[-1] + 1)
             target = self.folder / f"{path.stem}_step-{self.total_step:06d}_stage-{stages[-1]}.png"
             write_image(target, from_vgg_space(pictures[-1].asnumpy()), overwrite=True)
         self._plot(self._read(self.log), self.folder / "curves.png")
@@ -237,10 +237,12 @@ def _publish(training, flags: argparse.Namespace, diary: _Diary, beginning) -> N
     stages = list(range(len(training.chain.generators)))
     # Whatever the recipe weighed, records are in the house's convention, so that they compare.
     convention = LossOptions()
-    targets = style_targets(convention, training.styles, options.style_blend)
+    targets = style_targets(convention, training.lesson.styles, options.style_blend)
     validation = []
     if diary.validation:
-        validation = training.validate(diary.validation, stages, PerceptualLoss(convention, targets, training.contexts))
+        validation = training.lesson.validate(
+            diary.validation, stages, PerceptualLoss(convention, targets, training.contexts)
+        )
     record = {
         "command": shlex.join(["e2e-art", *(word for word in flags.command_line if word != "--resume")]),
         "styles": [
@@ -265,7 +267,9 @@ def _publish(training, flags: argparse.Namespace, diary: _Diary, beginning) -> N
     extras = {STYLE_FILE: pack_targets(targets)}
     if diary.previews:
         path, photo = diary.previews[0]
-        pictures = [from_vgg_space(picture.asnumpy()) for picture in training.paint(to_vgg_space(photo), len(stages))]
+        pictures = [
+            from_vgg_space(picture.asnumpy()) for picture in training.lesson.paint(to_vgg_space(photo), len(stages))
+        ]
         labels = [path.name, *(f"stage {stage}" for stage in stages)]
         title = f"{flags.out.name}, after {', '.join(Path(style).name for style in options.styles)}"
         picture = sheet([photo, *pictures], labels, title, SHEET_EDGE)

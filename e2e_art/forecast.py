@@ -25,9 +25,9 @@ def forecast(training, validation: Sequence[Path] = (), checkpoint_every: int = 
             checks += -(-steps // checkpoint_every)
     if validation:
         stages = range(len(training.chain.generators))
-        training.validate(validation[:1], stages[-1:])
+        training.lesson.validate(validation[:1], stages[-1:])
         started = time.perf_counter()
-        training.validate(validation[:1], stages[-1:])
+        training.lesson.validate(validation[:1], stages[-1:])
         seconds += (checks + len(stages)) * len(validation) * (time.perf_counter() - started)
     return seconds
 

@@ -19,17 +19,13 @@ from .backend import mx
 from .chain import Chain
 from .checkpoint import load_checkpoint, optimizer_memory, restore_optimizer, save_checkpoint
 from .errors import UserError
-from .frame import NOISE_PERIOD
-from .images import read_image, resize_long_edge, resize_short_edge, to_vgg_space
-from .losses import PerceptualLoss, style_targets
+from .lessons import PhotoLesson
 from .optimizer import clip_gradients, make_optimizer
 from .options import TrainingOptions
-from .photos import PhotoStream
 
 __all__ = ["Step", "Training", "TrainingError"]
 
 WARM_UP = 20  # steps over which the learning rate rises: Adam's first steps would saturate the tanh
-VALIDATION_EDGE = 320  # short edge of the validation photos
 # What a checkpoint holds beside weights and optimizer.
 _STATE = ("phase", "step", "position", "seconds", "skipped", "photo_count")
 
@@ -89,10 +85,7 @@ class Training:
                     self.chain.set_stage_weights(index, start_from.stage_weights(index))
             except ValueError as error:
                 raise TrainingError(f"The model to start from does not fit: {error}; choose such --stages") from error
-        styles = [to_vgg_space(resize_long_edge(read_image(path), options.style_size)) for path in options.styles]
-        self.styles = [mx.nd.array(style) for style in styles]  # each (1, 3, H, W)
-        targets = style_targets(options.loss, self.styles, options.style_blend)
-        self.loss = PerceptualLoss(options.loss, targets, self.contexts, bfloat16)
+        self.lesson = PhotoLesson(options, self.chain, self.contexts, bfloat16)
         self.phase, self.step, self.position, self.seconds = 0, 0, 0, 0.0
         self.skipped: dict[str, str] = {}
         self.photo_count = 0
@@ -166,18 +159,8 @@ class Training:
                 self.chain.set_stage_weights(stage, values)
         return seconds
 
-    def _photos(self) -> PhotoStream:
-        options = self.options
-        return PhotoStream(
-            options.photos,
-            self._of_phase(options.sizes, self.phase),
-            options.batch,
-            seed=options.seed,
-            limit=options.limit,
-            list_file=options.list_file,
-            position=self.position,
-            workers=self.workers,
-        )
+    def _photos(self):
+        return self.lesson.batches(self._of_phase(self.options.sizes, self.phase), self.position, self.workers)
 
     def _trainer(self):
         learning = mx.gluon.ParameterDict()
@@ -196,7 +179,7 @@ class Training:
         if warm and len(pair) == 2 and pair[0].kind == pair[1].kind:
             self.chain.set_stage_weights(self.phase, self.chain.stage_weights(self.phase - 1))
 
-    def _steps(self, photos: PhotoStream, trainer) -> Iterator[Step]:
+    def _steps(self, photos, trainer) -> Iterator[Step]:
         steps, rate = self.steps_of(self.phase), self._of_phase(self.options.learning_rates, self.phase)
         total_steps = sum(self.steps_of(phase) for phase in range(len(self.phases)))
         done = sum(self.steps_of(phase) for phase in range(self.phase))
@@ -225,12 +208,11 @@ class Training:
 
     def _learn(self, crops: np.ndarray, trainer) -> tuple[list[dict[str, float]], float]:
         """Takes one step; returns the weighted losses of each learning stage and the norm of the gradient."""
-        pictures = mx.nd.array(np.concatenate([to_vgg_space(crop) for crop in crops]))  # (N, 3, size, size)
-        shares = mx.gluon.utils.split_data(pictures, len(self.contexts), even_split=False)
-        terms, totals = [], []
+        shares = mx.gluon.utils.split_data(self.lesson.prepare(crops), len(self.contexts), even_split=False)
+        terms, totals, learning = [], [], self.phases[self.phase]
         for share, context in zip(shares, self.contexts):
             with mx.autograd.record():
-                terms.append(self._terms(share.as_in_context(context)))
+                terms.append(self.lesson.terms(share.as_in_context(context), learning, self.position))
                 totals.append(sum(term.sum() for stage in terms[-1] for term in stage.values()))
         mx.autograd.backward(totals)
         names = terms[0][0]
@@ -247,48 +229,6 @@ class Training:
             )
         trainer.update(len(crops))
         return losses, norm
-
-    def _terms(self, photo) -> list[dict]:
-        """Returns the weighted terms of each learning stage; gradients flow as the coupling says."""
-        coupling, learning = self.options.coupling, self.phases[self.phase]
-        # Other noise each step, or else the stages would learn this one by heart; from the position, so as to resume.
-        shift = int(np.random.RandomState(self.position % 2**32).randint(NOISE_PERIOD**2))
-        with mx.autograd.pause():
-            features = self.loss.content_features(photo)
-            picture = self.chain.frame(photo)
-            guide = self.chain.guide(picture, shift)
-            for stage in range(learning[0]):  # stages that have learned before
-                picture = self.chain.paint(stage, picture, guide)
-        terms = []
-        for stage in learning:
-            before = picture
-            below = before if coupling == "joint" else before.detach()
-            picture = self.chain.paint(stage, below, guide, learning=True)
-            if coupling == "straight-through" and stage > 0:  # later image gradients pass as if this stage did nothing
-                picture = picture + (before - before.detach())
-            losses = self.loss(self.chain.unframe(picture, photo), features)
-            terms.append({**losses, "style": losses["style"] * self._of_phase(self.options.style_boosts, stage)})
-        return terms
-
-    def paint(self, photo: np.ndarray, stages: int) -> list:
-        """Returns what the first stages make of a photo, (1, 3, H, W) in VGG space, as it stands."""
-        return self.chain(mx.nd.array(photo, ctx=self.contexts[0]), 1.0, stages)
-
-    def validate(self, paths: Sequence[Path], stages: Sequence[int], loss: PerceptualLoss | None = None) -> list[dict]:
-        """Returns the mean weighted terms of each of the stages, and their total, over photos at short edge 320.
-
-        loss: what to judge by, the training's own by default.
-        """
-        loss = loss or self.loss
-        means: list[dict] = [{} for _ in stages]
-        for path in paths:
-            photo = to_vgg_space(resize_short_edge(read_image(path), VALIDATION_EDGE))
-            pictures = self.paint(photo, max(stages) + 1)
-            features = loss.content_features(mx.nd.array(photo, ctx=self.contexts[0]))
-            for mean, stage in zip(means, stages):
-                for name, term in loss(pictures[stage], features).items():
-                    mean[name] = mean.get(name, 0.0) + float(term.asscalar()) / len(paths)
-        return [{**mean, "total": sum(mean.values())} for mean in means]
 
     def save(self) -> None:
         """Saves everything that the next step depends on; raises OSError where that cannot be written."""

@@ -80,8 +80,10 @@ def test_validations_count(training_of, files, monkeypatch):
     photos = sorted((files / "photos").rglob("*.jpg"))
     training.rehearse = lambda phase, steps: [0.0] * steps
     judged = []
-    validate = training.validate
-    training.validate = lambda paths, stages: judged.append((list(paths), list(stages))) or validate(paths, stages)
+    validate = training.lesson.validate
+    training.lesson.validate = lambda paths, stages: (
+        judged.append((list(paths), list(stages))) or validate(paths, stages)
+    )
     ticks = iter(range(100))
     monkeypatch.setattr("e2e_art.forecast.time.perf_counter", lambda: next(ticks))  # a second from call to call
     # Three checks of the first stage, one of the second, and at the end one of each: 1 second for each photo.

@@ -12,6 +12,7 @@ FLOORS = {
     2: ["generators", "patches", "losses"],
     3: ["chain", "slope"],
     4: [
+        "lessons",
         "models",
         "checkpoint",
         "storage",

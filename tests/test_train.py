@@ -210,7 +210,7 @@ def gradients_by_hand(training: Training, position: int, coupling: str) -> list[
     (staged), the image gradients of all later losses as they are (straight-through), or as the stages between make
     of them (joint).
     """
-    options, chain, loss = training.options, training.chain, training.loss
+    options, chain, loss = training.options, training.chain, training.lesson.loss
     with PhotoStream(options.photos, options.sizes[0], 1, seed=options.seed, position=position) as stream:
         photo = mx.nd.array(to_vgg_space(next(stream)[0]))
     shift = int(np.random.RandomState(position).randint(NOISE_PERIOD**2))
