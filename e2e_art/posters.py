@@ -34,7 +34,8 @@ class Poster:
 
     def __init__(self, model: Model, threads: int | None = None, gpu: int | None = None):
         self.model = model
-        self._sessions = [open_session(model.path(tile_file(k)), threads, gpu) for k in range(len(model.stages))]
+        files = [model.path(tile_file(stage)) for stage in range(len(model.stages))]
+        self._sessions = [open_session(file, threads, gpu, thrifty=True) for file in files]
         self._noise = noise_tile()[0, 0]
 
     def statistics(self, photo: np.ndarray, strength: float = 1.0, last: int | None = None) -> list[np.ndarray]:

@@ -20,11 +20,12 @@ def check_gpu(gpu: int | None) -> None:
         raise UserError(f"onnxruntime finds no GPU {gpu}: leave --gpu out, or pip install onnxruntime-gpu")
 
 
-def open_session(graph, threads: int | None = None, gpu: int | None = None, settings=None):
+def open_session(graph, threads: int | None = None, gpu: int | None = None, settings=None, thrifty: bool = False):
     """Returns a session of an ONNX graph, ready to run.
 
     graph: a file's path, or the bytes of a self-contained model.  threads: how many to use, all cores by default.
-    gpu: the number of a GPU; None is the CPU.  settings: SessionOptions to begin with.
+    gpu: the number of a GPU; None is the CPU.  settings: SessionOptions to begin with.  thrifty: give memory back after
+    each operator instead of keeping it for the next run.
 
     Raises UserError where there is no such GPU, or no graph that can be read.
     """
@@ -33,6 +34,7 @@ def open_session(graph, threads: int | None = None, gpu: int | None = None, sett
     check_gpu(gpu)
     settings = settings or onnxruntime.SessionOptions()
     settings.log_severity_level = 3
+    settings.enable_cpu_mem_arena = settings.enable_cpu_mem_arena and not thrifty
     if threads:
         settings.intra_op_num_threads = threads
     providers: list = ["CPUExecutionProvider"]

@@ -1,0 +1,30 @@
+"""Paints docs/pictures/posters.jpg: a photo painted at its own size, at a smaller one, and grown by the photo.
+
+python docs/posters.py
+"""
+
+from pathlib import Path
+
+import numpy as np
+import skimage
+
+import e2e_art
+from e2e_art.compare import sheet
+from e2e_art.images import read_image, write_image
+
+SIZE = 330  # pixels of the long edge that strokes are made at
+PARTS = {"photo": None, "--size 0": {}, f"--size {SIZE}": {"size": SIZE}}
+PARTS[f"--size {SIZE} --guided"] = {"size": SIZE, "guided": True}
+
+
+def main() -> None:
+    photo = read_image(Path(skimage.__file__).parent / "data" / "motorcycle_left.png")
+    painter = e2e_art.load("starry_night")
+    pictures = [photo if look is None else painter(photo, **look) for look in PARTS.values()]
+    pictures = [np.ascontiguousarray(picture[60:420, 120:660]) for picture in pictures]
+    target = Path(__file__).parent / "pictures" / "posters.jpg"
+    write_image(target, sheet(pictures, list(PARTS), "741x500 pixels, a part of them", 440, columns=2), overwrite=True)
+
+
+if __name__ == "__main__":
+    main()
