@@ -1,7 +1,8 @@
 """The boosted chain: generators in a line, each painting on the last one's work.
 
 Stage k takes the picture of stage k - 1, and all are judged against the original photo.  The chain frames the photo
-once with its own reflection, so that no generator sees a hard border, and cuts the frame off at the end.
+once with its own reflection, so that no generator sees a hard border, and cuts the frame off at the end.  A chain of
+textures begins with flat gray instead, and noise.
 
 Bing Xu: End to End Neural Art with Generative Models, DMLC blog, 2016.
 """
@@ -20,7 +21,7 @@ from .errors import OptionError
 from .frame import BORDER, NOISE_PERIOD, noise_tile, reflect
 from .generators import make_generator
 
-__all__ = ["Chain", "multiply_adds"]
+__all__ = ["CHAINS", "Chain", "TextureChain", "make_chain", "multiply_adds"]
 
 
 class Chain(mx.gluon.Block):
@@ -33,6 +34,9 @@ class Chain(mx.gluon.Block):
     0 is the photo, 1 the trained look), it returns a list with the picture of each stage, in the photo's size.
     """
 
+    kind = "chain"  # what its models are called
+    guides = (0, 4)  # channels of guide that a generator in it may take
+
     def __init__(self, stages: Sequence[dict], share_weights: bool = False):
         super().__init__()
         if not stages:
@@ -42,6 +46,8 @@ class Chain(mx.gluon.Block):
         with self.name_scope():
             for index, stage in enumerate(stages):
                 generator = make_generator(**stage)
+                if generator.guide_channels not in self.guides:
+                    raise OptionError(f"Stages of kind '{generator.kind}' make no {self.kind}: choose other --stages")
                 twins = [other for other in self.generators if other.describe() == generator.describe()]
                 self.generators.append(twins[0] if share_weights and twins else generator)
                 self.register_child(self.generators[-1], f"stage_{index}")
@@ -51,6 +57,11 @@ class Chain(mx.gluon.Block):
     def describe(self) -> list[dict]:
         """Returns the arguments of each generator."""
         return [generator.describe() for generator in self.generators]
+
+    def begin(self, photo, noise_shift: int = 0) -> tuple:
+        """Returns what the first stage paints on, (N, 3, H, W) and framed, and what guides every stage."""
+        picture = self.frame(photo)
+        return picture, self.guide(picture, noise_shift)
 
     def frame(self, photo):
         """Returns the photo (N, 3, H, W) with its reflection around it, in a size that every generator can take."""
@@ -97,8 +108,7 @@ class Chain(mx.gluon.Block):
 
     def forward(self, photo, strength: float = 1.0, stages: int | None = None) -> list:
         pictures = []
-        picture = self.frame(photo)
-        guide = self.guide(picture)
+        picture, guide = self.begin(photo)
         for index in range(len(self.generators) if stages is None else stages):
             picture = self.paint(index, picture, guide, strength)
             pictures.append(self.unframe(picture, photo))
@@ -117,6 +127,35 @@ class Chain(mx.gluon.Block):
             raise ValueError(f"these weights do not fit stage {index}, {self.generators[index].describe()}")
         for name, parameter in parameters.items():
             parameter.set_data(mx.nd.array(weights[name]))
+
+
+class TextureChain(Chain):
+    """Generators that make a texture of noise, (N, 6, H, W), H and W multiples of the chain's.
+
+    Textures continue at their own other side, so there is no frame.
+    """
+
+    kind = "texture"
+    guides = (6,)
+
+    def begin(self, noise, noise_shift: int = 0) -> tuple:
+        """Returns flat gray, (N, 3, H, W), and the noise."""
+        return mx.nd.zeros_like(mx.nd.slice_axis(noise, axis=1, begin=0, end=3)), noise
+
+    @staticmethod
+    def unframe(picture, noise):
+        """Returns the picture."""
+        return picture
+
+
+CHAINS = {block.kind: block for block in (Chain, TextureChain)}
+
+
+def make_chain(kind: str, stages: Sequence[dict], share_weights: bool = False) -> Chain:
+    """Returns an untrained chain of a kind, "chain" for photos or "texture"; raises OptionError for another."""
+    if kind not in CHAINS:
+        raise OptionError(f"'{kind}' is no kind of chain: choose from {', '.join(CHAINS)}")
+    return CHAINS[kind](stages, share_weights)
 
 
 def multiply_adds(generator) -> float:

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from . import cli_video
+from . import cli_texture, cli_video
 from .cli_models import describe_model, describe_models
 from .compare import sheet
 from .errors import OptionError, UserError
@@ -66,7 +66,6 @@ def add_command(commands) -> None:
     )
     parser.add_argument(
         "--size",
-        type=int,
         metavar="EDGE",
         help="long edge to paint at: sets the size of strokes; 0 for the photo's own",
     )
@@ -83,6 +82,7 @@ def add_command(commands) -> None:
     parser.add_argument("--info", action="store_true", help="tell how the model was trained")
     parser.add_argument("--verbose", action="store_true", help="say more")
     cli_video.add_flags(parser)
+    cli_texture.add_flags(parser)
 
 
 def run(flags: argparse.Namespace) -> int:
@@ -95,6 +95,9 @@ def run(flags: argparse.Namespace) -> int:
         if flags.threads < 1:
             raise OptionError(f"--threads must be at least 1, not {flags.threads}")
         os.environ["OMP_NUM_THREADS"] = str(flags.threads)  # MXNet reads it when it is imported
+    if flags.texture:
+        return cli_texture.run(flags)
+    flags.size = _size(flags.size)
     if cli_video.is_clip(flags):
         return cli_video.run(flags, lambda: _load(flags))
     if not flags.photos or not flags.out:
@@ -124,6 +127,14 @@ def run(flags: argparse.Namespace) -> int:
     if not done:
         raise UserError(f"None of the {len(jobs)} photos could be read: the lines above say why")
     return 0
+
+
+def _size(text: str | None) -> int | None:
+    if text is None:
+        return None
+    if not text.lstrip("-").isdecimal():
+        raise OptionError(f"--size takes the long edge of a photo in pixels, such as 800, not '{text}'")
+    return int(text)
 
 
 def _edge(text: str) -> int | None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from .errors import UserError
 from .images import read_image, resize_long_edge
-from .models import THUMBNAIL, Model, list_models, read_model
+from .models import THUMBNAIL, Model, list_models, list_shipped, read_model
 
 __all__ = ["add_command", "describe_model", "describe_models"]
 
@@ -33,7 +33,7 @@ def add_command(commands) -> None:
 
 def run(flags: argparse.Namespace) -> int:
     """Prints a paragraph for each model; one that is damaged is said to be so."""
-    folders = list_models(flags.folder)
+    folders = list_models(flags.folder) if flags.folder else list_shipped()
     if not folders:
         raise UserError(f"{flags.folder} holds no models: give the folder that train.py wrote models into")
     for folder in folders:
@@ -51,10 +51,12 @@ def _paragraph(model: Model) -> list[str]:
     lines = [f"{model.title}  ({model.folder})", f"  {stages}, {model.megabytes:.1f} MB"]
     styles = ", ".join(style["file"] for style in record.get("styles", []))
     if styles:
-        lines.append(f"  after {styles}, on {record['photos']} photos in {model.training_seconds / 60:.0f} minutes")
+        seen = f"on {record['photos']} photos" if model.kind == "chain" else f"a {model.kind}"
+        lines.append(f"  after {styles}, {seen} in {model.training_seconds / 60:.0f} minutes")
     totals = " ".join(f"{stage['total']:.2f}" for stage in record.get("validation", []))
     if totals:
-        lines.append(f"  total loss on {record['validation_photos']} other photos, stage by stage: {totals}")
+        judged = f"{record['validation_photos']} other photos" if model.kind == "chain" else "seeds of its own"
+        lines.append(f"  total loss on {judged}, stage by stage: {totals}")
     if THUMBNAIL in model.files:
         path = model.path(THUMBNAIL)
         lines.append(f"  {path}")
@@ -76,7 +78,7 @@ def _character(above: np.ndarray, below: np.ndarray) -> str:
 
 def describe_models() -> int:
     """Prints the shipped models, one a line."""
-    folders = list_models()
+    folders = list_shipped()
     width = max((len(folder.name) for folder in folders), default=0)
     for folder in folders:
         model = read_model(folder)

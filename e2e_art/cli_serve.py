@@ -44,7 +44,7 @@ def styles_of(flags: argparse.Namespace) -> list:
     for name in flags.model or []:
         inside = list_models(Path(name)) if Path(name).is_dir() else []
         folders += inside or [name]
-    models = [read_model(folder) for folder in folders or list_models()]
+    models = [read_model(folder, "chain") for folder in folders or list_models()]
     names = [model.name for model in models]
     twice = {name for name in names if names.count(name) > 1}
     if twice:

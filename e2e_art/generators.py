@@ -1,8 +1,6 @@
-"""The generators: networks that repaint a picture, blended with it by a residual weight.
+"""The generators: networks that repaint a picture.
 
-A generator maps a picture x to ``w * paint(x) + (1 - w) * x``: w, the residual weight, is how much of the painting
-shows.  Pictures are in VGG space, (N, 3, H, W).  Pads and crops happen once for the whole chain (`chain.py`); inside,
-convolutions pad with zeros.
+Pads and crops happen once for the whole chain (`chain.py`); inside, convolutions pad with zeros.
 
 Bing Xu: End to End Neural Art with Generative Models, DMLC blog, 2016.
 """
@@ -12,106 +10,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from .backend import mx
+from .blocks import LEAK, PIXEL_SCALE, Generator, conv, deconv, layer, norm_layer
 from .errors import OptionError
-from .images import CHANNEL_MEANS
+from .texture import Texture
 
-__all__ = ["GENERATORS", "Conv", "Deconv", "Generator", "InstanceNorm", "Pyramid", "make_generator"]
+__all__ = ["GENERATORS", "Conv", "Deconv", "Generator", "Pyramid", "make_generator"]
 
 nn = mx.gluon.nn
-
-PIXEL_SCALE = 1 / 64  # brings VGG space, about -128..128, to the unit variance that initializers expect
-NORM_EPSILON = 1e-5
-LEAK = 0.25  # slope of the leaky ReLU below 0, MXNet's default, as in the networks of 2016
-
-
-class InstanceNorm(mx.gluon.HybridBlock):
-    """Brings each channel of a picture to mean 0 and variance 1, then scales and shifts it.
-
-    For one picture at a time, (1, C, H, W), under autograd.train_mode(): `Chain` sees to both.  Then batch
-    normalization is the same arithmetic as the InstanceNorm operator, 5 to 25 times cheaper on a CPU.
-
-    D. Ulyanov, A. Vedaldi, V. Lempitsky: Instance Normalization, arXiv 1607.08022.
-    """
-
-    def __init__(self, channels: int):
-        super().__init__()
-        with self.name_scope():
-            self.gamma = self.params.get("gamma", shape=(channels,), init="ones")
-            self.beta = self.params.get("beta", shape=(channels,), init="zeros")
-            # The operator insists on running statistics; momentum 1 leaves them alone, and nothing reads them.
-            self.mean = self.params.get("unused_mean", shape=(channels,), init="zeros", differentiable=False)
-            self.variance = self.params.get("unused_variance", shape=(channels,), init="ones", differentiable=False)
-
-    def hybrid_forward(self, F, x, gamma, beta, mean, variance):
-        return F.BatchNorm(x, gamma, beta, mean, variance, fix_gamma=False, eps=NORM_EPSILON, momentum=1.0)
-
-
-def _norm(kind: str, channels: int):
-    if kind == "instance":
-        return InstanceNorm(channels)
-    if kind == "batch":
-        return nn.BatchNorm(in_channels=channels)
-    raise OptionError(f"'{kind}' is no normalization: choose instance or batch")
-
-
-def _layer(convolution, norm: str):
-    """Returns convolution, normalization and leaky ReLU in a row."""
-    row = nn.HybridSequential()
-    row.add(convolution, _norm(norm, convolution._channels), nn.LeakyReLU(LEAK))
-    return row
-
-
-def _conv(inputs: int, channels: int, kernel: int = 3, stride: int = 1, **options):
-    return nn.Conv2D(channels, kernel, stride, kernel // 2, in_channels=inputs, **options)
-
-
-def _deconv(inputs: int, channels: int, kernel: int):
-    """Returns a deconvolution that doubles H and W."""
-    pad = (kernel - 1) // 2
-    return nn.Conv2DTranspose(channels, kernel, 2, pad, output_padding=2 * pad + 2 - kernel, in_channels=inputs)
-
-
-class Generator(mx.gluon.HybridBlock):
-    """What all generators share: a picture in, the same picture repainted out.
-
-    residual_weight: how much of the painting shows, 0..1.
-    norm: "instance", or "batch" (whose running means then paint other than it trained: see docs/recipe.md).
-
-    Inputs: x (N, 3, H, W) with H and W multiples of `multiple`, followed by the four channels of the chain's guide (the
-    original photo, and noise) where `guided` is set; strength (1,), a factor on the residual weight.
-    Output: (N, 3, H, W).  Subclasses write `paint_layers`, which returns three channels for the tanh.
-    """
-
-    kind = ""
-    multiple = 1  # what H and W must divide by
-    guided = False  # whether it sees, beside the picture, the original photo and noise
-
-    def __init__(self, residual_weight: float = 0.4, norm: str = "instance"):
-        super().__init__()
-        if not 0 <= residual_weight <= 1:
-            raise OptionError(f"A residual weight lies in 0..1, not at {residual_weight}")
-        self.residual_weight = residual_weight
-        self.norm = norm
-        self.means = self.params.get_constant("means", [[[[mean]] for mean in CHANNEL_MEANS]])
-
-    @property
-    def inputs(self) -> int:
-        """How many channels it takes."""
-        return 7 if self.guided else 3
-
-    def describe(self) -> dict:
-        """Returns the arguments that make this generator again."""
-        return {"kind": self.kind, "residual_weight": self.residual_weight, "norm": self.norm}
-
-    def paint_layers(self, F, x):
-        raise NotImplementedError
-
-    def hybrid_forward(self, F, x, strength, means):
-        # 128 * tanh + 128 covers all colors, 0..256; far out, tanh keeps a stray value from running away.
-        colors = 128 * F.tanh(self.paint_layers(F, x)) + 128
-        painting = F.broadcast_sub(colors, means)
-        x = F.slice_axis(x, axis=1, begin=0, end=3) if self.guided else x
-        return x + F.broadcast_mul(painting - x, F.reshape(strength * self.residual_weight, shape=(1, 1, 1, 1)))
 
 
 class Conv(Generator):
@@ -131,9 +36,9 @@ class Conv(Generator):
             self.body = nn.HybridSequential()
             inputs = 3
             for channels, kernel in zip(self.widths, self.KERNELS):
-                self.body.add(_layer(_conv(inputs, channels, kernel), self.norm))
+                self.body.add(layer(conv(inputs, channels, kernel), self.norm))
                 inputs = channels
-            self.body.add(_conv(inputs, 3), _norm(self.norm, 3))
+            self.body.add(conv(inputs, 3), norm_layer(self.norm, 3))
 
     def describe(self) -> dict:
         return {**super().describe(), "widths": list(self.widths)}
@@ -157,17 +62,17 @@ class Deconv(Generator):
         self.widths = tuple(widths)
         half, quarter, eighth = self.widths
         with self.name_scope():
-            self.down_1 = _layer(_conv(3, half, 5, 2), self.norm)
-            self.mix_1 = _layer(_conv(half, half * 3 // 4), self.norm)
-            self.down_2 = _layer(_conv(half * 3 // 4, quarter, 5, 2), self.norm)
-            self.mix_2 = _layer(_conv(quarter, quarter * 3 // 4), self.norm)
-            self.down_3 = _layer(_conv(quarter * 3 // 4, eighth, 5, 2), self.norm)
-            self.mix_3 = _layer(_conv(eighth, eighth * 3 // 4), self.norm)
-            self.up_3 = _layer(_deconv(eighth * 3 // 4, quarter, 7), self.norm)
-            self.mix_4 = _layer(_conv(quarter, quarter * 5 // 4), self.norm)
-            self.up_2 = _layer(_deconv(quarter * 5 // 4, half, 7), self.norm)
-            self.mix_5 = _layer(_conv(half, half * 3 // 2), self.norm)
-            self.up_1 = _deconv(half * 3 // 2, 3, 8)
+            self.down_1 = layer(conv(3, half, 5, 2), self.norm)
+            self.mix_1 = layer(conv(half, half * 3 // 4), self.norm)
+            self.down_2 = layer(conv(half * 3 // 4, quarter, 5, 2), self.norm)
+            self.mix_2 = layer(conv(quarter, quarter * 3 // 4), self.norm)
+            self.down_3 = layer(conv(quarter * 3 // 4, eighth, 5, 2), self.norm)
+            self.mix_3 = layer(conv(eighth, eighth * 3 // 4), self.norm)
+            self.up_3 = layer(deconv(eighth * 3 // 4, quarter, 7), self.norm)
+            self.mix_4 = layer(conv(quarter, quarter * 5 // 4), self.norm)
+            self.up_2 = layer(deconv(quarter * 5 // 4, half, 7), self.norm)
+            self.mix_5 = layer(conv(half, half * 3 // 2), self.norm)
+            self.up_1 = deconv(half * 3 // 2, 3, 8)
 
     def describe(self) -> dict:
         return {**super().describe(), "widths": list(self.widths)}
@@ -202,9 +107,9 @@ class _Residual(mx.gluon.HybridBlock):
     def __init__(self, channels: int, norm: str):
         super().__init__()
         with self.name_scope():
-            self.first = _layer(_conv(channels, channels, use_bias=False), norm)
-            self.second = _conv(channels, channels, use_bias=False)
-            self.norm = _norm(norm, channels)
+            self.first = layer(conv(channels, channels, use_bias=False), norm)
+            self.second = conv(channels, channels, use_bias=False)
+            self.norm = norm_layer(norm, channels)
 
     def hybrid_forward(self, F, x):
         return x + self.norm(self.second(self.first(x)))
@@ -225,7 +130,7 @@ class Pyramid(Generator):
     """
 
     kind = "pyramid"
-    guided = True
+    guide_channels = 4  # the photo, and noise
     multiple = 8
 
     def __init__(
@@ -236,22 +141,22 @@ class Pyramid(Generator):
         coarse, fine = self.channels
         with self.name_scope():
             self.coarse = nn.HybridSequential()
-            self.coarse.add(_layer(_conv(64 * self.inputs, coarse, 1, use_bias=False), self.norm))
+            self.coarse.add(layer(conv(64 * self.inputs, coarse, 1, use_bias=False), self.norm))
             for _ in range(self.blocks[0]):
                 self.coarse.add(_Residual(coarse, self.norm))
-            self.coarse.add(_conv(coarse, fine, 1, use_bias=False), _norm(self.norm, fine))
+            self.coarse.add(conv(coarse, fine, 1, use_bias=False), norm_layer(self.norm, fine))
             self.grow_coarse = _growth(fine, 2)
             self.look_fine = nn.HybridSequential()
-            self.look_fine.add(_conv(16 * self.inputs, fine, 1, use_bias=False), _norm(self.norm, fine))
+            self.look_fine.add(conv(16 * self.inputs, fine, 1, use_bias=False), norm_layer(self.norm, fine))
             self.fine = nn.HybridSequential()
             self.fine.add(nn.LeakyReLU(LEAK))
             for _ in range(self.blocks[1]):
                 self.fine.add(_Residual(fine, self.norm))
-            self.fine.add(_layer(_conv(fine, 2 * details, use_bias=False), self.norm), _conv(2 * details, details, 1))
+            self.fine.add(layer(conv(fine, 2 * details, use_bias=False), self.norm), conv(2 * details, details, 1))
             self.grow_fine = _growth(details, 4)
-            self.look = _conv(self.inputs, details)
+            self.look = conv(self.inputs, details)
             self.finish = nn.HybridSequential()
-            self.finish.add(nn.LeakyReLU(LEAK), _conv(details, 3))
+            self.finish.add(nn.LeakyReLU(LEAK), conv(details, 3))
 
     def describe(self) -> dict:
         sizes = {"channels": list(self.channels), "blocks": list(self.blocks), "details": self.details}
@@ -264,7 +169,7 @@ class Pyramid(Generator):
         return self.finish(self.look(x) + self.grow_fine(_framed(F, y)))  # (N, 3, H, W)
 
 
-GENERATORS = {block.kind: block for block in (Conv, Deconv, Pyramid)}
+GENERATORS = {block.kind: block for block in (Conv, Deconv, Pyramid, Texture)}
 
 
 def make_generator(kind: str, **options) -> Generator:

@@ -27,6 +27,7 @@ __all__ = [
     "find_model",
     "graph_file",
     "list_models",
+    "list_shipped",
     "read_model",
     "tile_file",
     "write_model",
@@ -35,6 +36,8 @@ __all__ = [
 FORMAT = 1
 DESCRIPTION = "model.json"
 THUMBNAIL = "thumbnail.jpg"
+SHELVES = ("textures",)  # folders of shipped models that do not paint photos
+USES = {"chain": "to paint photos, --model", "texture": "as infer.py --texture"}
 NOISE_FILE = "noise.int8"  # `frame.noise_tile`, for all graphs of a model
 
 
@@ -104,16 +107,22 @@ def tile_file(stage: int) -> str:
 
 
 def list_models(folder: Path | None = None) -> list[Path]:
-    """Returns the folders of all models in a folder, the shipped ones by default, by name."""
+    """Returns the folders of all models in a folder, the shipped ones for photos by default, by name."""
     folder = pretrained_folder() if folder is None else folder
     return sorted(path.parent for path in folder.glob(f"*/{DESCRIPTION}"))
+
+
+def list_shipped() -> list[Path]:
+    """Returns the folders of all shipped models, of every kind."""
+    shelves = [pretrained_folder(), *(pretrained_folder() / shelf for shelf in SHELVES)]
+    return [path for shelf in shelves for path in list_models(shelf)]
 
 
 def find_model(name: str) -> Path:
     """Returns the folder of a model given by its shipped name or by path; raises ModelError with the nearest name."""
     if (Path(name) / DESCRIPTION).is_file():
         return Path(name)
-    shipped = {path.name: path for path in list_models()}
+    shipped = {path.name: path for path in list_shipped()}
     if name in shipped:
         return shipped[name]
     if Path(name).exists():
@@ -125,10 +134,10 @@ def find_model(name: str) -> Path:
     raise ModelError(f"There is no model '{name}': {hint}")
 
 
-def read_model(name: str | Path) -> Model:
-    """Returns a model given by shipped name or folder, all of its files verified.
+def read_model(name: str | Path, kind: str | None = None) -> Model:
+    """Returns a model given by shipped name or folder, all of its files verified; kind: what it has to be, if told.
 
-    Raises ModelError for a missing folder, an unknown format version, a missing or changed file.
+    Raises ModelError for another kind, and for a missing folder, an unknown format version, a missing or changed file.
     """
     folder = find_model(str(name))
     path = folder / DESCRIPTION
@@ -156,6 +165,9 @@ def read_model(name: str | Path) -> Model:
         )
     except KeyError as error:
         raise ModelError(f"{path} has no entry {error}: get a whole copy of the model, or train it again") from error
+    if kind is not None and model.kind != kind:
+        use = USES.get(model.kind, "with the e2e-art that wrote it")
+        raise ModelError(f"{folder} is a model of kind '{model.kind}', not '{kind}': use it {use}")
     for file, expected in model.files.items():
         if Path(file).name != file:
             raise ModelError(f"{path} names a file outside of its folder ({file}): get a whole copy of the model")

@@ -26,7 +26,7 @@ from .models import NOISE_FILE
 from .onnx_nodes import KEPT, Graph, TileGraph
 from .storage import SCALE, stored
 
-__all__ = ["OPSET", "chain_to_onnx", "stage_to_onnx"]
+__all__ = ["OPSET", "chain_to_onnx", "stage_to_onnx", "texture_to_onnx"]
 
 OPSET = 17
 PICTURE = ["N", 3, "H", "W"]
@@ -80,6 +80,30 @@ def stage_to_onnx(
         outputs["measured"] = [2, graph.channels]
         inputs.update(statistics=[2, graph.channels], own=[1])
     return _serialized(graph, name, inputs, outputs)
+
+
+def texture_to_onnx(
+    chain: Chain, name: str, last: int, stage_files: Sequence[str] = (), files: Mapping[str, bytes] = {}
+) -> bytes:
+    """Returns a chain that makes textures as a serialized ONNX model.
+
+    Input: `noise` (N, 6, H, W), H and W multiples of the chain's, so that a seed gives the same texture everywhere.
+    Outputs: `stage_0` ..., each (N, 3, H, W), RGB in 0..255.  Other arguments as for `chain_to_onnx`.
+    """
+    graph = Graph()
+    means = graph.constant(np.reshape(CHANNEL_MEANS, (1, 3, 1, 1)))
+    graph.constant([1.0], name="strength")
+    limits = (graph.constant([limit], np.int64) for limit in (0, 3, 1))
+    picture = graph.add("Mul", graph.add("Slice", "noise", *limits), graph.constant(0.0))
+    for index in range(last + 1):
+        inputs = graph.add("Concat", picture, "noise", axis=1)
+        picture = _generator(graph, chain, index, inputs, stage_files, files)
+        colors = graph.add("Add", picture, means)
+        graph.add("Clip", colors, graph.constant(0.0), graph.constant(255.0), name=f"stage_{index}")
+    channels = chain.generators[0].guide_channels
+    return _serialized(
+        graph, name, {"noise": ["N", channels, "H", "W"]}, {f"stage_{index}": PICTURE for index in range(last + 1)}
+    )
 
 
 def _serialized(graph: Graph, name: str, inputs: Mapping[str, list], outputs: Mapping[str, list]) -> bytes:
@@ -220,6 +244,16 @@ def _operator(graph: Graph, operator: str, inputs: list[str], attributes: dict, 
         return graph.add("SpaceToDepth", *inputs, blocksize=attributes["block_size"])
     if operator == "Reshape":
         return graph.add("Reshape", *inputs, graph.constant(attributes["shape"], np.int64))
+    if operator == "slice":
+        sides = enumerate(zip(*(attributes[key] for key in ("begin", "end", "step"))))
+        cut = [(begin or 0, end or 2**31, axis, step or 1) for axis, (begin, end, step) in sides]
+        return graph.add("Slice", *inputs, *(graph.constant(column, np.int64) for column in zip(*cut)))
+    if operator == "UpSampling":
+        scales = graph.constant([1, 1, attributes["scale"], attributes["scale"]])
+        settings = dict(mode="nearest", coordinate_transformation_mode="asymmetric", nearest_mode="floor")
+        return graph.add("Resize", inputs[0], "", scales, **settings)
+    if operator == "Pooling":
+        return graph.add("AveragePool", *inputs, kernel_shape=attributes["kernel"], strides=attributes["stride"])
     if operator == "slice_axis":
         limits = (attributes["begin"], attributes["end"] or math.inf, attributes["axis"])
         return graph.add("Slice", *inputs, *(graph.constant([min(limit, 2**31)], np.int64) for limit in limits))

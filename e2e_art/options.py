@@ -22,6 +22,11 @@ RESIDUAL_WEIGHT = 0.4  # Bing Xu's, where neither the preset nor the caller says
 PRESETS: dict[str, list[dict]] = {
     "boosted": [{"kind": "pyramid", "residual_weight": weight} for weight in (0.4, 0.4, 0.5, 0.6)],
     "bing-xu": [{"kind": kind} for kind in ("conv", "deconv", "deconv", "conv")],
+    "texture": [{"kind": "texture", "residual_weight": 1.0}],
+    "boosted-texture": [
+        {"kind": "texture", "residual_weight": 1.0},
+        {"kind": "texture", "residual_weight": 0.5, "sees_picture": True},
+    ],
 }
 
 
@@ -142,10 +147,22 @@ class DescentOptions:
             raise OptionError(f"learning rate must be above 0, not {self.learning_rate}")
 
 
-# The recipe for a chain of four (docs/recipe.md): style rises stage by stage, the last one brings the scene back.
-_STEPS = (1600, 1400, 1400, 2400)
-_SIZES = (192, 256, 256, 256)
-_STYLE_BOOSTS = (1.0, 1.4, 1.5, 1.3)
+@dataclass(frozen=True)
+class _Recipe:
+    """What a training does untold, stage by stage."""
+
+    stages: str
+    steps: tuple[int, ...]
+    sizes: tuple[int, ...]
+    style_boosts: tuple[float, ...]
+
+
+# docs/recipe.md: small crops first, they are fast; large ones last, which see what a whole painting has.
+_RECIPES = {
+    "chain": _Recipe("boosted", (1600, 1400, 900, 1400), (192, 256, 352, 352), (1.0, 1.0, 1.1, 1.0)),
+    "texture": _Recipe("texture", (1500, 1500), (256, 256), (1.0, 1.0)),
+}
+_CHAIN = _RECIPES["chain"]
 
 
 def _recipe_loss() -> LossOptions:
@@ -159,10 +176,13 @@ class TrainingOptions:
 
     styles: tuple[str, ...] = ()
     photos: str = ""
+    kind: str = "chain"  # what learns: a chain for photos, or a texture
     style_blend: tuple[float, ...] = _option((), "what each painting counts; all alike if left out", kind=float)
     style_size: int = _option(400, "long edge of the painting")
     stages: str = _option(
-        "boosted", f"a preset ({', '.join(PRESETS)}), or kinds of generators with commas between them"
+        "",
+        f"a preset ({', '.join(PRESETS)}), or kinds of generators with commas between them; {_CHAIN.stages}, for "
+        "textures texture, if left out",
     )
     residual_weights: tuple[float, ...] = _option(
         (), f"how much of each stage's painting shows; the preset's, or {RESIDUAL_WEIGHT}, if left out",
@@ -172,15 +192,18 @@ class TrainingOptions:
     share_weights: bool = _option(False, "equal stages are one and the same network")
     coupling: str = _option("staged", "how stages learn", choices=COUPLINGS)
     warm_start: bool = _option(True, "a stage does not begin as the one before it ended", "--cold-start")
-    steps: tuple[int, ...] = _option((), f"steps of each stage; {_words(_STEPS)} if left out", kind=int)
+    steps: tuple[int, ...] = _option((), f"steps of each stage; {_words(_CHAIN.steps)} if left out", kind=int)
     sizes: tuple[int, ...] = _option(
-        (), f"pixels of a crop's edge in each stage; {_words(_SIZES)} if left out", "--size", int
+        (), f"pixels of a crop's edge in each stage; {_words(_CHAIN.sizes)} if left out", "--size", int
     )
     batch: int = _option(1, "crops in a step")
     optimizer: str = _option("muon", "what moves the weights", choices=OPTIMIZERS)
     learning_rates: tuple[float, ...] = _option((1.5e-3,), "falling to 0 along a cosine", "--learning-rate")
     style_boosts: tuple[float, ...] = _option(
-        (), f"factor on the style weight in each stage; {_words(_STYLE_BOOSTS)} if left out", "--style-boost", float
+        (),
+        f"factor on the style weight in each stage; {_words(_CHAIN.style_boosts)} if left out",
+        "--style-boost",
+        float,
     )
     gradient_clip: float = _option(10.0, "longest gradient")
     list_file: str | None = _option(None, "text file that lists the photos to use, as MIT Places has them", "--list")
@@ -198,11 +221,16 @@ class TrainingOptions:
             raise OptionError(f"'{self.coupling}' is no coupling: choose from {', '.join(COUPLINGS)}")
         if self.optimizer not in OPTIMIZERS:
             raise OptionError(f"'{self.optimizer}' is no optimizer: choose from {', '.join(OPTIMIZERS)}")
+        if self.kind not in _RECIPES:
+            raise OptionError(f"'{self.kind}' is nothing to train: choose from {', '.join(_RECIPES)}")
+        recipe = _RECIPES[self.kind]
+        if not self.stages:
+            object.__setattr__(self, "stages", recipe.stages)
         count = len(self.generators())
-        for name, recipe in (("steps", _STEPS), ("sizes", _SIZES), ("style_boosts", _STYLE_BOOSTS)):
+        for name in ("steps", "sizes", "style_boosts"):
             if not getattr(self, name):  # the recipe, cut or drawn out to the number of stages
-                values = (recipe + recipe[-1:] * count)[:count]
-                object.__setattr__(self, name, values)
+                values = getattr(recipe, name)
+                object.__setattr__(self, name, (values + values[-1:] * count)[:count])
         for name in ("steps", "sizes", "learning_rates", "style_boosts"):
             values = getattr(self, name)
             if len(values) not in (1, count):
@@ -212,6 +240,10 @@ class TrainingOptions:
         if not self.gradient_clip > 0:
             raise OptionError(f"gradient clip must be above 0, not {self.gradient_clip}")
         check_shares(self.style_blend, "style blend")
+        if self.kind == "texture" and (self.loss.content_weight or any(size % 32 for size in self.sizes)):
+            raise OptionError(
+                "A texture keeps no content, and its sizes are multiples of 32: change --content-weight 0 or --size"
+            )
         if self.loss.patch_weight:
             raise OptionError("Patches are for e2e-art optimize: leave --patch-weight out of a training")
         if min(self.sizes) < 32 or self.batch < 1:

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from .backend import mx
-from .chain import Chain
+from .chain import CHAINS, Chain, make_chain
 from .frame import noise_tile
 from .models import NOISE_FILE, Model, ModelError, graph_file, tile_file, write_model
-from .onnx_graph import chain_to_onnx, stage_to_onnx
+from .onnx_graph import chain_to_onnx, stage_to_onnx, texture_to_onnx
 from .storage import restored, stored
 
 __all__ = ["load_chain", "publish"]
@@ -32,14 +32,17 @@ def publish(
         if name not in files:
             files[name] = _to_params(chain.stage_weights(index))
         stages.append({**description, "file": name})
-    files[NOISE_FILE] = noise_tile().tobytes()
     stage_files = [stage["file"] for stage in stages]
+    if chain.kind == "chain":
+        files[NOISE_FILE] = noise_tile().tobytes()
+    to_onnx = chain_to_onnx if chain.kind == "chain" else texture_to_onnx
     for index in range(len(stages)):
-        files[graph_file(index, len(stages))] = chain_to_onnx(chain, folder.name, index, stage_files, files)
-        files[tile_file(index)] = stage_to_onnx(chain, folder.name, index, stage_files, files)
+        files[graph_file(index, len(stages))] = to_onnx(chain, folder.name, index, stage_files, files)
+        if chain.kind == "chain":
+            files[tile_file(index)] = stage_to_onnx(chain, folder.name, index, stage_files, files)
     return write_model(
         folder,
-        kind="chain",
+        kind=chain.kind,
         stages=stages,
         record=record,
         files=files,
@@ -50,11 +53,11 @@ def publish(
 
 def load_chain(model: Model, contexts=None) -> Chain:
     """Returns the chain of a model, ready to paint; raises ModelError where its files do not fit its description."""
-    if model.kind != "chain":
+    if model.kind not in CHAINS:
         raise ModelError(f"{model.folder} is a model of kind '{model.kind}', not a chain: choose another --model")
     try:
         stages = [{key: value for key, value in stage.items() if key != "file"} for stage in model.stages]
-        chain = Chain(stages, model.share_weights)
+        chain = make_chain(model.kind, stages, model.share_weights)
         chain.initialize(ctx=contexts or [mx.cpu()])
         for index, name in enumerate(model.stage_files()):
             arrays = mx.nd.load_frombuffer(model.path(name).read_bytes())

@@ -49,7 +49,7 @@ def load(
         if engine == "mxnet":
             raise OptionError(f"{model} is a file for onnxruntime: leave --engine mxnet out")
         return Painter(ForeignEngine(Path(model), threads, gpu))
-    verified = read_model(model)
+    verified = read_model(model, "chain")
     if engine == "mxnet" or (engine == "auto" and gpu is not None and not has_gpu()):
         return Painter(_MxnetEngine(verified, gpu))
     return Painter(_OnnxEngine(verified, threads, gpu), threads, gpu)

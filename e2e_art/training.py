@@ -16,10 +16,10 @@ from pathlib import Path
 import numpy as np
 
 from .backend import mx
-from .chain import Chain
+from .chain import Chain, make_chain
 from .checkpoint import load_checkpoint, optimizer_memory, restore_optimizer, save_checkpoint
 from .errors import UserError
-from .lessons import PhotoLesson
+from .lessons import make_lesson
 from .optimizer import clip_gradients, make_optimizer
 from .options import TrainingOptions
 
@@ -27,7 +27,7 @@ __all__ = ["Step", "Training", "TrainingError"]
 
 WARM_UP = 20  # steps over which the learning rate rises: Adam's first steps would saturate the tanh
 # What a checkpoint holds beside weights and optimizer.
-_STATE = ("phase", "step", "position", "seconds", "skipped", "photo_count")
+_STATE = ("phase", "step", "position", "seconds", "skipped", "photo_count", "best_total")
 
 
 class TrainingError(UserError):
@@ -76,7 +76,7 @@ class Training:
             devices = len(self.contexts)
             raise TrainingError(f"A batch of {options.batch} cannot be split over {devices} devices: raise it")
         mx.random.seed(options.seed)
-        self.chain = Chain(options.generators(), options.share_weights)
+        self.chain = make_chain(options.kind, options.generators(), options.share_weights)
         self.chain.initialize(mx.init.Xavier(magnitude=2), ctx=self.contexts)
         self.chain.hybridize(static_alloc=True)
         if start_from is not None:
@@ -85,11 +85,12 @@ class Training:
                     self.chain.set_stage_weights(index, start_from.stage_weights(index))
             except ValueError as error:
                 raise TrainingError(f"The model to start from does not fit: {error}; choose such --stages") from error
-        self.lesson = PhotoLesson(options, self.chain, self.contexts, bfloat16)
+        self.lesson = make_lesson(options, self.chain, self.contexts, bfloat16)
         self.phase, self.step, self.position, self.seconds = 0, 0, 0, 0.0
         self.skipped: dict[str, str] = {}
         self.photo_count = 0
         self._optimizer_state = b""
+        self.best_total, self._best = math.inf, []  # of this phase, where the lesson keeps its best weights
         if resume and checkpoint.exists():
             self._load()
 
@@ -126,6 +127,7 @@ class Training:
                         on_step(report)
                         if report.step < report.steps and report.step % checkpoint_every == 0:
                             self._optimizer_state = optimizer_memory(trainer)
+                            self._keep_best()
                             self.save()
                             on_checkpoint(self)
                 except KeyboardInterrupt:
@@ -134,6 +136,10 @@ class Training:
                     raise
                 finally:
                     self.skipped.update(photos.skipped)
+            self._keep_best()
+            for stage, weights in zip(self.phases[self.phase], self._best):
+                self.chain.set_stage_weights(stage, weights)
+            self.best_total, self._best = math.inf, []
             self.phase, self.step, self._optimizer_state = self.phase + 1, 0, b""
             self._warm_start()
             self.save()
@@ -175,9 +181,18 @@ class Training:
         """Lets the stage that learns next begin as the last one ended, where both are of a kind."""
         learned = self.steps_of(self.phase - 1) > 0  # a stage of no steps keeps what it started from, the next one too
         warm = self.options.warm_start and self.options.coupling == "staged" and learned
-        pair = self.chain.generators[self.phase - 1 : self.phase + 1]
-        if warm and len(pair) == 2 and pair[0].kind == pair[1].kind:
+        pair = [each.describe() for each in self.chain.generators[self.phase - 1 : self.phase + 1]]
+        pair = [{**description, "residual_weight": None} for description in pair]
+        if warm and len(pair) == 2 and pair[0] == pair[1]:
             self.chain.set_stage_weights(self.phase, self.chain.stage_weights(self.phase - 1))
+
+    def _keep_best(self) -> None:
+        """Keeps the weights that learn if they are the best of their phase, where the lesson wants that."""
+        stages = self.phases[self.phase]
+        if self.lesson.keeps_best and self.steps_of(self.phase):
+            total = self.lesson.validate((), stages[-1:])[0]["total"]
+            if total < self.best_total:
+                self.best_total, self._best = total, [self.chain.stage_weights(stage) for stage in stages]
 
     def _steps(self, photos, trainer) -> Iterator[Step]:
         steps, rate = self.steps_of(self.phase), self._of_phase(self.options.learning_rates, self.phase)
@@ -234,7 +249,8 @@ class Training:
         """Saves everything that the next step depends on; raises OSError where that cannot be written."""
         state = {name: getattr(self, name) for name in _STATE}
         weights = [self.chain.stage_weights(index) for index in range(len(self.chain.generators))]
-        save_checkpoint(self.checkpoint, {"options": self.options.describe(), **state}, weights, self._optimizer_state)
+        state["options"] = self.options.describe()
+        save_checkpoint(self.checkpoint, state, [*weights, *self._best], self._optimizer_state)
 
     def _load(self) -> None:
         state, weights, self._optimizer_state = load_checkpoint(self.checkpoint)
@@ -244,7 +260,9 @@ class Training:
                 f"{self.checkpoint} was made with other options ({changed}): give the same command line again, "
                 "or train into another --out"
             )
-        for index, stage in enumerate(weights):
+        count = len(self.chain.generators)
+        for index, stage in enumerate(weights[:count]):
             self.chain.set_stage_weights(index, stage)
+        self._best = weights[count:]
         for name in _STATE:
             setattr(self, name, state.get(name, getattr(self, name)))

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from e2e_art.backend import mx
+from e2e_art.blocks import InstanceNorm
 from e2e_art.chain import Chain, multiply_adds
 from e2e_art.errors import OptionError
-from e2e_art.generators import GENERATORS, InstanceNorm, Pyramid, make_generator
+from e2e_art.generators import GENERATORS, Pyramid, make_generator
 from e2e_art.images import to_vgg_space
 
 KINDS = list(GENERATORS)

@@ -7,9 +7,9 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "e2e_art"
 FLOORS = {
-    0: ["errors", "files", "options", "images", "backend", "memory", "runtime", "frame"],
+    0: ["errors", "files", "options", "images", "backend", "memory", "runtime", "frame", "noise"],
     1: ["vgg", "photos", "colors", "regions", "descent", "presets", "optimizer", "flow", "upsample"],
-    2: ["generators", "patches", "losses"],
+    2: ["blocks", "texture", "generators", "patches", "losses"],
     3: ["chain", "slope"],
     4: [
         "lessons",
@@ -24,11 +24,13 @@ FLOORS = {
         "foreign",
         "posters",
     ],
-    5: ["training", "forecast", "optimize", "stylize", "judge", "compare", "reports", "serve", "video"],
+    5: ["training", "forecast", "optimize", "stylize", "judge", "compare", "reports", "serve", "video", "weave"],
     6: [
         "flags",
         "cli",
         "cli_train",
+        "cli_training",
+        "cli_texture",
         "cli_infer",
         "cli_optimize",
         "cli_diary",

@@ -1,0 +1,131 @@
+"""Noise through a trained model: textures of any size, which continue at their own other side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from .errors import OptionError, UserError
+from .models import Model, graph_file, read_model
+from .noise import SEEDS, seeded_noise
+from .runtime import check_gpu, has_gpu, open_session, out_of_memory
+
+__all__ = ["Weaver", "load_texture", "seam"]
+
+MULTIPLE = 32  # what the sides of a texture divide by if it tiles
+CHANNELS = 6  # planes of noise
+
+
+def load_texture(
+    model: str | Path, engine: str = "auto", threads: int | None = None, gpu: int | None = None
+) -> Weaver:  # fmt: skip
+    """Returns a trained model of textures.
+
+    model: a shipped name, or the folder of a model that `train.py --texture` wrote.  engine, threads, gpu: as for
+    `stylize.load`.
+
+    >>> weave = load_texture("brick")
+    >>> texture = weave(512, 512, seed=7)  # uint8 (512, 512, 3)
+
+    Raises ModelError for a model that is missing, damaged or of another kind, UserError without such a GPU.
+    """
+    verified = read_model(model, "texture")
+    by_mxnet = engine == "mxnet" or (engine == "auto" and gpu is not None and not has_gpu())
+    return Weaver(verified, (_MxnetLoom if by_mxnet else _OnnxLoom)(verified, threads, gpu))
+
+
+class Weaver:
+    """A trained model of textures with an engine that runs it; call it with a size and a seed to get a texture."""
+
+    def __init__(self, model: Model, engine):
+        self.model, self.engine = model, engine
+
+    def __call__(self, height: int, width: int, seed: int = 0, stage: int | None = None) -> np.ndarray:
+        """Returns a texture, uint8 (height, width, 3); stage: where to stop, the last one by default.
+
+        Where 32 divides both sides, it tiles.  Other options as for `stages`.
+        """
+        return self.stages(height, width, seed, [len(self.model.stages) - 1 if stage is None else stage])[0]
+
+    def stages(self, height: int, width: int, seed: int = 0, stages: Sequence[int] | None = None) -> list[np.ndarray]:
+        """Returns the pictures of several stages, all by default, each uint8 (height, width, 3).
+
+        seed: 0..2^32 - 1; another one gives another texture, the same one the same texture in every engine.
+
+        Raises OptionError for options out of range, UserError where memory does not suffice.
+        """
+        count = len(self.model.stages)
+        stages = list(range(count)) if stages is None else list(stages)
+        if not all(0 <= stage < count for stage in stages):
+            raise OptionError(f"{self.model.name} has stages 0 to {count - 1}, not {max(stages, key=abs)}: choose one")
+        if min(height, width) < 1:
+            raise OptionError(f"A texture needs a height and a width of 1 pixel or more, not {height}x{width}")
+        if not 0 <= seed < SEEDS:
+            raise OptionError(f"A seed lies in 0..{SEEDS - 1}, not at {seed}")
+        noise = seeded_noise(seed, CHANNELS, height + -height % MULTIPLE, width + -width % MULTIPLE)
+        try:
+            pictures = self.engine.weave(noise, stages)
+        except MemoryError as error:
+            raise UserError(
+                f"There is not enough memory for a texture of {height}x{width} pixels: make a smaller one, and tile it"
+            ) from error
+        pictures = [picture[0, :, :height, :width].transpose(1, 2, 0) for picture in pictures]
+        return [np.ascontiguousarray(np.clip(np.rint(picture), 0, 255).astype(np.uint8)) for picture in pictures]
+
+
+def seam(picture: np.ndarray) -> tuple[float, float]:
+    """Returns by how many gray levels neighbors differ across a picture's edges, tiled, and within it.
+
+    picture: uint8 (H, W, 3), of 2 pixels or more on each side.  Where it tiles, both are about the same.
+    """
+    across, within = [], []
+    for axis in (0, 1):
+        steps = np.abs(np.diff(picture.astype(np.float32), axis=axis, append=picture.take([0], axis)))
+        means = np.moveaxis(steps, axis, 0).mean(axis=(1, 2))
+        across.append(means[-1])
+        within.append(means[:-1].mean())
+    return float(np.mean(across)), float(np.mean(within))
+
+
+class _OnnxLoom:
+    """Runs the ONNX graphs of a model with onnxruntime."""
+
+    def __init__(self, model: Model, threads: int | None, gpu: int | None):
+        check_gpu(gpu)
+        self._model, self._threads, self._gpu = model, threads, gpu
+        self._sessions: dict = {}
+
+    def weave(self, noise: np.ndarray, stages: Sequence[int]) -> list[np.ndarray]:
+        """Returns the pictures of the stages, (1, 3, H, W) float32 in 0..255."""
+        last = max(stages)
+        if last not in self._sessions:
+            path = self._model.path(graph_file(last, len(self._model.stages)))
+            self._sessions[last] = open_session(path, self._threads, self._gpu)
+        try:
+            return self._sessions[last].run([f"stage_{stage}" for stage in stages], {"noise": noise})
+        except Exception as error:
+            if out_of_memory(error):
+                raise MemoryError from error
+            raise
+
+
+class _MxnetLoom:
+    """Runs the Gluon blocks."""
+
+    def __init__(self, model: Model, threads: int | None, gpu: int | None):
+        from .backend import contexts
+        from .publish import load_chain
+
+        self._context = contexts(None if gpu is None else str(gpu))[0]
+        self._chain = load_chain(model, [self._context])
+
+    def weave(self, noise: np.ndarray, stages: Sequence[int]) -> list[np.ndarray]:
+        """Returns the pictures of the stages, (1, 3, H, W) float32."""
+        from .backend import mx
+        from .images import CHANNEL_MEANS
+
+        means = np.reshape(CHANNEL_MEANS, (1, 3, 1, 1))
+        pictures = self._chain(mx.nd.array(noise, ctx=self._context), 1.0, max(stages) + 1)
+        return [pictures[stage].asnumpy() + means for stage in stages]
