@@ -12,7 +12,18 @@ from .backend import mx
 from .errors import OptionError
 from .images import CHANNEL_MEANS
 
-__all__ = ["LEAK", "PIXEL_SCALE", "Generator", "InstanceNorm", "conv", "deconv", "layer", "norm_layer"]
+__all__ = [
+    "LEAK",
+    "PIXEL_SCALE",
+    "Generator",
+    "InstanceNorm",
+    "Wide",
+    "conv",
+    "deconv",
+    "layer",
+    "norm_layer",
+    "strided_noise",
+]
 
 nn = mx.gluon.nn
 
@@ -66,6 +77,38 @@ def deconv(inputs: int, channels: int, kernel: int):
     """Returns a deconvolution that doubles H and W."""
     pad = (kernel - 1) // 2
     return nn.Conv2DTranspose(channels, kernel, 2, pad, output_padding=2 * pad + 2 - kernel, in_channels=inputs)
+
+
+class Wide(mx.gluon.HybridBlock):
+    """A 3x3 convolution of maps that go on beyond their borders: circular, at their other side, or as in a mirror."""
+
+    def __init__(self, inputs: int, channels: int, circular: bool = False):
+        super().__init__()
+        self._channels = channels
+        self._before, self._after = ((-1, None), (0, 1)) if circular else ((1, 2), (-2, -1))
+        with self.name_scope():
+            self.convolution = nn.Conv2D(channels, 3, in_channels=inputs)
+
+    def hybrid_forward(self, F, x):
+        for axis in (2, 3):  # rows first, then columns of the longer map: so corners go on, too
+            before, after = (
+                F.slice_axis(x, axis=axis, begin=begin, end=end) for begin, end in (self._before, self._after)
+            )
+            x = F.concat(before, x, after, dim=axis)
+        return self.convolution(x)
+
+
+def strided_noise(F, x, first: int, depth: int, scale: int):
+    """Returns what a scale sees of planes of noise, (N, depth, H / 2^scale, W / 2^scale).
+
+    x: holds 2 `depth` planes from channel `first` on.  The first `depth` are the finest scale's, 0.  Of the others each
+    coarser scale takes points of its own: rows and columns 0, 2, 4 ...; 1, 5, 9 ...; 3, 11, 19 ...: no two share one.
+    """
+    if scale == 0:
+        return F.slice_axis(x, axis=1, begin=first, end=first + depth)
+    step = 2**scale
+    begin, end = (None, first + depth, step // 2 - 1, step // 2 - 1), (None, first + 2 * depth, None, None)
+    return F.slice(x, begin=begin, end=end, step=(None, None, step, step))
 
 
 class Generator(mx.gluon.HybridBlock):

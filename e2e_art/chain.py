@@ -1,8 +1,8 @@
 """The boosted chain: generators in a line, each painting on the last one's work.
 
 Stage k takes the picture of stage k - 1, and all are judged against the original photo.  The chain frames the photo
-once with its own reflection, so that no generator sees a hard border, and cuts the frame off at the end.  A chain of
-textures begins with flat gray instead, and noise.
+once with its own reflection, so that no generator sees a hard border, and cuts the frame off at the end.  Chains of
+textures and doodles begin with flat gray instead, noise, and the doodle's regions.
 
 Bing Xu: End to End Neural Art with Generative Models, DMLC blog, 2016.
 """
@@ -19,7 +19,7 @@ import numpy as np
 from .backend import mx
 from .errors import OptionError
 from .frame import BORDER, NOISE_PERIOD, noise_tile, reflect
-from .generators import make_generator
+from .generators import GENERATORS, make_generator
 
 __all__ = ["CHAINS", "Chain", "TextureChain", "make_chain", "multiply_adds"]
 
@@ -35,7 +35,7 @@ class Chain(mx.gluon.Block):
     """
 
     kind = "chain"  # what its models are called
-    guides = (0, 4)  # channels of guide that a generator in it may take
+    generator_kinds = ("conv", "deconv", "pyramid")  # that can stand in it
 
     def __init__(self, stages: Sequence[dict], share_weights: bool = False):
         super().__init__()
@@ -45,9 +45,9 @@ class Chain(mx.gluon.Block):
         self.generators = []
         with self.name_scope():
             for index, stage in enumerate(stages):
+                if stage["kind"] in GENERATORS and stage["kind"] not in self.generator_kinds:
+                    raise OptionError(f"Stages of kind '{stage['kind']}' make no {self.kind}: choose other --stages")
                 generator = make_generator(**stage)
-                if generator.guide_channels not in self.guides:
-                    raise OptionError(f"Stages of kind '{generator.kind}' make no {self.kind}: choose other --stages")
                 twins = [other for other in self.generators if other.describe() == generator.describe()]
                 self.generators.append(twins[0] if share_weights and twins else generator)
                 self.register_child(self.generators[-1], f"stage_{index}")
@@ -136,7 +136,7 @@ class TextureChain(Chain):
     """
 
     kind = "texture"
-    guides = (6,)
+    generator_kinds = ("texture",)
 
     def begin(self, noise, noise_shift: int = 0) -> tuple:
         """Returns flat gray, (N, 3, H, W), and the noise."""
@@ -148,11 +148,23 @@ class TextureChain(Chain):
         return picture
 
 
-CHAINS = {block.kind: block for block in (Chain, TextureChain)}
+class DoodleChain(Chain):
+    """Generators that paint regions: a plane for each, 1 where it is, and then planes of noise, (N, R + 16, H, W)."""
+
+    kind = "doodle"
+    generator_kinds = ("doodle",)
+
+    def begin(self, given, noise_shift: int = 0) -> tuple:
+        """Returns flat gray, (N, 3, H, W), and the regions and their noise, all framed."""
+        guide = self.frame(given)
+        return mx.nd.zeros_like(mx.nd.slice_axis(guide, axis=1, begin=0, end=3)), guide
+
+
+CHAINS = {block.kind: block for block in (Chain, TextureChain, DoodleChain)}
 
 
 def make_chain(kind: str, stages: Sequence[dict], share_weights: bool = False) -> Chain:
-    """Returns an untrained chain of a kind, "chain" for photos or "texture"; raises OptionError for another."""
+    """Returns an untrained chain of a kind: "chain" (for photos), "texture" or "doodle"; OptionError for others."""
     if kind not in CHAINS:
         raise OptionError(f"'{kind}' is no kind of chain: choose from {', '.join(CHAINS)}")
     return CHAINS[kind](stages, share_weights)

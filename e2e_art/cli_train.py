@@ -34,6 +34,8 @@ def add_command(commands) -> None:
     files.add_argument(
         "--texture", nargs="+", metavar="PAINTING", help="instead of --style and --photos: more of this, from noise"
     )
+    files.add_argument("--doodle", metavar="PAINTING", help="instead of them: paint doodles, region by region")
+    files.add_argument("--mask", metavar="MASK", help="of --doodle: the painting's regions, each in a flat color")
     files.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder of the model to write")
     files.add_argument("--validate", type=Path, metavar="DIR", help="photos to judge by, never trained on")
     files.add_argument(
@@ -65,21 +67,37 @@ def _options(flags: argparse.Namespace) -> TrainingOptions:
         untold = TrainingOptions().loss
         if loss[layers] != getattr(untold, layers) and loss[weights] == getattr(untold, weights):
             loss[weights] = ()
-    if flags.texture:
-        loss["content_weight"] = 0.0
     told = gather(flags, TrainingOptions)
-    kind, paintings = ("texture", flags.texture) if flags.texture else ("chain", flags.style)
+    if not flags.texture and not flags.doodle:
+        styles = tuple(flags.style)
+        return TrainingOptions(styles=styles, photos=flags.photos, loss=LossOptions(**loss), **told)
+    loss = LossOptions(**{**loss, "content_weight": 0.0})
+    if flags.texture:
+        return TrainingOptions(styles=tuple(flags.texture), kind="texture", loss=loss, **told)
+    regions = len(_palette(flags))
     return TrainingOptions(
-        styles=tuple(paintings), photos=flags.photos or "", kind=kind, loss=LossOptions(**loss), **told
+        styles=(flags.doodle,), kind="doodle", style_mask=flags.mask, regions=regions, loss=loss, **told
     )
+
+
+def _palette(flags: argparse.Namespace):
+    """Returns the colors of the regions that a doodle's painting has."""
+    from .images import read_image
+    from .noise_lessons import style_regions
+
+    return style_regions(read_image(flags.doodle), read_image(flags.mask), flags.mask)[0]
 
 
 def _check_subject(flags: argparse.Namespace) -> None:
     """Finds flags that do not go together."""
-    if flags.texture and (flags.style or flags.photos or flags.validate or flags.preview):
-        raise OptionError("--texture takes the painting alone: leave --style, --photos, --validate and --preview out")
-    if not flags.texture and not (flags.style and flags.photos):
-        raise OptionError("Say what to learn: --style PAINTING and --photos DIR, or --texture PAINTING")
+    told = [name for name in ("style", "texture", "doodle") if getattr(flags, name)]
+    if len(told) != 1 or bool(flags.photos) != (told == ["style"]) or bool(flags.mask) != (told == ["doodle"]):
+        raise OptionError(
+            "Say what to learn: --style PAINTING and --photos DIR, --texture PAINTING, or --doodle PAINTING and "
+            "--mask MASK"
+        )
+    if told != ["style"] and (flags.validate or flags.preview):
+        raise OptionError(f"--{told[0]} paints no photos: leave --validate and --preview out")
 
 
 def run(flags: argparse.Namespace) -> int:

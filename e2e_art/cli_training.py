@@ -89,14 +89,14 @@ def publish_training(training, flags: argparse.Namespace, diary: TrainingDiary, 
     from .compare import sheet
     from .images import encode_image, from_vgg_space, resize_long_edge
     from .judge import STYLE_FILE, pack_targets
-    from .losses import PerceptualLoss, style_targets
+    from .losses import PerceptualLoss
     from .publish import publish
 
     options = training.options
     stages = list(range(len(training.chain.generators)))
     # Whatever the recipe weighed, records are in the house's convention, so that they compare.
     convention = LossOptions(content_weight=LossOptions().content_weight * (options.loss.content_weight > 0))
-    targets = style_targets(convention, training.lesson.styles, options.style_blend)
+    targets = training.lesson.targets(convention)
     validation = []
     if diary.validation or training.lesson.keeps_best:
         validation = training.lesson.validate(
@@ -121,6 +121,8 @@ def publish_training(training, flags: argparse.Namespace, diary: TrainingDiary, 
         },
         "options": options.describe(),
     }
+    if options.kind == "doodle":
+        record["palette"] = training.lesson.palette.tolist()
     if beginning:
         record["started_from"] = beginning.record
     extras = {STYLE_FILE: pack_targets(targets)}
@@ -138,5 +140,5 @@ def publish_training(training, flags: argparse.Namespace, diary: TrainingDiary, 
         count = len(training.skipped)
         words = "1 photo could not be read and was" if count == 1 else f"{count} photos could not be read and were"
         print(f"{words} skipped: {', '.join(training.skipped)}")
-    use = {"chain": f"PHOTO --model {model.folder}", "texture": f"--texture {model.folder}"}[model.kind]
-    print(f"{model.folder} is trained: e2e-art infer {use} -o OUT")
+    subject = {"chain": "PHOTO --model", "texture": "--texture", "doodle": "DOODLE --model"}[model.kind]
+    print(f"{model.folder} is trained: e2e-art infer {subject} {model.folder} -o OUT")

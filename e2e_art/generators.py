@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from .backend import mx
 from .blocks import LEAK, PIXEL_SCALE, Generator, conv, deconv, layer, norm_layer
+from .doodle import Doodle
 from .errors import OptionError
 from .texture import Texture
 
@@ -169,7 +170,7 @@ class Pyramid(Generator):
         return self.finish(self.look(x) + self.grow_fine(_framed(F, y)))  # (N, 3, H, W)
 
 
-GENERATORS = {block.kind: block for block in (Conv, Deconv, Pyramid, Texture)}
+GENERATORS = {block.kind: block for block in (Conv, Deconv, Pyramid, Texture, Doodle)}
 
 
 def make_generator(kind: str, **options) -> Generator:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,17 +12,12 @@ from .chain import Chain
 from .frame import NOISE_PERIOD
 from .images import read_image, resize_long_edge, resize_short_edge, to_vgg_space
 from .losses import PerceptualLoss, style_targets
-from .noise import SEEDS, seeded_noise
 from .options import TrainingOptions
 from .photos import PhotoStream
 
-__all__ = ["Lesson", "PhotoLesson", "TextureLesson", "make_lesson"]
-
-log = logging.getLogger(__name__)
+__all__ = ["Lesson", "PhotoLesson"]
 
 VALIDATION_EDGE = 320  # short edge of the validation photos
-COLLAPSED = 0.1  # diversity below which a texture network has all but stopped to listen to its noise
-VALIDATION_SEEDS, VALIDATION_SIZE = range(4), 256  # of the textures that are judged, none of them trained on
 
 
 class Lesson:
@@ -40,12 +34,20 @@ class Lesson:
         self.options, self.chain, self.contexts = options, chain, contexts
         styles = [to_vgg_space(resize_long_edge(read_image(path), options.style_size)) for path in options.styles]
         self.styles = [mx.nd.array(style) for style in styles]  # each (1, 3, H, W)
-        targets = style_targets(options.loss, self.styles, options.style_blend)
+        targets = self.targets(options.loss)
         self.loss = PerceptualLoss(options.loss, targets, contexts, bfloat16)
+
+    def targets(self, loss) -> list[np.ndarray]:
+        """Returns the Gram matrices to reach, for the layers that loss options name."""
+        return style_targets(loss, self.styles, self.options.style_blend)
 
     def features(self, given) -> list:
         """Returns what the pictures should keep of what was given."""
         return []
+
+    def losses(self, picture, features) -> dict:
+        """Returns the weighted terms of pictures, (N,) each."""
+        return self.loss(picture, features)
 
     def terms(self, given, learning: Sequence[int], position: int) -> list[dict]:
         """Returns the weighted terms of each learning stage; gradients flow as the coupling says.
@@ -67,7 +69,7 @@ class Lesson:
             picture = self.chain.paint(stage, below, guide, learning=True)
             if coupling == "straight-through" and stage > 0:  # later image gradients pass as if this stage did nothing
                 picture = picture + (before - before.detach())
-            losses = self.loss(self.chain.unframe(picture, given), features)
+            losses = self.losses(self.chain.unframe(picture, given), features)
             boost = boosts[stage] if len(boosts) > 1 else boosts[0]
             terms.append({**losses, "style": losses["style"] * boost})
         return terms
@@ -117,79 +119,3 @@ class PhotoLesson(Lesson):
                 for name, term in loss(pictures[stage], features).items():
                     mean[name] = mean.get(name, 0.0) + float(term.asscalar()) / len(paths)
         return [{**mean, "total": sum(mean.values())} for mean in means]
-
-
-class NoiseStream:
-    """Fresh noise for each step, (N, channels, size, size): that of number i depends on the seed and on i alone."""
-
-    def __init__(self, channels: int, size: int, batch: int, seed: int, position: int):
-        self._shape, self._batch, self._seed = (channels, size, size), batch, seed
-        self.position, self.photos, self.skipped = position, [], {}
-
-    def __enter__(self) -> NoiseStream:
-        return self
-
-    def __exit__(self, *error) -> None:
-        pass
-
-    def __next__(self) -> np.ndarray:
-        begin, self.position = self.position, self.position + self._batch
-        numbers = np.random.default_rng(self._seed).integers(len(VALIDATION_SEEDS), SEEDS) + np.arange(
-            begin, self.position
-        )
-        return np.concatenate([seeded_noise(int(number) % SEEDS, *self._shape) for number in numbers])
-
-
-class TextureLesson(Lesson):
-    """A chain makes textures of noise that look like a painting everywhere: there is no scene to keep."""
-
-    keeps_best = True  # "optimizing for too long" degrades, Ulyanov's readme says
-
-    def batches(self, size: int, position: int, workers: int = 1) -> NoiseStream:
-        """Returns the stream of noise that the steps show."""
-        channels = self.chain.generators[0].guide_channels
-        return NoiseStream(channels, size, self.options.batch, self.options.seed, position)
-
-    def prepare(self, batch: np.ndarray):
-        """Returns a batch as networks take it."""
-        return mx.nd.array(batch)
-
-    def noise(self, seed: int) -> np.ndarray:
-        """Returns the noise that textures are judged on, by its seed: (1, channels, 256, 256)."""
-        return seeded_noise(seed, self.chain.generators[0].guide_channels, VALIDATION_SIZE, VALIDATION_SIZE)
-
-    def paint(self, noise: np.ndarray, stages: int) -> list:
-        """Returns what the first stages make of noise, (1, 3, H, W) in VGG space each, as it stands."""
-        return self.chain(mx.nd.array(noise, ctx=self.contexts[0]), 1.0, stages)
-
-    def validate(self, paths: Sequence[Path], stages: Sequence[int], loss: PerceptualLoss | None = None) -> list[dict]:
-        """Returns the mean weighted terms of each of the stages over four textures, their total, and their diversity.
-
-        Diversity is the variance of a pixel across the textures, as a share of that across the painting: 0 is a
-        collapse, all seeds make one texture; about 1 is as it should be.  loss: what to judge by.
-        """
-        loss = loss or self.loss
-        made: list[list] = [[] for _ in stages]
-        for seed in VALIDATION_SEEDS:
-            pictures = self.paint(self.noise(seed), max(stages) + 1)
-            for textures, stage in zip(made, stages):
-                textures.append(pictures[stage])
-        painted = float(np.mean([style.asnumpy().var(axis=(2, 3)).mean() for style in self.styles]))
-        results = []
-        for textures in made:
-            judged = [{name: float(term.asscalar()) for name, term in loss(each, []).items()} for each in textures]
-            mean = {name: float(np.mean([terms[name] for terms in judged])) for name in judged[0]}
-            across = np.concatenate([texture.asnumpy() for texture in textures]).var(axis=0, ddof=1).mean()
-            diversity = float(across) / max(painted, 1e-9)
-            if diversity < COLLAPSED:
-                log.warning("All seeds make nearly one texture (diversity %.2f): lower --learning-rate", diversity)
-            results.append({**mean, "total": sum(mean.values()), "diversity": diversity})
-        return results
-
-
-LESSONS = {"chain": PhotoLesson, "texture": TextureLesson}
-
-
-def make_lesson(options: TrainingOptions, chain: Chain, contexts: Sequence, bfloat16: bool | None = None) -> Lesson:
-    """Returns the lesson of a training, by its kind."""
-    return LESSONS[options.kind](options, chain, contexts, bfloat16)

@@ -26,7 +26,7 @@ from .models import NOISE_FILE
 from .onnx_nodes import KEPT, Graph, TileGraph
 from .storage import SCALE, stored
 
-__all__ = ["OPSET", "chain_to_onnx", "stage_to_onnx", "texture_to_onnx"]
+__all__ = ["OPSET", "chain_to_onnx", "noise_to_onnx", "stage_to_onnx"]
 
 OPSET = 17
 PICTURE = ["N", 3, "H", "W"]
@@ -82,28 +82,37 @@ def stage_to_onnx(
     return _serialized(graph, name, inputs, outputs)
 
 
-def texture_to_onnx(
+def noise_to_onnx(
     chain: Chain, name: str, last: int, stage_files: Sequence[str] = (), files: Mapping[str, bytes] = {}
 ) -> bytes:
-    """Returns a chain that makes textures as a serialized ONNX model.
+    """Returns a chain that paints noise, a texture or a doodle, as a serialized ONNX model.
 
-    Input: `noise` (N, 6, H, W), H and W multiples of the chain's, so that a seed gives the same texture everywhere.
+    Inputs: `noise` (N, C, H, W), so that a seed gives the same picture everywhere; for a texture, H and W are multiples
+    of the chain's.  For a doodle also `regions` (N, R, H, W), a plane for each, 1 where it is and 0 elsewhere.
     Outputs: `stage_0` ..., each (N, 3, H, W), RGB in 0..255.  Other arguments as for `chain_to_onnx`.
     """
     graph = Graph()
     means = graph.constant(np.reshape(CHANNEL_MEANS, (1, 3, 1, 1)))
     graph.constant([1.0], name="strength")
-    limits = (graph.constant([limit], np.int64) for limit in (0, 3, 1))
-    picture = graph.add("Mul", graph.add("Slice", "noise", *limits), graph.constant(0.0))
+    channels, places, cut, guide = chain.generators[0].guide_channels, {}, (), "noise"
+    if chain.kind == "doodle":
+        places["regions"] = ["N", chain.generators[0].regions, "H", "W"]
+        channels -= chain.generators[0].regions
+        sides = [_axis(graph, axis, "noise") for axis in (2, 3)]
+        rows, columns = (_mirror(graph, side, chain.multiple) for side in sides)
+        guide = graph.add("Concat", "regions", "noise", axis=1)
+        guide = graph.add("Gather", graph.add("Gather", guide, rows, axis=2), columns, axis=3)
+        begins = graph.constant([BORDER, BORDER], np.int64)
+        cut = (begins, graph.add("Add", graph.add("Concat", *sides, axis=0), begins), graph.constant([2, 3], np.int64))
+    places["noise"] = ["N", channels, "H", "W"]
+    first = (graph.constant([limit], np.int64) for limit in (0, 3, 1))
+    picture = graph.add("Mul", graph.add("Slice", guide, *first), graph.constant(0.0))
     for index in range(last + 1):
-        inputs = graph.add("Concat", picture, "noise", axis=1)
+        inputs = graph.add("Concat", picture, guide, axis=1)
         picture = _generator(graph, chain, index, inputs, stage_files, files)
-        colors = graph.add("Add", picture, means)
+        colors = graph.add("Add", graph.add("Slice", picture, *cut) if cut else picture, means)
         graph.add("Clip", colors, graph.constant(0.0), graph.constant(255.0), name=f"stage_{index}")
-    channels = chain.generators[0].guide_channels
-    return _serialized(
-        graph, name, {"noise": ["N", channels, "H", "W"]}, {f"stage_{index}": PICTURE for index in range(last + 1)}
-    )
+    return _serialized(graph, name, places, {f"stage_{index}": PICTURE for index in range(last + 1)})
 
 
 def _serialized(graph: Graph, name: str, inputs: Mapping[str, list], outputs: Mapping[str, list]) -> bytes:
@@ -119,9 +128,9 @@ def _serialized(graph: Graph, name: str, inputs: Mapping[str, list], outputs: Ma
     return model.SerializeToString()
 
 
-def _axis(graph: Graph, axis: int) -> str:
-    """Returns the length of an axis of the image, (1,) int64."""
-    return graph.add("Slice", graph.add("Shape", "image"), *(graph.constant([n], np.int64) for n in (axis, axis + 1)))
+def _axis(graph: Graph, axis: int, source: str = "image") -> str:
+    """Returns the length of an axis of an input, (1,) int64."""
+    return graph.add("Slice", graph.add("Shape", source), *(graph.constant([n], np.int64) for n in (axis, axis + 1)))
 
 
 def _mirror(graph: Graph, length: str, multiple: int) -> str:
@@ -208,6 +217,7 @@ def _operator(graph: Graph, operator: str, inputs: list[str], attributes: dict, 
         "elemwise_sub": "Sub",
         "broadcast_sub": "Sub",
         "broadcast_mul": "Mul",
+        "elemwise_mul": "Mul",
         "tanh": "Tanh",
     }
     scalar = {"_mul_scalar": "Mul", "_plus_scalar": "Add"}

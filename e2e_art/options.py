@@ -27,6 +27,11 @@ PRESETS: dict[str, list[dict]] = {
         {"kind": "texture", "residual_weight": 1.0},
         {"kind": "texture", "residual_weight": 0.5, "sees_picture": True},
     ],
+    "doodle": [{"kind": "doodle", "residual_weight": 1.0}],
+    "boosted-doodle": [
+        {"kind": "doodle", "residual_weight": 1.0},
+        {"kind": "doodle", "residual_weight": 0.5, "sees_picture": True},
+    ],
 }
 
 
@@ -155,12 +160,14 @@ class _Recipe:
     steps: tuple[int, ...]
     sizes: tuple[int, ...]
     style_boosts: tuple[float, ...]
+    learning_rates: tuple[float, ...] = (1.5e-3,)
 
 
 # docs/recipe.md: small crops first, they are fast; large ones last, which see what a whole painting has.
 _RECIPES = {
     "chain": _Recipe("boosted", (1600, 1400, 900, 1400), (192, 256, 352, 352), (1.0, 1.0, 1.1, 1.0)),
-    "texture": _Recipe("texture", (1500, 1500), (256, 256), (1.0, 1.0)),
+    "texture": _Recipe("texture", (1500, 800), (256, 256), (1.0, 1.0), (5e-3,)),
+    "doodle": _Recipe("doodle", (1500, 800), (256, 256), (1.0, 1.0), (5e-3,)),
 }
 _CHAIN = _RECIPES["chain"]
 
@@ -176,13 +183,15 @@ class TrainingOptions:
 
     styles: tuple[str, ...] = ()
     photos: str = ""
-    kind: str = "chain"  # what learns: a chain for photos, or a texture
+    kind: str = "chain"  # what learns: a chain for photos, a texture, or a doodle
+    style_mask: str = ""  # of a doodle: its painting's regions
+    regions: int = 0  # how many those are
     style_blend: tuple[float, ...] = _option((), "what each painting counts; all alike if left out", kind=float)
     style_size: int = _option(400, "long edge of the painting")
     stages: str = _option(
         "",
-        f"a preset ({', '.join(PRESETS)}), or kinds of generators with commas between them; {_CHAIN.stages}, for "
-        "textures texture, if left out",
+        f"a preset ({', '.join(PRESETS)}), or kinds of generators with commas between them; {_CHAIN.stages}, "
+        "texture or doodle if left out",
     )
     residual_weights: tuple[float, ...] = _option(
         (), f"how much of each stage's painting shows; the preset's, or {RESIDUAL_WEIGHT}, if left out",
@@ -198,7 +207,13 @@ class TrainingOptions:
     )
     batch: int = _option(1, "crops in a step")
     optimizer: str = _option("muon", "what moves the weights", choices=OPTIMIZERS)
-    learning_rates: tuple[float, ...] = _option((1.5e-3,), "falling to 0 along a cosine", "--learning-rate")
+    learning_rates: tuple[float, ...] = _option(
+        (),
+        f"falling to 0 along a cosine; {_words(_CHAIN.learning_rates)}, for textures and doodles "
+        f"{_words(_RECIPES['texture'].learning_rates)}, if left out",
+        "--learning-rate",
+        float,
+    )
     style_boosts: tuple[float, ...] = _option(
         (),
         f"factor on the style weight in each stage; {_words(_CHAIN.style_boosts)} if left out",
@@ -227,6 +242,8 @@ class TrainingOptions:
         if not self.stages:
             object.__setattr__(self, "stages", recipe.stages)
         count = len(self.generators())
+        if not self.learning_rates:
+            object.__setattr__(self, "learning_rates", recipe.learning_rates)
         for name in ("steps", "sizes", "style_boosts"):
             if not getattr(self, name):  # the recipe, cut or drawn out to the number of stages
                 values = getattr(recipe, name)
@@ -251,7 +268,8 @@ class TrainingOptions:
 
     def generators(self) -> list[dict]:
         """Returns the generator arguments of each stage."""
-        return stages_of(self.stages, self.residual_weights, self.norm)
+        stages = stages_of(self.stages, self.residual_weights, self.norm)
+        return [{**stage, "regions": self.regions} if stage["kind"] == "doodle" else stage for stage in stages]
 
     def describe(self) -> dict:
         """Returns the options as plain JSON values, for checkpoints and records."""

@@ -11,7 +11,7 @@ from .backend import mx
 from .chain import CHAINS, Chain, make_chain
 from .frame import noise_tile
 from .models import NOISE_FILE, Model, ModelError, graph_file, tile_file, write_model
-from .onnx_graph import chain_to_onnx, stage_to_onnx, texture_to_onnx
+from .onnx_graph import chain_to_onnx, noise_to_onnx, stage_to_onnx
 from .storage import restored, stored
 
 __all__ = ["load_chain", "publish"]
@@ -35,7 +35,7 @@ def publish(
     stage_files = [stage["file"] for stage in stages]
     if chain.kind == "chain":
         files[NOISE_FILE] = noise_tile().tobytes()
-    to_onnx = chain_to_onnx if chain.kind == "chain" else texture_to_onnx
+    to_onnx = chain_to_onnx if chain.kind == "chain" else noise_to_onnx
     for index in range(len(stages)):
         files[graph_file(index, len(stages))] = to_onnx(chain, folder.name, index, stage_files, files)
         if chain.kind == "chain":

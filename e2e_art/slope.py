@@ -20,7 +20,7 @@ from .patches import Patches, patches_of
 from .regions import carry, resize_regions
 from .vgg import convolutions_of, load_vgg
 
-__all__ = ["Slope"]
+__all__ = ["Slope", "guides_of"]
 
 PATIENCE = 10  # evaluations over which a descent has to pay
 WRAP = 64  # pixels of the other side that a tileable texture sees at each border
@@ -52,8 +52,8 @@ class Slope:
         self.options, self.tileable, self.context = options, tileable, context or mx.cpu()
         own: list = []
         if regions is not None:
-            own = _guides_of(resize_regions(regions[0], *paintings[0].shape[:2]), options.loss)
-            guides = _guides_of(resize_regions(regions[1], *size), options.loss)
+            own = guides_of(resize_regions(regions[0], *paintings[0].shape[:2]), options.loss)
+            guides = guides_of(resize_regions(regions[1], *size), options.loss)
         elif tileable:
             guides = _inside(size, options.loss.style_layers)
         else:
@@ -141,7 +141,7 @@ class Slope:
         return len(course) > PATIENCE and course[-1 - PATIENCE] - course[-1] < tolerance * course[-1]
 
 
-def _guides_of(regions: np.ndarray, loss: LossOptions) -> list:
+def guides_of(regions: np.ndarray, loss: LossOptions) -> list:
     """Returns what each style layer sees of the regions (R, H, W) of a picture, as `gram_matrix` takes it."""
     carried = carry(regions, loss.style_layers, convolutions_of(loss.loss_network))
     return [_guide(carried[layer]) for layer in loss.style_layers]
@@ -150,7 +150,7 @@ def _guides_of(regions: np.ndarray, loss: LossOptions) -> list:
 def _guide(regions: np.ndarray):
     """Returns a layer's regions (R, H, W) as (R, 1, H * W), the squares of each adding up to 1."""
     rows = regions.reshape(len(regions), 1, -1)
-    return mx.nd.array(rows / np.linalg.norm(rows, axis=2, keepdims=True))
+    return mx.nd.array(rows / np.maximum(np.linalg.norm(rows, axis=2, keepdims=True), 1e-6))  # a region may be missing
 
 
 def _patches_of(painting: np.ndarray, size, options: DescentOptions, regions, context) -> list[tuple[Patches, object]]:

@@ -9,7 +9,7 @@ D. Ulyanov, V. Lebedev, A. Vedaldi, V. Lempitsky: Texture Networks, arXiv 1603.0
 from __future__ import annotations
 
 from .backend import mx
-from .blocks import PIXEL_SCALE, Generator, conv, layer, norm_layer
+from .blocks import PIXEL_SCALE, Generator, Wide, conv, layer, norm_layer, strided_noise
 
 __all__ = ["Texture"]
 
@@ -20,26 +20,10 @@ DEPTH = 3  # channels of noise at each scale
 STEP = 8  # channels that each scale adds
 
 
-class _Circular(mx.gluon.HybridBlock):
-    """A 3x3 convolution of maps that continue at their other side."""
-
-    def __init__(self, inputs: int, channels: int):
-        super().__init__()
-        self._channels = channels
-        with self.name_scope():
-            self.convolution = nn.Conv2D(channels, 3, in_channels=inputs)
-
-    def hybrid_forward(self, F, x):
-        for axis in (2, 3):  # rows first, then columns of the longer map: corners wrap too
-            before = F.slice_axis(x, axis=axis, begin=-1, end=None)
-            x = F.concat(before, x, F.slice_axis(x, axis=axis, begin=0, end=1), dim=axis)
-        return self.convolution(x)
-
-
 def _look(inputs: int, channels: int, norm: str):
     """Returns two convolutions of 3x3 and one of 1x1."""
     row = nn.HybridSequential()
-    row.add(layer(_Circular(inputs, channels), norm), layer(_Circular(channels, channels), norm))
+    row.add(layer(Wide(inputs, channels, circular=True), norm), layer(Wide(channels, channels, circular=True), norm))
     row.add(layer(conv(channels, channels, 1), norm))
     return row
 
@@ -90,12 +74,7 @@ class Texture(Generator):
 
     def _seen(self, F, x, scale: int):
         """Returns what a scale sees: three channels of noise, and before them perhaps the picture."""
-        step = 2**scale
-        if scale == 0:
-            noise = F.slice_axis(x, axis=1, begin=3, end=3 + DEPTH)
-        else:  # rows and columns 0, 2, 4 ...; 1, 5, 9 ...; 3, 11, 19 ...: no two scales share a point
-            first, past = (None, 3 + DEPTH, step // 2 - 1, step // 2 - 1), (None, 3 + 2 * DEPTH, None, None)
-            noise = F.slice(x, begin=first, end=past, step=(None, None, step, step))
+        noise, step = strided_noise(F, x, 3, DEPTH, scale), 2**scale
         if not self.sees_picture:
             return noise
         picture = F.slice_axis(x, axis=1, begin=0, end=3) * PIXEL_SCALE

@@ -19,7 +19,7 @@ from .backend import mx
 from .chain import Chain, make_chain
 from .checkpoint import load_checkpoint, optimizer_memory, restore_optimizer, save_checkpoint
 from .errors import UserError
-from .lessons import make_lesson
+from .noise_lessons import make_lesson
 from .optimizer import clip_gradients, make_optimizer
 from .options import TrainingOptions
 

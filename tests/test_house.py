@@ -8,11 +8,12 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "e2e_art"
 FLOORS = {
     0: ["errors", "files", "options", "images", "backend", "memory", "runtime", "frame", "noise"],
-    1: ["vgg", "photos", "colors", "regions", "descent", "presets", "optimizer", "flow", "upsample"],
-    2: ["blocks", "texture", "generators", "patches", "losses"],
+    1: ["vgg", "photos", "colors", "regions", "descent", "presets", "optimizer", "flow", "upsample", "masks"],
+    2: ["blocks", "texture", "doodle", "generators", "patches", "losses"],
     3: ["chain", "slope"],
     4: [
         "lessons",
+        "noise_lessons",
         "models",
         "checkpoint",
         "storage",
