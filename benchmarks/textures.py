@@ -65,16 +65,8 @@ def main() -> None:
             total, once = float(np.mean(totals)), float(np.median(took))
             worth = evaluations_worth(curve, total)
             until = seconds[min(int(np.ceil(worth)), EVALUATIONS)] if np.isfinite(worth) else np.inf
-            rows.append(
-                [
-                    f"{model.name}, stage {stage}",
-                    f"{total:.3f}",
-                    f"{once:.3f}",
-                    f"{worth:.1f}",
-                    f"{until:.1f}",
-                    f"{until / once:.0f}",
-                ]
-            )
+            figures = (f"{total:.3f}", f"{once:.3f}", f"{worth:.1f}", f"{until:.1f}", f"{until / once:.0f}")
+            rows.append([f"{model.name}, stage {stage}", *figures])
     print(table(["texture", "total", "seconds", "worth", "seconds of L-BFGS to there", "times faster"], rows))
 
 

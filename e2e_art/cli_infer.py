@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from . import cli_texture, cli_video
+from . import cli_doodle, cli_texture, cli_video
 from .cli_models import describe_model, describe_models
 from .compare import sheet
 from .errors import OptionError, UserError
@@ -97,6 +97,8 @@ def run(flags: argparse.Namespace) -> int:
         os.environ["OMP_NUM_THREADS"] = str(flags.threads)  # MXNet reads it when it is imported
     if flags.texture:
         return cli_texture.run(flags)
+    if not flags.model.lower().endswith(".onnx") and read_model(flags.model).kind == "doodle":
+        return cli_doodle.run(flags)
     flags.size = _size(flags.size)
     if cli_video.is_clip(flags):
         return cli_video.run(flags, lambda: _load(flags))

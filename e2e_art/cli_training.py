@@ -91,6 +91,7 @@ def publish_training(training, flags: argparse.Namespace, diary: TrainingDiary, 
     from .judge import STYLE_FILE, pack_targets
     from .losses import PerceptualLoss
     from .publish import publish
+    from .regions import color_name
 
     options = training.options
     stages = list(range(len(training.chain.generators)))
@@ -122,7 +123,8 @@ def publish_training(training, flags: argparse.Namespace, diary: TrainingDiary, 
         "options": options.describe(),
     }
     if options.kind == "doodle":
-        record["palette"] = training.lesson.palette.tolist()
+        palette = training.lesson.palette
+        record["palette"] = [{"color": "#" + bytes(color).hex(), "name": color_name(color)} for color in palette]
     if beginning:
         record["started_from"] = beginning.record
     extras = {STYLE_FILE: pack_targets(targets)}

@@ -65,12 +65,12 @@ class Doodle(Generator):
         self.regions, self.sees_picture = regions, sees_picture
         self.guide_channels = regions + 2 * NOISE
         with self.name_scope():
+            seen = regions + 3 * sees_picture
             for scale, channels in enumerate(WIDTHS):
-                before = regions + 3 * sees_picture if scale == 0 else SEEN
                 if scale:
-                    setattr(self, f"down_{scale}", nn.Conv2D(SEEN, 2, 2, in_channels=before))
-                    before = SEEN
-                setattr(self, f"see_{scale}", conv(before, SEEN, 1))
+                    setattr(self, f"down_{scale}", nn.Conv2D(SEEN, 2, 2, in_channels=seen))
+                    seen = SEEN
+                setattr(self, f"see_{scale}", conv(seen, SEEN, 1))
                 inputs = SEEN + NOISE + (WIDTHS[scale + 1] if scale + 1 < len(WIDTHS) else 0)
                 setattr(self, f"look_{scale}", _Step(Wide(inputs, channels), channels, regions))
                 setattr(self, f"mix_{scale}", _Step(conv(channels, channels, 1), channels, regions))

@@ -36,8 +36,8 @@ __all__ = [
 FORMAT = 1
 DESCRIPTION = "model.json"
 THUMBNAIL = "thumbnail.jpg"
-SHELVES = ("textures",)  # folders of shipped models that do not paint photos
-USES = {"chain": "to paint photos, --model", "texture": "as infer.py --texture"}
+SHELVES = ("textures", "doodles")  # folders of shipped models that do not paint photos
+USES = {"chain": "to paint photos, --model", "texture": "as infer.py --texture", "doodle": "to paint doodles, --model"}
 NOISE_FILE = "noise.int8"  # `frame.noise_tile`, for all graphs of a model
 
 

@@ -150,7 +150,7 @@ class DoodleLesson(Lesson):
     def features(self, given) -> list:
         """Returns for each sample what every style layer sees of its regions."""
         planes = given[:, : self.options.regions].asnumpy()
-        guides = [guides_of(each, self.options.loss) for each in planes]
+        guides = [guides_of(each, self.loss.options) for each in planes]
         return [[guide.as_in_context(given.context) for guide in each] for each in guides]
 
     def losses(self, picture, features) -> dict:

@@ -13,10 +13,22 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
+from PIL import ImageColor
 
 from .errors import OptionError
 
-__all__ = ["carry", "find_palette", "match_regions", "one_hot", "present", "resize_regions", "segment", "snap"]
+__all__ = [
+    "carry",
+    "color_name",
+    "find_palette",
+    "match_regions",
+    "matches",
+    "one_hot",
+    "present",
+    "resize_regions",
+    "segment",
+    "snap",
+]
 
 # Euclidean distances of RGB colors, 0..255.
 _EXACT = 8  # a pixel this near to a color of the palette has it, wherever the pixel lies
@@ -74,6 +86,17 @@ def snap(mask: np.ndarray, palette: np.ndarray) -> np.ndarray:
     beside = [cv2.dilate((nearest == index).astype(np.uint8), window) > 0 for index in range(len(palette))]
     possible = np.array(beside) | (distances < _EXACT)
     return np.where(possible | ~possible.any(axis=0), distances, np.inf).argmin(axis=0)
+
+
+def matches(mask: np.ndarray, palette: np.ndarray) -> np.ndarray:
+    """Returns where a mask (H, W, 3) has about a color of the palette (R, 3), bool (H, W)."""
+    return _distances(mask, palette).min(axis=0) < _SAME
+
+
+def color_name(color: Sequence[int]) -> str:
+    """Returns what people call a color, RGB: the name of the nearest one that web pages know."""
+    known = {name: ImageColor.getrgb(name) for name in ImageColor.colormap}
+    return min(known, key=lambda name: np.linalg.norm(np.subtract(known[name], color)))
 
 
 def _distances(picture: np.ndarray, colors: np.ndarray) -> np.ndarray:

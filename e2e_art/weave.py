@@ -1,4 +1,4 @@
-"""Noise through a trained model: textures of any size, which continue at their own other side."""
+"""Noise through a trained model: textures of any size, which continue at their own other side, and painted doodles."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ import numpy as np
 from .errors import OptionError, UserError
 from .models import Model, graph_file, read_model
 from .noise import SEEDS, seeded_noise
+from .regions import matches, one_hot, snap
 from .runtime import check_gpu, has_gpu, open_session, out_of_memory
 
-__all__ = ["Weaver", "load_texture", "seam"]
+__all__ = ["Sketcher", "Weaver", "load_doodle", "load_texture", "seam"]
 
 MULTIPLE = 32  # what the sides of a texture divide by if it tiles
 CHANNELS = 6  # planes of noise
+DOODLE_CHANNELS = 16  # planes of noise, of a doodle
 
 
 def load_texture(
@@ -32,8 +34,28 @@ def load_texture(
     Raises ModelError for a model that is missing, damaged or of another kind, UserError without such a GPU.
     """
     verified = read_model(model, "texture")
+    return Weaver(verified, _loom(verified, engine, threads, gpu))
+
+
+def load_doodle(
+    model: str | Path, engine: str = "auto", threads: int | None = None, gpu: int | None = None
+) -> Sketcher:  # fmt: skip
+    """Returns a trained model that paints doodles.
+
+    model: a shipped name, or the folder of a model that `train.py --doodle` wrote.  Others as for `load_texture`.
+
+    >>> sketch = load_doodle("renoir")
+    >>> painting = sketch(doodle, seed=7)  # uint8 (H, W, 3) -> uint8 (H, W, 3)
+
+    Raises ModelError for a model that is missing, damaged or of another kind, UserError without such a GPU.
+    """
+    verified = read_model(model, "doodle")
+    return Sketcher(verified, _loom(verified, engine, threads, gpu))
+
+
+def _loom(model: Model, engine: str, threads: int | None, gpu: int | None):
     by_mxnet = engine == "mxnet" or (engine == "auto" and gpu is not None and not has_gpu())
-    return Weaver(verified, (_MxnetLoom if by_mxnet else _OnnxLoom)(verified, threads, gpu))
+    return (_MxnetLoom if by_mxnet else _OnnxLoom)(model, threads, gpu)
 
 
 class Weaver:
@@ -56,23 +78,67 @@ class Weaver:
 
         Raises OptionError for options out of range, UserError where memory does not suffice.
         """
-        count = len(self.model.stages)
-        stages = list(range(count)) if stages is None else list(stages)
-        if not all(0 <= stage < count for stage in stages):
-            raise OptionError(f"{self.model.name} has stages 0 to {count - 1}, not {max(stages, key=abs)}: choose one")
+        stages = _checked(self.model, seed, stages)
         if min(height, width) < 1:
             raise OptionError(f"A texture needs a height and a width of 1 pixel or more, not {height}x{width}")
-        if not 0 <= seed < SEEDS:
-            raise OptionError(f"A seed lies in 0..{SEEDS - 1}, not at {seed}")
         noise = seeded_noise(seed, CHANNELS, height + -height % MULTIPLE, width + -width % MULTIPLE)
         try:
-            pictures = self.engine.weave(noise, stages)
+            pictures = self.engine.weave({"noise": noise}, stages)
         except MemoryError as error:
             raise UserError(
                 f"There is not enough memory for a texture of {height}x{width} pixels: make a smaller one, and tile it"
             ) from error
-        pictures = [picture[0, :, :height, :width].transpose(1, 2, 0) for picture in pictures]
-        return [np.ascontiguousarray(np.clip(np.rint(picture), 0, 255).astype(np.uint8)) for picture in pictures]
+        return [_to_image(picture[:, :, :height, :width]) for picture in pictures]
+
+
+class Sketcher:
+    """A trained model that paints doodles with an engine that runs it; call it with a doodle to get the painting.
+
+    palette: the colors that it knows, uint8 (R, 3); names: what people call them.
+    """
+
+    def __init__(self, model: Model, engine):
+        self.model, self.engine = model, engine
+        self.palette = np.array([list(bytes.fromhex(each["color"][1:])) for each in model.record["palette"]], np.uint8)
+        self.names = [each["name"] for each in model.record["palette"]]
+
+    def __call__(self, doodle: np.ndarray, seed: int = 0, stage: int | None = None, name: str = "The doodle"):
+        """Returns the painting of a doodle, uint8 (H, W, 3), in its size.
+
+        doodle: uint8 RGB, (H, W, 3), in the colors of the palette; others go to the nearest one.  seed: 0..2^32 - 1.
+        stage: where to stop, the last one by default.  name: what messages call the doodle.
+
+        Raises OptionError for a doodle without any of the colors, and for options out of range, UserError where memory
+        does not suffice.
+        """
+        (stage,) = _checked(self.model, seed, [len(self.model.stages) - 1 if stage is None else stage])
+        if not matches(doodle, self.palette).any():
+            known = ", ".join(f"{each['color']} {each['name']}" for each in self.model.record["palette"])
+            raise OptionError(f"{name} has none of the colors that {self.model.name} paints: draw with {known}")
+        height, width = doodle.shape[:2]
+        regions = one_hot(snap(doodle, self.palette), len(self.palette))[np.newaxis]
+        noise = seeded_noise(seed, DOODLE_CHANNELS, height, width)
+        try:
+            pictures = self.engine.weave({"regions": regions, "noise": noise}, [stage])
+        except MemoryError as error:
+            raise UserError(f"There is not enough memory for {width}x{height} pixels: give a smaller --size") from error
+        return _to_image(pictures[0])
+
+
+def _checked(model: Model, seed: int, stages: Sequence[int] | None) -> list[int]:
+    """Returns the stages to paint, all by default; raises OptionError for stages and seeds that there are not."""
+    count = len(model.stages)
+    stages = list(range(count)) if stages is None else list(stages)
+    if not all(0 <= stage < count for stage in stages):
+        raise OptionError(f"{model.name} has stages 0 to {count - 1}, not {max(stages, key=abs)}: choose one of them")
+    if not 0 <= seed < SEEDS:
+        raise OptionError(f"A seed lies in 0..{SEEDS - 1}, not at {seed}")
+    return stages
+
+
+def _to_image(picture: np.ndarray) -> np.ndarray:
+    """Returns (1, 3, H, W) in 0..255 as uint8 (H, W, 3)."""
+    return np.ascontiguousarray(np.clip(np.rint(picture[0]), 0, 255).astype(np.uint8).transpose(1, 2, 0))
 
 
 def seam(picture: np.ndarray) -> tuple[float, float]:
@@ -97,14 +163,14 @@ class _OnnxLoom:
         self._model, self._threads, self._gpu = model, threads, gpu
         self._sessions: dict = {}
 
-    def weave(self, noise: np.ndarray, stages: Sequence[int]) -> list[np.ndarray]:
-        """Returns the pictures of the stages, (1, 3, H, W) float32 in 0..255."""
+    def weave(self, inputs: dict[str, np.ndarray], stages: Sequence[int]) -> list[np.ndarray]:
+        """Returns the pictures of the stages, (1, 3, H, W) float32 in 0..255; inputs: (1, C, H, W) each, by name."""
         last = max(stages)
         if last not in self._sessions:
             path = self._model.path(graph_file(last, len(self._model.stages)))
             self._sessions[last] = open_session(path, self._threads, self._gpu)
         try:
-            return self._sessions[last].run([f"stage_{stage}" for stage in stages], {"noise": noise})
+            return self._sessions[last].run([f"stage_{stage}" for stage in stages], inputs)
         except Exception as error:
             if out_of_memory(error):
                 raise MemoryError from error
@@ -121,11 +187,12 @@ class _MxnetLoom:
         self._context = contexts(None if gpu is None else str(gpu))[0]
         self._chain = load_chain(model, [self._context])
 
-    def weave(self, noise: np.ndarray, stages: Sequence[int]) -> list[np.ndarray]:
-        """Returns the pictures of the stages, (1, 3, H, W) float32."""
+    def weave(self, inputs: dict[str, np.ndarray], stages: Sequence[int]) -> list[np.ndarray]:
+        """Returns the pictures of the stages, (1, 3, H, W) float32; inputs: (1, C, H, W) each, regions first."""
         from .backend import mx
         from .images import CHANNEL_MEANS
 
         means = np.reshape(CHANNEL_MEANS, (1, 3, 1, 1))
-        pictures = self._chain(mx.nd.array(noise, ctx=self._context), 1.0, max(stages) + 1)
+        given = mx.nd.array(np.concatenate(list(inputs.values()), axis=1), ctx=self._context)
+        pictures = self._chain(given, 1.0, max(stages) + 1)
         return [pictures[stage].asnumpy() + means for stage in stages]

@@ -32,6 +32,7 @@ FLOORS = {
         "cli_train",
         "cli_training",
         "cli_texture",
+        "cli_doodle",
         "cli_infer",
         "cli_optimize",
         "cli_diary",

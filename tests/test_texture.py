@@ -253,7 +253,7 @@ def test_train_and_weave_as_the_readme_shows(brick, tmp_path, capsys):
         (["infer", "{brick}", "--model", "{model}", "-o", "{out}.png"], "not 'chain'"),
         (["infer", "{brick}", "-o", "{out}.png", "--size", "64x64"], "long edge"),
         (["train", "--texture", "{brick}", "--out", "{out}", "--size", "40"], "multiples of 32"),
-        (["train", "--texture", "{brick}", "--out", "{out}", "--photos", "."], "the painting alone"),
+        (["train", "--texture", "{brick}", "--out", "{out}", "--photos", "."], "Say what to learn"),
         (["train", "--texture", "{brick}", "--out", "{out}", "--stages", "pyramid"], "make no texture"),
         (["train", "--texture", "{out}.jpg", "--out", "{out}"], "{out}.jpg"),
         (["train", "--out", "{out}"], "Say what to learn"),

@@ -1,0 +1,40 @@
+"""`infer.py` with a model of doodles: a picture drawn in its colors becomes a painting."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from .errors import OptionError
+from .flags import edges
+from .images import check_suffix, read_image, resize, write_image
+from .weave import load_doodle
+
+__all__ = ["run"]
+
+
+def run(flags: argparse.Namespace) -> int:
+    """Paints a doodle once for each seed."""
+    if len(flags.photos) != 1 or not flags.out:
+        raise OptionError("One doodle at a time: e2e-art infer DOODLE.png --model MODEL -o OUT.png")
+    out = Path(flags.out)
+    several = len(flags.seed) > 1
+    targets = [out.with_name(f"{out.stem}_seed-{seed}{out.suffix}") if several else out for seed in flags.seed]
+    if len(set(targets)) < len(targets):
+        raise OptionError("A seed was given twice: each makes one painting")
+    for path in targets:
+        check_suffix(path)
+        if path.exists() and not flags.overwrite:
+            raise OptionError(f"{path} exists: choose another -o, or add --overwrite")
+    doodle = read_image(flags.photos[0])
+    if flags.size:
+        size = edges(flags.size)
+        if not size or min(size) < 1:
+            raise OptionError(f"--size takes a long edge, or height and width such as 480x640, not '{flags.size}'")
+        factor = size[0] / max(doodle.shape[:2])
+        height, width = size if len(size) == 2 else (max(1, round(side * factor)) for side in doodle.shape[:2])
+        doodle = resize(doodle, height, width)
+    sketch = load_doodle(flags.model, flags.engine, flags.threads, flags.gpu)
+    for seed, target in zip(flags.seed, targets):
+        write_image(target, sketch(doodle, seed, flags.stage, flags.photos[0]), flags.overwrite)
+    return 0

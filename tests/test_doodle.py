@@ -1,0 +1,267 @@
+"""Doodles: masks to learn on, the skip network, learning region by region, and painting through `infer.py`."""
+
+import numpy as np
+import pytest
+from helpers import assert_one_sentence, pixels, process, save
+from skimage import data
+
+from e2e_art.backend import mx
+from e2e_art.chain import make_chain
+from e2e_art.cli import main
+from e2e_art.errors import OptionError
+from e2e_art.judge import pack_targets, unpack_targets
+from e2e_art.masks import LEAST, Masks, height_map, make_mask
+from e2e_art.models import read_model
+from e2e_art.options import LossOptions, TrainingOptions
+from e2e_art.publish import publish
+from e2e_art.regions import color_name
+from e2e_art.training import Training
+from e2e_art.weave import load_doodle
+
+PALETTE = np.array([[255, 0, 0], [0, 0, 255], [255, 255, 255]], np.uint8)
+STAGES = [{"kind": "doodle", "regions": 3}, {"kind": "doodle", "regions": 3, "sees_picture": True}]
+RECORD = {"palette": [{"color": "#" + bytes(color).hex(), "name": color_name(color)} for color in PALETTE]}
+
+
+def doodle_chain(stages=STAGES[:1], seed: int = 1):
+    """Returns a chain of random weights, those of the regions' own scales and shifts among them."""
+    mx.random.seed(seed)
+    random = np.random.RandomState(seed)
+    chain = make_chain("doodle", stages)
+    chain.initialize(mx.init.Xavier(magnitude=2))
+    for index in range(len(stages)):
+        weights = chain.stage_weights(index)
+        for name in weights:
+            if name.endswith(("gain.weight", "shift.weight")):
+                weights[name] = weights[name] + random.normal(0, 0.3, weights[name].shape).astype(np.float32)
+        chain.set_stage_weights(index, weights)
+    return chain
+
+
+def drawing(height: int = 40, width: int = 56) -> np.ndarray:
+    """Returns a doodle in all three colors."""
+    doodle = np.empty((height, width, 3), np.uint8)
+    doodle[:] = PALETTE[2]
+    doodle[height // 2 :] = PALETTE[1]
+    doodle[5:20, 8:30] = PALETTE[0]
+    return doodle
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """A painting and its mask."""
+    folder = tmp_path_factory.mktemp("files")
+    picture = data.coffee()[::4, ::4]
+    mask = np.empty(picture.shape, np.uint8)
+    mask[:] = PALETTE[1]
+    mask[:40], mask[30:70, 40:90] = PALETTE[0], PALETTE[2]
+    save(folder / "painting.png", picture)
+    save(folder / "mask.png", mask)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """The folder of an untrained model of two stages."""
+    folder = tmp_path_factory.mktemp("doodles") / "pond"
+    publish(doodle_chain(STAGES), folder, RECORD)
+    return folder
+
+
+# Masks
+
+
+def test_hills_are_means_of_their_neighbors_where_nothing_is_random():
+    heights = height_map(5, 0.0, np.random.RandomState(3))
+    corners = np.random.RandomState(3).uniform(0, 1, (3, 3))
+    assert np.array_equal(heights[::2, ::2], corners)
+    assert heights[1, 1] == pytest.approx(corners[:2, :2].mean())
+    assert heights[0, 1] == pytest.approx((corners[0, 0] + corners[0, 1] + heights[1, 1]) / 3)  # at a border, three
+    assert heights[1, 2] == pytest.approx((corners[0, 1] + corners[1, 1] + heights[1, 1] + heights[1, 3]) / 4)
+
+
+def test_rougher_hills_are_rougher():
+    steps = [np.abs(np.diff(height_map(129, r, np.random.RandomState(0)), axis=0)).mean() for r in (0.2, 0.5, 0.8)]
+    assert steps[0] < steps[1] / 2 < steps[2] / 4
+
+
+def test_every_region_of_a_mask_has_room():
+    seen = set()
+    for number in range(60):
+        mask = make_mask(0, number, 4)
+        areas = np.bincount(mask.ravel(), minlength=4) / mask.size
+        assert mask.shape == (200, 200) and areas[areas > 0].min() >= LEAST
+        seen.add(int((areas > 0).sum()))
+    assert seen == {1, 2, 3, 4}  # people leave regions out, too
+
+
+def test_all_pairs_of_regions_meet():
+    meet = np.zeros((4, 4), int)
+    for number in range(30):
+        mask = make_mask(1, number, 4)
+        np.add.at(meet, (mask[1:].ravel(), mask[:-1].ravel()), 1)
+    assert meet.min() > 300
+
+
+def test_masks_are_made_again_the_same():
+    with pytest.raises(OptionError, match="cannot be made"):
+        Masks(40)
+    one, other = Masks(3, seed=5, count=3, workers=2), Masks(3, seed=5, count=3)
+    assert all(np.array_equal(mask, other[number]) for number, mask in enumerate(one))
+    assert np.array_equal(one[4], one[1]) and not np.array_equal(one[0], one[1])
+    assert not np.array_equal(Masks(3, seed=6)[0], one[0])
+    for masks in (one, other):
+        masks.close()
+
+
+# The network
+
+
+def flat(region: int, noise, size: int = 64) -> mx.nd.NDArray:
+    given = np.concatenate([np.zeros((1, 3, size, size), np.float32), noise[:, :, :size, :size]], axis=1)
+    given[:, region] = 1
+    return mx.nd.array(given)
+
+
+def test_a_flat_doodle_depends_on_its_region():
+    noise = np.random.RandomState(0).uniform(-1, 1, (1, 16, 64, 64)).astype(np.float32)
+    chain = doodle_chain()
+    paintings = [chain(flat(region, noise))[0].asnumpy() for region in range(3)]
+    assert all(np.abs(paintings[k] - paintings[k - 1]).mean() > 1 for k in range(3))
+
+
+def test_a_flat_doodle_has_no_lines_at_its_border():
+    """Rows at the border are, over many seeds, as bright and as rough as those in the middle."""
+    chain, rows = doodle_chain(), []
+    for seed in range(24):
+        noise = np.random.RandomState(seed).uniform(-1, 1, (1, 16, 64, 64)).astype(np.float32)
+        rows.append(chain(flat(0, noise))[0].asnumpy()[0].mean(axis=2))  # (3, rows)
+    rows = np.array(rows)
+    chance = rows.std(axis=0) / np.sqrt(len(rows))
+    for edge in (0, -1):
+        assert (np.abs(rows[:, :, edge].mean(axis=0) - rows[:, :, 24:40].mean(axis=(0, 2))) < 5 * chance[:, edge]).all()
+
+
+@pytest.mark.parametrize(("engine", "height", "width"), [("onnx", 40, 56), ("onnx", 17, 33), ("mxnet", 40, 56)])
+def test_paintings_have_the_size_of_their_doodles(model, engine, height, width):
+    painting = load_doodle(model, engine)(drawing(height, width), seed=3)
+    assert painting.shape == (height, width, 3) and painting.std() > 5
+
+
+@pytest.mark.parametrize("stage", [0, 1])
+def test_both_engines_paint_the_same(model, stage):
+    paintings = [load_doodle(model, engine)(drawing(), 5, stage).astype(int) for engine in ("onnx", "mxnet")]
+    assert np.abs(paintings[0] - paintings[1]).max() <= 1
+
+
+def test_colors_snap_to_the_palette(model):
+    sketch, doodle = load_doodle(model), drawing()
+    assert sketch.names == ["red", "blue", "white"]
+    stained = np.clip(doodle.astype(int) + np.random.RandomState(0).randint(-6, 7, doodle.shape), 0, 255)
+    assert np.array_equal(sketch(doodle), sketch(stained.astype(np.uint8)))
+    assert not np.array_equal(sketch(doodle, 1), sketch(doodle, 2))
+
+
+# Learning
+
+
+def options_of(files, **options) -> TrainingOptions:
+    loss = LossOptions(content_weight=0.0, style_layers=("relu1_1", "relu2_1"))
+    settings = dict(steps=(30,), sizes=(64,), style_size=96, loss=loss, regions=3, kind="doodle")
+    paths = dict(styles=(str(files / "painting.png"),), style_mask=str(files / "mask.png"))
+    return TrainingOptions(**{**settings, **paths, **options})
+
+
+def test_the_style_loss_falls(files, tmp_path):
+    training = Training(options_of(files), tmp_path / "checkpoint.npz", bfloat16=False)
+    assert np.array_equal(np.sort(training.lesson.palette, axis=0), np.sort(PALETTE, axis=0))
+    before = training.lesson.validate((), [0])[0]
+    training.run()
+    after = training.lesson.validate((), [0])[0]
+    assert after["total"] < before["total"] / 2
+    assert before["content"] == after["content"] == 0
+
+
+def test_each_region_learns_its_own_part(files, tmp_path):
+    """Where the painting's regions have flat colors of their own, so have the doodle's."""
+    colors = np.array([[200, 60, 40], [40, 60, 200], [220, 210, 190]], np.uint8)
+    mask = pixels(files / "mask.png")
+    labels = np.argmin([np.abs(mask - color.astype(int)).sum(axis=2) for color in PALETTE], axis=0)
+    grain = np.random.RandomState(0).randint(-20, 20, (*labels.shape, 1))
+    painted = save(tmp_path / "painting.png", np.clip(colors[labels] + grain, 0, 255).astype(np.uint8))
+    options = options_of(files, styles=(str(painted),), steps=(80,), learning_rates=(1e-2,))
+    training = Training(options, tmp_path / "checkpoint.npz", bfloat16=False)
+    training.run()
+    order = [int(np.abs(training.lesson.palette.astype(int) - color).sum(axis=1).argmin()) for color in PALETTE]
+    given = training.lesson.noise(1)
+    picture = training.lesson.paint(given, 1)[0].asnumpy()[0] + np.array([[[123.68]], [[116.78]], [[103.94]]])
+    means = [picture[:, given[0, place] > 0].mean(axis=1) for place in order if given[0, place].any()]
+    wanted = [color for color, place in zip(colors, order) if given[0, place].any()]
+    assert len(means) >= 2
+    for mean, want in zip(means, wanted):
+        distances = [np.linalg.norm(mean - other) for other in wanted]
+        assert np.linalg.norm(mean - want) == min(distances)
+
+
+def test_masks_without_a_region_leave_the_loss_finite(files, tmp_path):
+    training = Training(options_of(files), tmp_path / "checkpoint.npz", bfloat16=False)
+    given = training.lesson.noise(0)
+    given[:, :3], given[:, 1] = 0, 1
+    features = training.lesson.features(mx.nd.array(given))
+    terms = training.lesson.losses(training.lesson.paint(given, 1)[0], features)
+    assert all(np.isfinite(term.asscalar()) for term in terms.values())
+
+
+def test_targets_of_regions_survive_the_file():
+    random = np.random.RandomState(0)
+    grams = [x @ x.transpose(0, 2, 1) for x in (random.normal(size=(3, 8, 20)), random.normal(size=(3, 5, 20)))]
+    for gram, again in zip(grams, unpack_targets(pack_targets(grams))):
+        assert again.shape == gram.shape and np.allclose(gram, again, atol=np.abs(gram).max() / 1000)
+
+
+def test_train_and_paint_as_the_readme_shows(files, tmp_path):
+    out = tmp_path / "cup"
+    course = ["--steps", 4, "--size", 32, "--style-size", 64, "--style-layers", "relu1_1", "--checkpoint-every", 2]
+    subject = ["--doodle", files / "painting.png", "--mask", files / "mask.png"]
+    done = process("train.py", *subject, "--out", out, "--no-bfloat16", *course)
+    assert done.returncode == 0, done.stderr
+    assert f"infer DOODLE --model {out}" in done.stdout.decode()
+    palette = read_model(out, "doodle").record["palette"]
+    assert sorted(each["name"] for each in palette) == ["blue", "red", "white"]
+    doodle, target = save(tmp_path / "doodle.png", drawing()), tmp_path / "made.png"
+    done = process("infer.py", doodle, "--model", out, "-o", target, "--seed", 3)
+    assert done.returncode == 0, done.stderr
+    assert pixels(target).shape == (40, 56, 3)
+    assert main(["infer", str(doodle), "--model", str(out), "-o", str(target), "--seed", "1", "2", "--size", "28"]) == 0
+    assert pixels(tmp_path / "made_seed-2.png").shape == (20, 28, 3)
+
+
+def test_what_doodles_refuse(model, files, tmp_path, capsys):
+    green = save(tmp_path / "in" / "green.png", np.full((20, 20, 3), (0, 255, 0), np.uint8))
+    doodle = save(tmp_path / "in" / "doodle.png", drawing())
+    single = save(tmp_path / "in" / "single.png", np.full((100, 150, 3), 255, np.uint8))
+    tall = save(tmp_path / "in" / "tall.png", np.full((100, 50, 3), 255, np.uint8))
+    text = tmp_path / "in" / "text.png"
+    text.write_text("no picture")
+    out = tmp_path / "out"
+    learn = ["train", "--doodle", files / "painting.png", "--out", out]
+    paint = ["infer", "--model", model, "-o", out.with_suffix(".png")]
+    for words, says in (
+        ([*learn], "Say what to learn"),
+        ([*learn, "--mask", single], "single color"),
+        ([*learn, "--mask", tall], "its painting"),
+        ([*learn, "--mask", text], "text.png"),
+        ([*learn, "--mask", files / "painting.png"], "painting.png"),  # of a thousand colors
+        ([*learn, "--mask", files / "mask.png", "--stages", "texture"], "make no doodle"),
+        ([*learn, "--mask", files / "mask.png", "--validate", "."], "paints no photos"),
+        ([*paint, green], "#ff0000 red, #0000ff blue, #ffffff white"),
+        ([*paint, doodle, doodle], "One doodle at a time"),
+        ([*paint, doodle, "--seed", "-1"], "A seed lies in"),
+        ([*paint, doodle, "--seed", "1", "1"], "given twice"),
+        ([*paint, doodle, "--stage", "7"], "stages 0 to 1"),
+        ([*paint, doodle, "--size", "wide"], "--size takes"),
+        ([*paint, text], "text.png"),
+        (["infer", "--texture", model, "-o", out.with_suffix(".png")], "not 'texture'"),
+    ):
+        assert_one_sentence(main([str(word) for word in words]), capsys.readouterr().err, says)
+        assert {path.name for path in tmp_path.iterdir()} == {"in"}
