@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from . import __version__, cli_compare, cli_export, cli_infer, cli_models, cli_optimize, cli_serve, cli_train
+from . import __version__, cli_compare, cli_export, cli_infer, cli_masks, cli_models, cli_optimize, cli_serve, cli_train
 from .errors import UserError
 
 __all__ = ["main"]
@@ -23,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="e2e-art", description="Paint photos in the manner of a painting.")
     parser.add_argument("--version", action="version", version=f"e2e-art {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for room in (cli_infer, cli_train, cli_optimize, cli_compare, cli_models, cli_serve, cli_export):
+    for room in (cli_infer, cli_train, cli_optimize, cli_compare, cli_models, cli_masks, cli_serve, cli_export):
         room.add_command(commands)
     options = parser.parse_args(arguments)
     options.command_line = list(sys.argv[1:] if arguments is None else arguments)

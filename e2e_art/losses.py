@@ -157,7 +157,7 @@ class PerceptualLoss(mx.gluon.HybridBlock):
     Calling it with a picture (N, 3, H, W) and the photo's content features (from `content_features`) returns the
     weighted terms by name, each (N,): their sum is the total.  With a content weight of 0 there need be no photo.
     guides: where the targets are those of regions, the picture's own regions in each style layer; each region counts
-    alike, however small it is.
+    alike, however small it is, and one that is missing (0 everywhere) not at all.
     """
 
     def __init__(
@@ -219,7 +219,10 @@ class PerceptualLoss(mx.gluon.HybridBlock):
             if options.normalize_gradients:
                 rows = _rows(F, features, options.covariance, guide)
                 error = _pulling(F, error, rows, F.batch_dot(F.broadcast_sub(gram, target), rows))
-            style = style + share * (F.reshape(F.mean(error), shape=(1,)) if guides else error)
+            if guides:  # the mean over the regions that are there
+                there = F.sum(F.square(guide), axis=(1, 2))  # (R,): 1, or 0
+                error = F.sum(error * there, keepdims=True) / F.sum(there, keepdims=True)
+            style = style + share * error
         for index, share in enumerate(_shares(options.content_layer_weights, len(options.content_layers))[:kept]):
             features, target = maps[options.content_layers[index]], photo_features[index]
             error = self._error(F, features, target, features, 1)

@@ -10,6 +10,7 @@ from e2e_art.chain import make_chain
 from e2e_art.cli import main
 from e2e_art.errors import OptionError
 from e2e_art.judge import pack_targets, unpack_targets
+from e2e_art.losses import PerceptualLoss
 from e2e_art.masks import LEAST, Masks, height_map, make_mask
 from e2e_art.models import read_model
 from e2e_art.options import LossOptions, TrainingOptions
@@ -114,6 +115,24 @@ def test_masks_are_made_again_the_same():
         masks.close()
 
 
+def test_masks_can_be_looked_at(files, tmp_path, capsys):
+    target = tmp_path / "masks.png"
+    assert main(["masks", "--preview", str(target), "--mask", str(files / "mask.png")]) == 0
+    colors, counts = np.unique(pixels(target).reshape(-1, 3), axis=0, return_counts=True)
+    assert {tuple(color) for color in colors} == {*map(tuple, PALETTE.tolist()), (40, 40, 40)}
+    assert sum(counts[(colors != 40).any(axis=1)]) == 25 * 200 * 200
+    for words, says in (
+        (["masks", "--preview", target], "exists"),
+        (["masks", "--preview", tmp_path / "a.png", "--regions", "40"], "cannot be made"),
+        (["masks", "--preview", tmp_path / "a.png", "--regions", "0"], "cannot be made"),
+        (["masks", "--preview", tmp_path / "a.png", "--regions", "3", "--mask", files / "mask.png"], "leave --regions"),
+        (["masks", "--preview", tmp_path / "a.png", "--mask", files / "painting.png"], "painting.png"),
+        (["masks", "--preview", tmp_path / "a.png", "--seed", "-1"], "--seed"),
+    ):
+        assert_one_sentence(main([str(word) for word in words]), capsys.readouterr().err, says)
+    assert [path.name for path in tmp_path.iterdir()] == ["masks.png"]
+
+
 # The network
 
 
@@ -203,13 +222,17 @@ def test_each_region_learns_its_own_part(files, tmp_path):
         assert np.linalg.norm(mean - want) == min(distances)
 
 
-def test_masks_without_a_region_leave_the_loss_finite(files, tmp_path):
+def test_a_missing_region_does_not_count(files, tmp_path):
     training = Training(options_of(files), tmp_path / "checkpoint.npz", bfloat16=False)
     given = training.lesson.noise(0)
-    given[:, :3], given[:, 1] = 0, 1
-    features = training.lesson.features(mx.nd.array(given))
-    terms = training.lesson.losses(training.lesson.paint(given, 1)[0], features)
-    assert all(np.isfinite(term.asscalar()) for term in terms.values())
+    given[:, :3], given[:, 1] = 0, 1  # region 1 alone
+    picture = mx.nd.array(np.random.RandomState(0).normal(0, 40, (1, 3, 256, 256)))
+    style = training.lesson.losses(picture, training.lesson.features(mx.nd.array(given)))["style"].asscalar()
+    loss = training.lesson.loss.options
+    alone = [target[1:2] for target in training.lesson.targets(loss)]
+    assert style == pytest.approx(
+        PerceptualLoss(loss, alone, bfloat16=False)(picture, [])["style"].asscalar(), rel=1e-4
+    )
 
 
 def test_targets_of_regions_survive_the_file():

@@ -33,6 +33,7 @@ FLOORS = {
         "cli_training",
         "cli_texture",
         "cli_doodle",
+        "cli_masks",
         "cli_infer",
         "cli_optimize",
         "cli_diary",
