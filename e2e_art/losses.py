@@ -44,7 +44,7 @@ def _times(F, x, factor):
     return x * factor if isinstance(factor, int) else F.broadcast_mul(x, factor)
 
 
-def _rows(F, features, covariance: bool, guide):
+def _rows(F, features, covariance: bool = False, guide=None):
     """Returns features as rows of pixels, (N, C, H * W), centered for covariances, guided: (R, C, H * W)."""
     rows = F.reshape(features, shape=(0, 0, -1))  # (N, C, H * W)
     if covariance:
@@ -55,19 +55,36 @@ def _rows(F, features, covariance: bool, guide):
     return rows if guide is None else F.broadcast_mul(rows, guide)
 
 
+def _products(F, x, y, channels: int | None = None):
+    """Returns x y^T of rows x (N, K, M) and y (N, C, M); with the number of channels C in bfloat16, N = 1."""
+    if channels is None:
+        return F.batch_dot(x, y, transpose_b=True)  # (N, K, C)
+    x, y = (to_bfloat16(F, F.reshape(rows, shape=(-3, 0))) for rows in (x, y))  # which `batch_dot` does not know
+    product = F.FullyConnected(x, y, num_hidden=channels, no_bias=True)
+    return F.expand_dims(F.amp_cast(product, dtype="float32"), axis=0)  # (1, K, C)
+
+
 def _times_itself(F, rows, channels: int | None = None):
     """Returns rows rows^T, (N, C, C), of rows (N, C, M); with the number of channels in bfloat16, N = 1.
 
     Both factors are the same, and what a loss wants of a symmetric matrix is symmetric: so one factor takes the
     gradient of both, at half the work.
     """
-    if channels is None:
-        product = F.batch_dot(rows, F.BlockGrad(rows), transpose_b=True)
-    else:  # of one picture: `batch_dot` is not to be had in bfloat16
-        x = to_bfloat16(F, F.reshape(rows, shape=(-3, 0)))  # (C, M)
-        product = F.FullyConnected(x, F.BlockGrad(x), num_hidden=channels, no_bias=True)
-        product = F.expand_dims(F.amp_cast(product, dtype="float32"), axis=0)
+    product = _products(F, F.BlockGrad(rows), rows, channels)
     return 2 * product - F.BlockGrad(product)
+
+
+def _times_itself_in_regions(F, rows, guide, covariance: bool, channels: int | None = None):
+    """Returns what `_times_itself` does for each region of one picture, (R, C, C): rows (1, C, M), guide (R, 1, M)."""
+    shares = F.square(guide)
+    seen = F.broadcast_mul(F.BlockGrad(rows), shares)  # (R, C, M): all that is done R times knows no gradient
+    product = _products(F, F.reshape(seen, shape=(1, -1, 0)), rows, channels)  # (1, R C, C)
+    product = F.reshape_like(product, seen, lhs_begin=0, lhs_end=2, rhs_begin=0, rhs_end=2)
+    product = 2 * product - F.BlockGrad(product)
+    if covariance:
+        means = F.transpose(_products(F, F.reshape(shares, shape=(1, -1, 0)), rows), axes=(1, 2, 0))  # (R, C, 1)
+        product = product - _products(F, means, means)
+    return product
 
 
 def gram_matrix(F, features, covariance: bool = False, guide=None, channels: int | None = None):
@@ -78,10 +95,13 @@ def gram_matrix(F, features, covariance: bool = False, guide=None, channels: int
     N must be 1, and the regions have a Gram matrix each, as if they were pictures of their own: (R, C, C).
     channels: C, to multiply in bfloat16; then N must be 1, too.
     """
-    rows = _rows(F, features, covariance, guide)
     count, pixels = _channels_and_pixels(F, features)
-    size = F.reshape(count if guide is not None else count * pixels, shape=(1, 1, 1))
-    return F.broadcast_div(_times_itself(F, rows, channels), size)  # (N, C, C)
+    if guide is None:
+        product, size = _times_itself(F, _rows(F, features, covariance), channels), count * pixels
+    else:
+        product = _times_itself_in_regions(F, _rows(F, features), guide, covariance, channels)
+        size = count
+    return F.broadcast_div(product, F.reshape(size, shape=(1, 1, 1)))  # (N, C, C)
 
 
 def mean_squared_error(F, x, target):
@@ -213,7 +233,7 @@ class PerceptualLoss(mx.gluon.HybridBlock):
         for index, share in enumerate(_shares(options.style_layer_weights, len(options.style_layers))):
             features, target = maps[options.style_layers[index]], targets[f"target_{index}"]
             guide = guides[index] if guides else None
-            channels = None if guides or not self.network.bfloat16 else self._channels[index]
+            channels = self._channels[index] if self.network.bfloat16 else None
             gram = gram_matrix(F, features, options.covariance, guide, channels)
             error = self._error(F, gram, target, features, 0)  # (N,), or (R,)
             if options.normalize_gradients:

@@ -100,6 +100,30 @@ def test_a_region_has_the_gram_matrix_of_a_picture_of_its_own(covariance):
         assert np.allclose(gram, gram_matrix(mx.nd, part, covariance).asnumpy()[0], rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("channels", [None, 6])
+@pytest.mark.parametrize("covariance", [False, True])
+def test_each_region_pulls_at_its_own_pixels(covariance, channels):
+    maps = random_maps(1, height=6, width=8)
+    direction = mx.nd.array(np.eye(6) + 1)  # a symmetric one, as a loss has
+    maps.attach_grad()
+    with mx.autograd.record():
+        whole = sum((gram_matrix(mx.nd, part, covariance) * direction).sum() for part in split(maps))
+    whole.backward()
+    expected = maps.grad.asnumpy()
+    mask = np.zeros((2, 6, 8), np.float32)
+    mask[0, :, :5], mask[1, :, 5:] = 1, 1
+    guide = mx.nd.array(mask.reshape(2, 1, -1) / np.sqrt(mask.sum((1, 2)))[:, None, None])
+    with mx.autograd.record():
+        found = (gram_matrix(mx.nd, maps, covariance, guide, channels) * direction).sum()
+    found.backward()
+    assert np.abs(maps.grad.asnumpy() - expected).max() <= np.abs(expected).max() * (3 / 256 if channels else 1e-5)
+
+
+def split(maps) -> tuple:
+    """Returns the left and the right of maps that are 8 wide."""
+    return maps[:, :, :, :5], maps[:, :, :, 5:]
+
+
 def guides_of(mask: np.ndarray) -> list:
     """Returns a mask (R, 24, 32) as the layers of SHALLOW see it, sharp: each cell by its middle."""
     maps = [mask, mask[:, ::2, ::2]]

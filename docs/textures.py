@@ -1,0 +1,63 @@
+"""Paints docs/pictures/woven.jpg: each shipped texture beside its painting, and beside a descent from noise.
+
+python docs/textures.py FOLDER_OF_PAINTINGS
+"""
+
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import skimage
+
+from e2e_art.backend import mx
+from e2e_art.compare import sheet
+from e2e_art.images import read_image, resize_long_edge, to_vgg_space, write_image
+from e2e_art.judge import STYLE_FILE, unpack_targets
+from e2e_art.losses import PerceptualLoss
+from e2e_art.models import Model, list_shipped, read_model
+from e2e_art.optimize import noise_picture, optimize
+from e2e_art.options import DescentOptions, LossOptions
+from e2e_art.weave import load_texture
+
+HERE = Path(__file__).resolve().parent
+EDGE = 256  # pixels of each picture
+LOSS = LossOptions(content_weight=0.0)
+
+
+def row(model: Model, painting: np.ndarray) -> tuple[list[np.ndarray], list[str]]:
+    """Returns the painting's crop, two textures in one pass, and one by a descent, with what each is worth."""
+    targets = unpack_targets(model.path(STYLE_FILE).read_bytes())
+    judge = PerceptualLoss(LOSS, targets)
+    weave = load_texture(model.folder)
+    weave(EDGE, EDGE)  # the first call prepares
+    pictures = [resize_long_edge(painting, model.record["options"]["style_size"])[:EDGE, :EDGE]]
+    labels = [f"{model.title}: the painting"]
+    for seed in (0, 1):
+        began = time.perf_counter()
+        pictures.append(weave(EDGE, EDGE, seed))
+        seconds = time.perf_counter() - began
+        total = sum(float(term.asscalar()) for term in judge(mx.nd.array(to_vgg_space(pictures[-1])), []).values())
+        labels.append(f"one pass, seed {seed}\n{total:.2f} in {seconds:.2f} s")
+    began = time.perf_counter()
+    options = DescentOptions(scales=4, loss=LOSS)
+    result = optimize(noise_picture(EDGE, EDGE), [painting], options=options)
+    labels.append(f"e2e-art optimize --texture\n{result.total:.2f} in {time.perf_counter() - began:.0f} s")
+    return [*pictures, result.picture], labels
+
+
+def main() -> None:
+    folders = [Path(skimage.__file__).parent / "data", *map(Path, sys.argv[1:])]
+    pictures, labels = [], []
+    for model in map(read_model, list_shipped()):
+        if model.kind == "texture":
+            name = model.record["styles"][0]["file"]
+            painting = next(folder / name for folder in folders if (folder / name).is_file())
+            for told, found in zip((pictures, labels), row(model, read_image(painting))):
+                told.extend(found)
+    page = sheet(pictures, labels, "Textures of 256x256: style loss, and seconds on two cores", EDGE, columns=4)
+    write_image(HERE / "pictures" / "woven.jpg", page, overwrite=True)
+
+
+if __name__ == "__main__":
+    main()
