@@ -9,6 +9,7 @@ from .cli_serve import add_styles, styles_of
 from .errors import OptionError, UserError
 from .files import write_atomically
 from .flags import edges
+from .models import read_model
 from .onnx_file import onnx_file
 from .site import write_site
 
@@ -35,23 +36,25 @@ def add_command(commands) -> None:
 
 def run(flags: argparse.Namespace) -> int:
     """Writes the file or the folder, and says how large it is."""
-    models = styles_of(flags)
     if flags.web:
+        models = styles_of(flags)
         if flags.stage is not None or flags.size or flags.half:
             raise OptionError("--stage, --size and --half are for --onnx: leave them out with --web")
         write_site(flags.web, models, flags.overwrite)
         print(f"{flags.web}: a page with {', '.join(model.title for model in models)}; any web host serves it")
         return 0
-    if len(models) > 1:
-        raise OptionError(f"One ONNX file holds one model, not {len(models)}: name it with --model")
+    names = flags.model or []
+    if len(names) != 1:
+        raise OptionError(f"One ONNX file holds one model, not {len(names)}: name it with --model")
+    model = read_model(names[0])
     if flags.onnx.exists() and not flags.overwrite:
         raise OptionError(f"{flags.onnx} exists: choose another --onnx, or add --overwrite")
-    content = onnx_file(models[0], flags.stage, _size(flags.size), flags.half)
+    content = onnx_file(model, flags.stage, _size(flags.size), flags.half)
     try:
         write_atomically(flags.onnx, content)
     except OSError as error:
         raise UserError(f"{flags.onnx} cannot be written ({error.strerror}): free space, or choose another") from error
-    print(f"{flags.onnx}: {models[0].title}, {len(content) / 1e6:.1f} MB")
+    print(f"{flags.onnx}: {model.title}, {len(content) / 1e6:.1f} MB")
     return 0
 
 

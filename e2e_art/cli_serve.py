@@ -7,9 +7,9 @@ import webbrowser
 from pathlib import Path
 
 from .errors import OptionError, UserError
-from .models import list_models, read_model
+from .models import Model, list_models, list_shipped, read_model
 from .serve import make_server
-from .site import site
+from .site import LISTS, site
 
 __all__ = ["add_command", "add_styles", "styles_of"]
 
@@ -38,13 +38,17 @@ def add_styles(parser) -> None:
     )
 
 
-def styles_of(flags: argparse.Namespace) -> list:
-    """Returns the models that a page is to offer, each name once."""
+def styles_of(flags: argparse.Namespace) -> list[Model]:
+    """Returns the models that a page is to offer, each name once: chains for photos, doodles for the drawing board."""
     folders = []
     for name in flags.model or []:
         inside = list_models(Path(name)) if Path(name).is_dir() else []
         folders += inside or [name]
-    models = [read_model(folder, "chain") for folder in folders or list_models()]
+    models = [read_model(folder) for folder in folders or list_shipped()]
+    other = [model.name for model in models if model.kind not in LISTS]
+    if folders and other:
+        raise OptionError(f"The page paints photos and doodles, and no textures: leave {', '.join(other)} out")
+    models = [model for model in models if model.kind in LISTS]
     names = [model.name for model in models]
     twice = {name for name in names if names.count(name) > 1}
     if twice:

@@ -12,10 +12,21 @@ __all__ = ["METADATA", "inline_weights", "onnx_file"]
 
 METADATA = "e2e_art"  # the key below which a file says what it is
 LICENSE = "Apache-2.0"
-CONVENTION = (
-    "image: float32 (N, 3, H, W), RGB in 0..255, any H, W >= 1; strength: float32 (1,), 0 is the photo, 1 the trained "
-    "look; outputs stage_0, stage_1, ...: as image, one for each boosted stage"
-)
+NOISE = "float32, even in -1..1, as e2e_art/noise.py makes it of a seed"
+CONVENTIONS = {
+    "chain": (
+        "image: float32 (N, 3, H, W), RGB in 0..255, any H, W >= 1; strength: float32 (1,), 0 is the photo, 1 the "
+        "trained look; outputs stage_0, stage_1, ...: as image, one for each boosted stage"
+    ),
+    "texture": (
+        f"noise: (1, 6, H, W), {NOISE}, H and W multiples of 32; outputs stage_0, ...: float32 (1, 3, H, W), RGB in "
+        "0..255, which tile"
+    ),
+    "doodle": (
+        "regions: float32 (1, R, H, W), 1 where a region is and 0 elsewhere, in the order of the palette; "
+        f"noise: (1, 16, H, W), {NOISE}; outputs stage_0, ...: float32 (1, 3, H, W), RGB in 0..255"
+    ),
+}
 
 
 def onnx_file(model: Model, stage: int | None = None, size: tuple[int, int] | None = None, half: bool = False) -> bytes:
@@ -34,7 +45,7 @@ def onnx_file(model: Model, stage: int | None = None, size: tuple[int, int] | No
     last = count - 1 if stage is None else stage
     if not 0 <= last < count:
         raise OptionError(f"{model.name} has stages 0 to {count - 1}, not {stage}: choose one of them")
-    beside = {name: model.path(name).read_bytes() for name in {*model.stage_files(), NOISE_FILE}}
+    beside = {name: model.path(name).read_bytes() for name in {*model.stage_files(), NOISE_FILE} & model.files.keys()}
     graph = inline_weights(model.path(graph_file(last, count)).read_bytes(), beside)
     proto = onnx.load_model_from_string(graph)
     if half:
@@ -46,12 +57,16 @@ def onnx_file(model: Model, stage: int | None = None, size: tuple[int, int] | No
     if size is not None:
         if min(size) < 1:
             raise OptionError(f"Both sides of a size need at least 1 pixel, not {size[0]}x{size[1]}")
-        for place in (proto.graph.input[0], *proto.graph.output):
-            for axis, length in enumerate((1, 3, *size)):
-                place.type.tensor_type.shape.dim[axis].dim_value = length
-    about = {"name": model.name, "title": model.title, "stages": last + 1, "convention": CONVENTION}
+        for place in (*proto.graph.input, *proto.graph.output):
+            dimensions = place.type.tensor_type.shape.dim
+            for axis, length in ((0, 1), (2, size[0]), (3, size[1])) if len(dimensions) == 4 else ():
+                dimensions[axis].dim_value = length
+    convention = CONVENTIONS[model.kind]
+    about = {"name": model.name, "title": model.title, "stages": last + 1, "convention": convention}
+    if model.kind == "doodle":
+        about["palette"] = model.record["palette"]
     onnx.helper.set_model_props(proto, {METADATA: json.dumps(about), "license": LICENSE})
-    proto.doc_string = f"{model.title}: a chain of {last + 1} stages that paints photos, by e2e-art.  {CONVENTION}"
+    proto.doc_string = f"{model.title}: a {model.kind} of {last + 1} stages, by e2e-art.  {convention}"
     onnx.checker.check_model(proto)
     return proto.SerializeToString()
 

@@ -78,3 +78,51 @@ def published(tmp_path_factory, make_chain):
     folder = tmp_path_factory.mktemp("models") / "small_model"
     publish(make_chain([stage, stage]), folder, {"command": "by hand"}, {"sheet.jpg": b"no picture"})
     return folder
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    """Playwright's Chromium."""
+    from browser import sync_api
+
+    with sync_api.sync_playwright() as playwright:
+        yield playwright.chromium
+
+
+@pytest.fixture(scope="module")
+def browser(chromium):
+    """A browser without a graphics card."""
+    from browser import CHROMIUM, FLAGS
+
+    browser = chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, "--disable-gpu"])
+    yield browser
+    browser.close()
+
+
+@pytest.fixture
+def open_page(browser, address):
+    """Opens the page; fails the test for errors on it, and for anything asked of another host.
+
+    The test file says what `address` is.
+    """
+    from browser import PATIENCE, wait
+
+    contexts, mishaps = [], []
+
+    def open_page(at: str = address, query: str = "", **settings):
+        context = browser.new_context(
+            **{"viewport": {"width": 1200, "height": 900}, "permissions": ["camera"], **settings}
+        )
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(PATIENCE)
+        page.on("pageerror", lambda error: mishaps.append(str(error)))
+        page.on("request", lambda request: request.url.startswith((at, "blob:")) or mishaps.append(request.url))
+        page.goto(at + query)
+        wait(page, "ready", "painted", "wrong")
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert not mishaps

@@ -4,35 +4,22 @@ import contextlib
 import functools
 import http.server
 import os
-import shutil
 import threading
 
 import numpy as np
 import onnx
 import pytest
+from browser import CHROMIUM, FLAGS, PATIENCE, canvas, change, difference, give, needs_browser, served, wait
 from helpers import pixels, save
 from onnx import TensorProto, helper
 from skimage import data
 
 from e2e_art.models import read_model
 from e2e_art.onnx_file import onnx_file
-from e2e_art.serve import make_server
-from e2e_art.site import ENGINE, FOLDER, site, write_site
+from e2e_art.site import FOLDER, site, write_site
 from e2e_art.stylize import load
 
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-FLAGS = [
-    "--no-sandbox", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--use-fake-device-for-media-stream",
-]  # fmt: skip
-PATIENCE = 60_000  # milliseconds
-
-missing = [name for name in ENGINE if not (FOLDER / "vendor" / name).is_file()]
-pytestmark = [
-    pytest.mark.skipif(not CHROMIUM, reason="no Chromium: install Debian's chromium to test the page"),
-    pytest.mark.skipif(bool(missing), reason="no painting engine for the page: npm and 'make page-engine' bring it"),
-]
-sync_api = pytest.importorskip("playwright.sync_api", reason="no playwright: pip install '.[test]' brings it")
+pytestmark = needs_browser
 
 
 @pytest.fixture(scope="module")
@@ -66,93 +53,8 @@ def models(published):
 
 @pytest.fixture(scope="module")
 def address(models):
-    server = make_server(site(models))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}/"
-    server.shutdown()
-    server.server_close()
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    with sync_api.sync_playwright() as playwright:
-        yield playwright.chromium
-
-
-@pytest.fixture(scope="module")
-def browser(chromium):
-    browser = chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, "--disable-gpu"])
-    yield browser
-    browser.close()
-
-
-@pytest.fixture
-def open_page(browser, address):
-    """Opens the page; fails the test for errors on it, and for anything asked of another host."""
-    contexts, mishaps = [], []
-
-    def open_page(at: str = address, query: str = "", **settings):
-        context = browser.new_context(
-            **{"viewport": {"width": 1200, "height": 900}, "permissions": ["camera"], **settings}
-        )
-        contexts.append(context)
-        page = context.new_page()
-        page.set_default_timeout(PATIENCE)
-        page.on("pageerror", lambda error: mishaps.append(str(error)))
-        page.on("request", lambda request: request.url.startswith((at, "blob:")) or mishaps.append(request.url))
-        page.goto(at + query)
-        wait(page, "ready", "wrong")
-        return page
-
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert not mishaps
-
-
-def wait(page, *states: str) -> str:
-    """Waits until the page is in one of some states; returns what it says."""
-    page.wait_for_selector(", ".join(f"body[data-state={state}]" for state in states))
-    return page.inner_text("#message")
-
-
-def give(page, path, *states: str) -> str:
-    """Gives the page a file; returns what it says then."""
-    page.evaluate("document.body.dataset.state = 'given'")
-    page.set_input_files("#file", path)
-    return wait(page, *(states or ("painted",)))
-
-
-def change(page, selector: str, value: str) -> str:
-    """Moves a control as a person would, and waits for the new painting."""
-    page.evaluate("document.body.dataset.state = 'given'")
-    page.eval_on_selector(
-        selector,
-        """(control, value) => {
-            control.value = value;
-            for (const kind of ["input", "change"]) control.dispatchEvent(new Event(kind, { bubbles: true }));
-        }""",
-        value,
-    )
-    return wait(page, "painted")
-
-
-def canvas(page, name: str = "painting") -> np.ndarray:
-    """Returns the pixels of one of the page's canvases, (H, W, 3) of int."""
-    width, height, rgba = page.evaluate(
-        """(id) => {
-            const canvas = document.getElementById(id);
-            const { width, height } = canvas;
-            return [width, height, Array.from(canvas.getContext("2d").getImageData(0, 0, width, height).data)];
-        }""",
-        name,
-    )
-    return np.array(rgba).reshape(height, width, 4)[..., :3]
-
-
-def difference(one: np.ndarray, other: np.ndarray) -> int:
-    assert one.shape == other.shape
-    return np.abs(one.astype(int) - other.astype(int)).max()
+    with served(site(models)) as address:
+        yield address
 
 
 # Painting

@@ -1,6 +1,7 @@
 // The page: what is chosen, what is shown.
 
 import { Camera } from "./camera.js";
+import { choice, titled } from "./choices.js";
 import { Canceled, Painter } from "./painter.js";
 import { download, draw, keepColors, paintingSize, pixels, read, show } from "./pictures.js";
 
@@ -33,26 +34,9 @@ function busy(share) {
 
 // Choices
 
-function choice(group, value, content, checked) {
-  const label = Object.assign(document.createElement("label"), { className: "choice" });
-  const input = Object.assign(document.createElement("input"), { type: "radio", name: group, value, checked });
-  const body = document.createElement("span");
-  body.append(...content);
-  label.append(input, body);
-  return label;
-}
-
 function showStyles() {
   $("styles").querySelectorAll(".choice").forEach((old) => old.remove());
-  styles.forEach((one, index) => {
-    const title = Object.assign(document.createElement("span"), { textContent: one.title });
-    const content = [title];
-    if (one.thumbnail) {
-      const small = { src: `${one.folder}/${one.thumbnail}`, alt: "", loading: "lazy", width: 144, height: 88 };
-      content.unshift(Object.assign(document.createElement("img"), small));
-    }
-    $("styles").append(choice("style", index, content, one === style));
-  });
+  styles.forEach((one, index) => $("styles").append(choice("style", index, titled(one), one === style)));
 }
 
 function showStages(count) {
@@ -242,6 +226,7 @@ function listen() {
 async function begin() {
   listen();
   styles = await (await fetch("styles.json")).json();
+  $("doodles").hidden = !(await (await fetch("doodles.json")).json()).length;
   const wanted = parameters.get("style");
   choose(styles.find((one) => one.name === wanted) ?? styles[0]);
   showStyles();

@@ -31,6 +31,14 @@ export class Painter {
     return stages.map((buffer) => new ImageData(new Uint8ClampedArray(buffer), width, height));
   }
 
+  // Paints a drawing, {width, height, labels: the number of each pixel's region}; returns an ImageData.
+  async sketch({ width, height, labels }, regions, seed) {
+    const started = performance.now();
+    const { picture } = await this.#ask({ type: "sketch", labels: labels.slice(), width, height, regions, seed });
+    this.seconds = (performance.now() - started) / 1000;
+    return new ImageData(new Uint8ClampedArray(picture), width, height);
+  }
+
   get busy() {
     return this.#waiting.size > 0;
   }

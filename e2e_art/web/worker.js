@@ -2,20 +2,25 @@
 //
 // Messages in:  {type: "load", id, style, engine}                     style as styles.json describes it, or one that was dropped
 //               {type: "paint", id, pixels, width, height, strength}  pixels: the ArrayBuffer of an ImageData (RGBA)
+//               {type: "sketch", id, labels, width, height, regions, seed}  labels: the region of each pixel, 0..regions - 1
 // Messages out: {type: "progress", id, share}                         of the bytes of a style
-//               {type: "done", id, ...}                               engine after "load"; stages after "paint", ArrayBuffers (RGBA)
+//               {type: "done", id, ...}                               engine after "load"; ArrayBuffers (RGBA): stages after "paint", picture after "sketch"
 //               {type: "failed", id, reason}
 
+import { seededNoise } from "./noise.js";
+
+const WAYS = { load, paint, sketch };
 const VENDOR = new URL("vendor/", import.meta.url).href;
 const MOST_THREADS = 8;
 
 let engine; // {ort, name, provider}
 let session;
 let style;
+let noise = {}; // {values, like}: what the last drawing was painted on
 
 self.onmessage = async ({ data }) => {
   try {
-    const [answer, transfer] = data.type === "load" ? await load(data) : await paint(data);
+    const [answer, transfer] = await WAYS[data.type](data);
     self.postMessage({ type: "done", id: data.id, ...answer }, transfer);
   } catch (error) {
     self.postMessage({ type: "failed", id: data.id, reason: String(error?.message ?? error) });
@@ -102,6 +107,24 @@ async function paint({ pixels, width, height, strength }) {
     results[name].dispose();
   }
   return [{ stages }, stages];
+}
+
+async function sketch({ labels, width, height, regions, seed }) {
+  const { Tensor } = engine.ort;
+  const pixels = width * height;
+  const planes = new Float32Array(regions * pixels); // 1 where a region is, 0 elsewhere
+  for (let at = 0; at < pixels; at++) planes[labels[at] * pixels + at] = 1;
+  const channels = session.inputMetadata.find(({ name }) => name === "noise").shape[1];
+  const like = [seed, channels, height, width].join();
+  if (noise.like !== like) noise = { like, values: seededNoise(seed, channels, height, width) };
+  const results = await session.run({
+    regions: new Tensor("float32", planes, [1, regions, height, width]),
+    noise: new Tensor("float32", noise.values, [1, channels, height, width]),
+  });
+  const { data } = results[session.outputNames.at(-1)];
+  const picture = rgbaOf(data, width, height, width, height).buffer;
+  for (const result of Object.values(results)) result.dispose();
+  return [{ picture }, [picture]];
 }
 
 // RGBA bytes of width x height -> three planes of 0..255 of wide x high, mirrored where they are larger.
