@@ -106,7 +106,8 @@ def optimize(
     the Gram matrices to reach as `targets`, as `style_targets` returns them.
     photo: whose content to keep; None makes a texture.  tileable: the result continues at its other side.
     regions: of the one painting and of the result, each (R, H, W) float32: each region of the result takes its style
-    from the painting's region of that number.  All pictures are uint8 RGB, (H, W, 3).
+    from the painting's region of that number; with targets, those of each region.  All pictures are uint8 RGB,
+    (H, W, 3).
 
     on_evaluation is called after each evaluation with a report and the picture there, (1, 3, H, W) in VGG space.  What
     it raises ends the descent: after KeyboardInterrupt or Settled the result is the best picture so far.
@@ -114,7 +115,7 @@ def optimize(
     Raises OptionError for pictures too small to look at, and for what does not go together.
     """
     options = options or DescentOptions()
-    _check(options, len(styles), photo, regions, tileable)
+    _check(options, len(styles), photo, regions, tileable, targets is not None)
     if photo is None:
         options = replace(options, loss=replace(options.loss, content_weight=0.0))
     height, width = start.shape[:2]
@@ -164,8 +165,8 @@ def optimize(
     return Descent(resize(picture, height, width), losses, total, reason, evaluations)
 
 
-def _check(options: DescentOptions, paintings: int, photo, regions, tileable: bool) -> None:
-    if regions is not None and (tileable or paintings != 1):
+def _check(options: DescentOptions, paintings: int, photo, regions, tileable: bool, told: bool) -> None:
+    if regions is not None and (tileable or (paintings != 1 and not told)):
         raise OptionError("Regions need one painting, and cannot be tiled: leave one of them out")
     if options.loss.patch_weight and paintings != 1:
         raise OptionError("Patches are those of one painting: leave the others out, or --patch-weight")

@@ -52,7 +52,7 @@ class Slope:
         self.options, self.tileable, self.context = options, tileable, context or mx.cpu()
         own: list = []
         if regions is not None:
-            own = guides_of(resize_regions(regions[0], *paintings[0].shape[:2]), options.loss)
+            own = [] if targets else guides_of(resize_regions(regions[0], *paintings[0].shape[:2]), options.loss)
             guides = guides_of(resize_regions(regions[1], *size), options.loss)
         elif tileable:
             guides = _inside(size, options.loss.style_layers)

@@ -4,17 +4,23 @@ import json
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 from helpers import pixels, save
 from onnx import TensorProto, helper, numpy_helper
 from skimage import data
 
+from e2e_art.backend import mx
+from e2e_art.chain import make_chain
 from e2e_art.cli import main
 from e2e_art.errors import OptionError, UserError
 from e2e_art.images import resize
 from e2e_art.models import ModelError, read_model
+from e2e_art.noise import seeded_noise
 from e2e_art.onnx_file import METADATA, onnx_file
+from e2e_art.publish import publish
 from e2e_art.stylize import load
+from e2e_art.weave import load_doodle, load_texture
 
 
 @pytest.fixture
@@ -170,9 +176,44 @@ def test_export_through_the_command(published, photo_file, tmp_path, capsys):
         ([], "exists: choose another --onnx, or add --overwrite"),
         (["--overwrite", "--size", "97"], "--size takes height and width such as 480x640, not '97'"),
         (["--overwrite", "--model", str(published), "starry_night"], "One ONNX file holds one model, not 2"),
-        (["--overwrite", "--model", str(published), str(published)], "Two models are called small_model"),
+        (["--overwrite", "--model", "no such"], "There is no model 'no such'"),
     ):
         assert main([*words, *more]) == 2
         assert says in capsys.readouterr().err
     assert main(["export", "--model", str(published), "--web", str(tmp_path / "w"), "--half"]) == 2
     assert "--stage, --size and --half are for --onnx" in capsys.readouterr().err
+
+
+def test_export_of_a_page_through_the_command(published, tmp_path, capsys):
+    words = ["export", "--web", str(tmp_path / "page"), "--model", str(published)]
+    assert main([*words, str(published)]) == 2
+    assert "Two models are called small_model" in capsys.readouterr().err
+    chain = make_chain("texture", [{"kind": "texture", "residual_weight": 1.0}])
+    chain.initialize(mx.init.Xavier(magnitude=2))
+    texture = publish(chain, tmp_path / "wall", {})
+    assert main([*words, str(texture.folder)]) == 2
+    assert "leave wall out" in capsys.readouterr().err
+    assert not (tmp_path / "page").exists()
+
+
+@pytest.mark.parametrize("size", [None, (64, 96)])
+@pytest.mark.parametrize("kind", ["texture", "doodle"])
+def test_textures_and_doodles_as_one_file(kind, size, tmp_path):
+    stage = {"kind": kind, "residual_weight": 1.0, **({"regions": 2} if kind == "doodle" else {})}
+    palette = [{"color": "#ffffff", "name": "white"}, {"color": "#0000ff", "name": "blue"}]
+    chain = make_chain(kind, [stage])
+    chain.initialize(mx.init.Xavier(magnitude=2))
+    model = publish(chain, tmp_path / "lake", {"palette": palette})
+    graph = onnx_file(model, size=size)
+    about = json.loads(onnx.load_model_from_string(graph).metadata_props[0].value)
+    assert about["name"] == "lake" and "noise: (1, " in about["convention"]
+    assert about.get("palette", palette) == palette
+    given = {"noise": seeded_noise(5, 6 if kind == "texture" else 16, 64, 96)}
+    expected = load_texture(model.folder)(64, 96, seed=5) if kind == "texture" else None
+    if kind == "doodle":
+        doodle = np.full((64, 96, 3), 255, np.uint8)
+        doodle[20:50, 30:] = 0, 0, 255
+        given["regions"] = np.stack([doodle[..., 0] == 255, doodle[..., 0] == 0])[np.newaxis].astype(np.float32)
+        expected = load_doodle(model.folder)(doodle, seed=5)
+    (picture,) = onnxruntime.InferenceSession(graph).run(["stage_0"], given)
+    assert difference(np.rint(picture[0]).transpose(1, 2, 0).clip(0, 255), expected) <= 1
