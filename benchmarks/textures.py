@@ -61,7 +61,9 @@ class Judge:
 
     def total(self, picture: np.ndarray, planes: np.ndarray | None) -> float:
         guides = [] if planes is None else guides_of(planes, LOSS)
-        return sum(float(term.asscalar()) for term in self.loss(mx.nd.array(to_vgg_space(picture)), [], guides).values())
+        return sum(
+            float(term.asscalar()) for term in self.loss(mx.nd.array(to_vgg_space(picture)), [], guides).values()
+        )
 
     def curve(self, seed: int, planes: np.ndarray | None) -> tuple[list[float], list[float]]:
         """Returns the lowest total after 0, 1, 2 ... evaluations from noise, and the seconds spent until then."""
@@ -99,11 +101,13 @@ def rows_of(model: Model) -> Iterator[list[str]]:
             if mask is not None and mask.min() < mask.max():
                 edges.append(judge.total(picture, judge.planes(mask) * band(mask)))
         total, once = float(np.mean(totals)), float(np.median(took))
-        worth = evaluations_worth(curve, total)
-        until = seconds[min(int(np.ceil(worth)), EVALUATIONS)] if np.isfinite(worth) else np.inf
+        worth = evaluations_worth(list(curve), total)
+        beyond = "" if np.isfinite(worth) else "> "  # the descent did not come so far
+        worth = min(worth, EVALUATIONS)
+        until = seconds[int(np.ceil(worth))]
         at_edges = f"{np.mean(edges):.2f}" if edges else ""
-        figures = (f"{total:.3f}", at_edges, f"{once:.3f}", f"{worth:.1f}", f"{until:.1f}", f"{until / once:.0f}")
-        yield [f"{model.name}, stage {stage}", *figures]
+        figures = (f"{beyond}{worth:.1f}", f"{beyond}{until:.1f}", f"{beyond}{until / once:.0f}")
+        yield [f"{model.name}, stage {stage}", f"{total:.3f}", at_edges, f"{once:.3f}", *figures]
 
 
 def main() -> None:

@@ -66,6 +66,8 @@ def _in_words(texture) -> str:
     height, width = texture.shape[:2]
     if min(height, width) < 2:
         return "too small to see a seam"
-    across, within = seam(texture)
-    words = f"neighbors differ by {across:.1f} gray levels across its edges, by {within:.1f} within"
+    across, within, most = seam(texture)
+    words = (
+        f"neighbors differ by {across:.1f} gray levels across its edges, by {within:.1f} within (at most {most:.1f})"
+    )
     return words if height % 32 == width % 32 == 0 else f"{words}; to tile, its sides must be multiples of 32"

@@ -41,8 +41,8 @@ class Lesson:
         """Returns the Gram matrices to reach, for the layers that loss options name."""
         return style_targets(loss, self.styles, self.options.style_blend)
 
-    def features(self, given) -> list:
-        """Returns what the pictures should keep of what was given."""
+    def features(self, given, position: int | None = None) -> list:
+        """Returns what the pictures should keep of what was given; position: in training, its first crop's number."""
         return []
 
     def losses(self, picture, features) -> dict:
@@ -58,7 +58,7 @@ class Lesson:
         # Other noise each step, or else the stages would learn this one by heart; from the position, so as to resume.
         shift = int(np.random.RandomState(position % 2**32).randint(NOISE_PERIOD**2))
         with mx.autograd.pause():
-            features = self.features(given)
+            features = self.features(given, position)
             picture, guide = self.chain.begin(given, shift)
             for stage in range(learning[0]):  # stages that have learned before
                 picture = self.chain.paint(stage, picture, guide)
@@ -96,7 +96,7 @@ class PhotoLesson(Lesson):
         """Returns a batch as networks take it, (N, 3, size, size)."""
         return mx.nd.array(np.concatenate([to_vgg_space(crop) for crop in batch]))
 
-    def features(self, photo) -> list:
+    def features(self, photo, position: int | None = None) -> list:
         """Returns the photo's content features."""
         return self.loss.content_features(photo)
 

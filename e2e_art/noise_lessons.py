@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 COLLAPSED = 0.1  # diversity below which a texture network has all but stopped to listen to its noise
 VALIDATION_SEEDS, VALIDATION_SIZE = range(4), 256  # of what is judged; training has other noise and other masks
 VALIDATION_MASKS = 2**31  # their seed
+WAVE = 16  # pixels from one bend to the next of edges that are moved
 
 
 class NoiseStream:
@@ -125,6 +126,16 @@ def planes_of(mask: np.ndarray, regions: int, size: int) -> np.ndarray:
     return one_hot(cv2.resize(mask, (size, size), interpolation=cv2.INTER_NEAREST), regions)[np.newaxis]
 
 
+def shaken(planes: np.ndarray, pixels: float, seed: int) -> np.ndarray:
+    """Returns regions (R, H, W) whose places were moved, smoothly, by about so many pixels: a partition as before."""
+    height, width = planes.shape[1:]
+    coarse = np.random.RandomState(seed % 2**32).normal(0, pixels, (2, -(-height // WAVE), -(-width // WAVE)))
+    shifts = [cv2.resize(shift, (width, height), interpolation=cv2.INTER_CUBIC) for shift in coarse]
+    rows, columns = (place + shift for place, shift in zip(np.mgrid[:height, :width], shifts))
+    places = np.float32(columns), np.float32(rows)
+    return np.stack([cv2.remap(each, *places, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REFLECT) for each in planes])
+
+
 class DoodleLesson(Lesson):
     """A chain paints regions, each after its own part of the painting: there is nothing else to keep."""
 
@@ -147,9 +158,11 @@ class DoodleLesson(Lesson):
         """Returns a batch as networks take it."""
         return mx.nd.array(batch)
 
-    def features(self, given) -> list:
-        """Returns for each sample what every style layer sees of its regions."""
+    def features(self, given, position: int | None = None) -> list:
+        """Returns for each sample what every style layer sees of its regions; in training, with their edges moved."""
         planes = given[:, : self.options.regions].asnumpy()
+        if position is not None and self.options.edge_jitter:
+            planes = [shaken(each, self.options.edge_jitter, position + n) for n, each in enumerate(planes)]
         guides = [guides_of(each, self.loss.options) for each in planes]
         return [[guide.as_in_context(given.context) for guide in each] for each in guides]
 

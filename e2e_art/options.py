@@ -186,6 +186,9 @@ class TrainingOptions:
     kind: str = "chain"  # what learns: a chain for photos, a texture, or a doodle
     style_mask: str = ""  # of a doodle: its painting's regions
     regions: int = 0  # how many those are
+    edge_jitter: float = _option(
+        0.0, "of a doodle: pixels by which the loss moves the edges of regions, so that textures meet less sharply"
+    )
     style_blend: tuple[float, ...] = _option((), "what each painting counts; all alike if left out", kind=float)
     style_size: int = _option(400, "long edge of the painting")
     stages: str = _option(
@@ -256,6 +259,8 @@ class TrainingOptions:
                 raise OptionError(f"{name.replace('_', ' ')} must be above 0, not {', '.join(map(str, values))}")
         if not self.gradient_clip > 0:
             raise OptionError(f"gradient clip must be above 0, not {self.gradient_clip}")
+        if not 0 <= self.edge_jitter < math.inf:
+            raise OptionError(f"edge jitter must be 0 or more, not {self.edge_jitter}")
         check_shares(self.style_blend, "style blend")
         if self.kind == "texture" and (self.loss.content_weight or any(size % 32 for size in self.sizes)):
             raise OptionError(

@@ -141,18 +141,20 @@ def _to_image(picture: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(np.clip(np.rint(picture[0]), 0, 255).astype(np.uint8).transpose(1, 2, 0))
 
 
-def seam(picture: np.ndarray) -> tuple[float, float]:
-    """Returns by how many gray levels neighbors differ across a picture's edges, tiled, and within it.
+def seam(picture: np.ndarray) -> tuple[float, float, float]:
+    """Returns by how many gray levels neighbors differ across a picture's edges, tiled; within it; and at most within.
 
-    picture: uint8 (H, W, 3), of 2 pixels or more on each side.  Where it tiles, both are about the same.
+    Each is a mean along a whole row or column.  Where it tiles, the first is about the second, and below the third.
+    picture: uint8 (H, W, 3), of 2 pixels or more on each side.
     """
-    across, within = [], []
+    across, within, most = [], [], []
     for axis in (0, 1):
         steps = np.abs(np.diff(picture.astype(np.float32), axis=axis, append=picture.take([0], axis)))
         means = np.moveaxis(steps, axis, 0).mean(axis=(1, 2))
         across.append(means[-1])
         within.append(means[:-1].mean())
-    return float(np.mean(across)), float(np.mean(within))
+        most.append(means[:-1].max())
+    return float(np.mean(across)), float(np.mean(within)), float(np.mean(most))
 
 
 class _OnnxLoom:

@@ -13,6 +13,7 @@ from e2e_art.judge import pack_targets, unpack_targets
 from e2e_art.losses import PerceptualLoss
 from e2e_art.masks import LEAST, Masks, height_map, make_mask
 from e2e_art.models import read_model
+from e2e_art.noise_lessons import shaken
 from e2e_art.options import LossOptions, TrainingOptions
 from e2e_art.publish import publish
 from e2e_art.regions import color_name
@@ -131,6 +132,20 @@ def test_masks_can_be_looked_at(files, tmp_path, capsys):
     ):
         assert_one_sentence(main([str(word) for word in words]), capsys.readouterr().err, says)
     assert [path.name for path in tmp_path.iterdir()] == ["masks.png"]
+
+
+def test_edges_can_be_moved_for_the_loss(files, tmp_path):
+    mask = np.kron([[0, 1], [2, 0]], np.ones((64, 64), int))
+    planes = (mask == np.arange(3)[:, None, None]).astype(np.float32)
+    moved = shaken(planes, 4, seed=1)
+    assert (moved.sum(axis=0) == 1).all() and set(np.unique(moved)) == {0, 1}
+    changed = (moved != planes).any(axis=0)
+    assert changed[:, 56:72].mean() > 0.2 and not changed[:40, :40].any()  # near an edge, and nowhere else
+    assert np.array_equal(moved, shaken(planes, 4, seed=1)) and not np.array_equal(moved, shaken(planes, 4, seed=2))
+    training = Training(options_of(files, edge_jitter=4.0), tmp_path / "checkpoint.npz", bfloat16=False)
+    given = mx.nd.array(training.lesson.noise(0))
+    judged, learned = (training.lesson.features(given, position)[0][0].asnumpy() for position in (None, 0))
+    assert judged.shape == learned.shape and not np.array_equal(judged, learned)
 
 
 # The network

@@ -211,9 +211,10 @@ def test_seeds_and_stages(model):
 
 
 def test_seam():
-    rows = np.arange(8, dtype=np.uint8)[:, None, None] * np.ones((1, 8, 3), np.uint8)
-    assert seam(rows) == (3.5, 0.5)  # down: 7 across and 1 within; to the right: nothing
-    assert seam(np.zeros((4, 4, 3), np.uint8)) == (0, 0)
+    rows = np.array([0, 1, 2, 3, 4, 6, 7, 8], np.uint8)[:, None, None] * np.ones((1, 8, 3), np.uint8)
+    across, within, most = seam(rows)  # to the right there is nothing
+    assert (across, most) == (8 / 2, 2 / 2) and within == pytest.approx(8 / 7 / 2)
+    assert seam(np.zeros((4, 4, 3), np.uint8)) == (0, 0, 0)
 
 
 def test_train_and_weave_as_the_readme_shows(brick, tmp_path, capsys):
