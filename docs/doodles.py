@@ -1,0 +1,77 @@
+"""Paints docs/pictures/painted_NAME.jpg: what each shipped doodle makes of three drawings, beside a descent.
+
+python docs/doodles.py FOLDER_OF_DOODLES [MODEL ...]
+
+The folder holds the paintings (which the models' records name) and their masks, and NAME_target_mask.png for the first
+of the drawings; the others are docs/doodles/NAME_*.png.
+"""
+
+import sys
+import time
+from pathlib import Path
+
+from e2e_art.backend import mx
+from e2e_art.compare import sheet
+from e2e_art.files import pretrained_folder
+from e2e_art.images import read_image, resize_long_edge, to_vgg_space, write_image
+from e2e_art.judge import STYLE_FILE, unpack_targets
+from e2e_art.losses import PerceptualLoss
+from e2e_art.models import list_models, read_model
+from e2e_art.optimize import noise_picture, optimize
+from e2e_art.options import DescentOptions, LossOptions
+from e2e_art.regions import one_hot, snap
+from e2e_art.slope import guides_of
+from e2e_art.weave import load_doodle
+
+HERE = Path(__file__).resolve().parent
+EDGE = 384  # long edge of the drawings, in pixels
+EVALUATIONS = 100  # of the descent
+LOSS = LossOptions(content_weight=0.0)
+
+
+def show(model, folder: Path) -> None:
+    """Writes the picture of a model."""
+    painting = read_image(folder / model.record["styles"][0]["file"])
+    stem = model.record["styles"][0]["file"].split("_style")[0].removeprefix("vangogh_")
+    drawings = {"the classic drawing": folder / f"{stem}_target_mask.png"}
+    drawings.update({path.stem: path for path in sorted((HERE / "doodles").glob(f"{model.name}_*.png"))})
+    sketch = load_doodle(model.folder)
+    targets = unpack_targets(model.path(STYLE_FILE).read_bytes())
+    judge = PerceptualLoss(LOSS, targets)
+
+    above, below = [resize_long_edge(painting, EDGE)], []
+    titles, results = [f"{model.title}: the painting"], []
+    for name, path in drawings.items():
+        drawing = resize_long_edge(read_image(path), EDGE)
+        regions = one_hot(snap(drawing, sketch.palette), len(sketch.palette))
+        if not below:
+            began = time.perf_counter()
+            options = DescentOptions(steps=EVALUATIONS, tolerance=0, loss=LOSS)
+            noise = noise_picture(*drawing.shape[:2])
+            descent = optimize(noise, [], options=options, targets=targets, regions=(regions, regions))
+            seconds = time.perf_counter() - began
+            below.append(descent.picture)
+            results.append(
+                f"by descent, the classic drawing\n{descent.total:.2f} in {time.perf_counter() - began:.0f} s"
+            )
+        sketch(drawing)  # the first call prepares
+        began = time.perf_counter()
+        below.append(sketch(drawing))
+        seconds = time.perf_counter() - began
+        terms = judge(mx.nd.array(to_vgg_space(below[-1])), [], guides_of(regions, LOSS))
+        above.append(sketch.palette[snap(drawing, sketch.palette)])
+        titles.append(name)
+        results.append(f"in one pass\n{sum(float(term.asscalar()) for term in terms.values()):.2f} in {seconds:.2f} s")
+    title = f"{model.title}: regions' style loss, and seconds on two cores"
+    page = sheet([*above, *below], [*titles, *results], title, EDGE, columns=len(above))
+    write_image(HERE / "pictures" / f"painted_{model.name}.jpg", page, overwrite=True)
+
+
+def main() -> None:
+    folder, *names = sys.argv[1:]
+    for model in map(read_model, names or list_models(pretrained_folder() / "doodles")):
+        show(model, Path(folder))
+
+
+if __name__ == "__main__":
+    main()
