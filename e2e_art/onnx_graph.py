@@ -46,7 +46,7 @@ def chain_to_onnx(
     means = graph.constant(np.reshape(CHANNEL_MEANS, (1, 3, 1, 1)))
     rows, columns = (_mirror(graph, length, chain.multiple) for length in (height, width))
     picture = graph.add("Sub", "image", means)
-    picture = graph.add("Gather", graph.add("Gather", picture, rows, axis=2), columns, axis=3)
+    picture = _framed(graph, picture, rows, columns)
     guide = graph.add("Concat", picture, _noise(graph, rows, columns, files), axis=1)
     begins = graph.constant([BORDER, BORDER], np.int64)
     ends = graph.add("Add", graph.add("Concat", height, width, axis=0), begins)
@@ -101,7 +101,7 @@ def noise_to_onnx(
         sides = [_axis(graph, axis, "noise") for axis in (2, 3)]
         rows, columns = (_mirror(graph, side, chain.multiple) for side in sides)
         guide = graph.add("Concat", "regions", "noise", axis=1)
-        guide = graph.add("Gather", graph.add("Gather", guide, rows, axis=2), columns, axis=3)
+        guide = _framed(graph, guide, rows, columns)
         begins = graph.constant([BORDER, BORDER], np.int64)
         cut = (begins, graph.add("Add", graph.add("Concat", *sides, axis=0), begins), graph.constant([2, 3], np.int64))
     places["noise"] = ["N", channels, "H", "W"]
@@ -146,6 +146,17 @@ def _mirror(graph: Graph, length: str, multiple: int) -> str:
     rows = graph.add("Range", graph.constant(-BORDER, np.int64), graph.add("Sub", whole, border), one)
     inside = graph.add("Mod", rows, period)  # 0 .. period - 1, also for rows before the first
     return graph.add("Sub", last, graph.add("Abs", graph.add("Sub", inside, last)))
+
+
+def _framed(graph: Graph, picture: str, rows: str, columns: str) -> str:
+    """Returns a picture with its reflection around it, `Chain.frame`; what is already there is not gathered anew."""
+    for axis, places in ((2, rows), (3, columns)):
+        begin, border, end = (graph.constant([n], np.int64) for n in (0, BORDER, np.iinfo(np.int64).max))
+        inner = graph.add("Add", _axis(graph, axis, picture), border)
+        before, after = (graph.add("Slice", places, *pair) for pair in ((begin, border), (inner, end)))
+        before, after = (graph.add("Gather", picture, side, axis=axis) for side in (before, after))
+        picture = graph.add("Concat", before, picture, after, axis=axis)
+    return picture
 
 
 def _noise(graph: Graph, rows: str, columns: str, files: Mapping[str, bytes]) -> str:
