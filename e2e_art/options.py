@@ -167,7 +167,7 @@ class _Recipe:
 _RECIPES = {
     "chain": _Recipe("boosted", (1600, 1400, 900, 1400), (192, 256, 352, 352), (1.0, 1.0, 1.1, 1.0)),
     "texture": _Recipe("texture", (1500, 800), (256, 256), (1.0, 1.0), (5e-3,)),
-    "doodle": _Recipe("doodle", (1500, 800), (256, 256), (1.0, 1.0), (5e-3,)),
+    "doodle": _Recipe("doodle", (1500, 800), (256, 256), (1.0, 1.0), (1e-2,)),
 }
 _CHAIN = _RECIPES["chain"]
 
@@ -212,8 +212,8 @@ class TrainingOptions:
     optimizer: str = _option("muon", "what moves the weights", choices=OPTIMIZERS)
     learning_rates: tuple[float, ...] = _option(
         (),
-        f"falling to 0 along a cosine; {_words(_CHAIN.learning_rates)}, for textures and doodles "
-        f"{_words(_RECIPES['texture'].learning_rates)}, if left out",
+        f"falling to 0 along a cosine; {_words(_CHAIN.learning_rates)}, for textures "
+        f"{_words(_RECIPES['texture'].learning_rates)}, for doodles {_words(_RECIPES['doodle'].learning_rates)}, if left out",
         "--learning-rate",
         float,
     )
