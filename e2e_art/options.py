@@ -212,8 +212,8 @@ class TrainingOptions:
     optimizer: str = _option("muon", "what moves the weights", choices=OPTIMIZERS)
     learning_rates: tuple[float, ...] = _option(
         (),
-        f"falling to 0 along a cosine; {_words(_CHAIN.learning_rates)}, for textures "
-        f"{_words(_RECIPES['texture'].learning_rates)}, for doodles {_words(_RECIPES['doodle'].learning_rates)}, if left out",
+        f"falling to 0 along a cosine; if left out {_words(_CHAIN.learning_rates)}, for textures "
+        f"{_words(_RECIPES['texture'].learning_rates)}, for doodles {_words(_RECIPES['doodle'].learning_rates)}",
         "--learning-rate",
         float,
     )

@@ -13,8 +13,9 @@ from skimage import data
 
 import e2e_art
 from e2e_art.images import read_image, write_image
-from e2e_art.models import list_models, read_model
+from e2e_art.models import list_models, list_shipped, read_model
 from e2e_art.onnx_file import onnx_file
+from e2e_art.weave import load_doodle, load_texture, seam
 
 TOP = Path(__file__).parent.parent
 README = (TOP / "README.md").read_text(encoding="utf-8")
@@ -164,7 +165,38 @@ def test_the_gallery_shows_every_shipped_model_with_the_figures_of_its_record():
 
 
 def test_what_is_shipped_is_small_and_each_stage_lowers_the_loss():
-    for folder in list_models():
+    for folder in list_shipped():
         assert sum(path.stat().st_size for path in folder.iterdir()) <= 6e6
         totals = [stage["total"] for stage in read_model(folder).record["validation"]]
         assert totals == sorted(totals, reverse=True)
+
+
+def shipped(kind: str) -> list:
+    return [model for model in map(read_model, list_shipped()) if model.kind == kind]
+
+
+def test_three_textures_are_shipped_that_tile_and_differ_by_seed():
+    textures = shipped("texture")
+    assert len(textures) == 3
+    for model in textures:
+        weave = load_texture(model.folder)
+        one, other = weave(160, 192, seed=1), weave(160, 192, seed=2)
+        across, within, most = seam(one)
+        assert within / 2 < across < most
+        assert np.abs(one.astype(int) - other).mean() > 10
+        assert model.record["validation"][-1]["diversity"] > 0.5
+
+
+def test_three_doodles_are_shipped_and_their_guide_shows_them():
+    guide = (TOP / "docs" / "textures.md").read_text(encoding="utf-8")
+    doodles = shipped("doodle")
+    assert len(doodles) == 3
+    for model in doodles:
+        assert f"](pictures/painted_{model.name}.jpg)" in guide
+        assert (TOP / "docs" / "pictures" / f"painted_{model.name}.jpg").is_file()
+        drawings = sorted((TOP / "docs" / "doodles").glob(f"{model.name}_*.png"))
+        assert len(drawings) == 2
+        sketch, drawing = load_doodle(model.folder), read_image(drawings[0])
+        one, other = sketch(drawing, seed=1).astype(int), sketch(drawing, seed=2).astype(int)
+        assert one.shape == drawing.shape
+        assert 1 < np.abs(one - other).mean() < np.abs(one - one.mean(axis=(0, 1))).mean()  # the scene stays
