@@ -10,6 +10,8 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
+
 from e2e_art.backend import mx
 from e2e_art.compare import sheet
 from e2e_art.files import pretrained_folder
@@ -25,6 +27,7 @@ from e2e_art.weave import load_doodle
 
 HERE = Path(__file__).resolve().parent
 EDGE = 384  # long edge of the drawings, in pixels
+FLAT = 224  # edge of drawings of one region
 EVALUATIONS = 100  # of the descent
 LOSS = LossOptions(content_weight=0.0)
 
@@ -67,10 +70,25 @@ def show(model, folder: Path) -> None:
     write_image(HERE / "pictures" / f"painted_{model.name}.jpg", page, overwrite=True)
 
 
+def show_flats(models) -> None:
+    """Writes what each region of each model is painted as, where a drawing has no other: to the border, without lines."""
+    pictures, labels = [], []
+    for model in models:
+        sketch = load_doodle(model.folder)
+        for index, name in enumerate(sketch.names):
+            pictures.append(sketch(np.broadcast_to(sketch.palette[index], (FLAT, FLAT, 3)).copy()))
+            labels.append(f"{model.title}: {name}")
+    page = sheet(pictures, labels, "Drawings of one region", FLAT, columns=5)
+    write_image(HERE / "pictures" / "flat_doodles.jpg", page, overwrite=True)
+
+
 def main() -> None:
     folder, *names = sys.argv[1:]
-    for model in map(read_model, names or list_models(pretrained_folder() / "doodles")):
+    models = [read_model(name) for name in names or list_models(pretrained_folder() / "doodles")]
+    for model in models:
         show(model, Path(folder))
+    if not names:
+        show_flats(models)
 
 
 if __name__ == "__main__":
