@@ -71,7 +71,7 @@ def show(model, folder: Path) -> None:
 
 
 def show_flats(models) -> None:
-    """Writes what each region of each model is painted as, where a drawing has no other: to the border, without lines."""
+    """Writes what each region of each model is painted as, where a drawing has no other."""
     pictures, labels = [], []
     for model in models:
         sketch = load_doodle(model.folder)
