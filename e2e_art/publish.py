@@ -54,7 +54,10 @@ def publish(
 def load_chain(model: Model, contexts=None) -> Chain:
     """Returns the chain of a model, ready to paint; raises ModelError where its files do not fit its description."""
     if model.kind not in CHAINS:
-        raise ModelError(f"{model.folder} is a model of kind '{model.kind}', not a chain: choose another --model")
+        raise ModelError(
+            f"{model.folder} is a model of kind '{model.kind}', which this e2e-art does not know: install the one that "
+            "wrote it"
+        )
     try:
         stages = [{key: value for key, value in stage.items() if key != "file"} for stage in model.stages]
         chain = make_chain(model.kind, stages, model.share_weights)

@@ -29,7 +29,7 @@ from e2e_art.compare import sheet
 from e2e_art.errors import UserError
 from e2e_art.images import denoise, read_image, resize, resize_long_edge
 from e2e_art.judge import Judge
-from e2e_art.models import list_models, read_model
+from e2e_art.models import list_shipped, read_model
 
 PHOTO = data.chelsea()[40:137, 60:191]  # 97x131: no multiple of anything
 
@@ -239,7 +239,7 @@ def test_info_tells_how_it_was_trained(model, capsys):
 def test_list_names_what_is_shipped(capsys):
     assert main(["infer", "--list"]) == 0
     listed = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
-    assert listed == [folder.name for folder in list_models()]
+    assert listed == [folder.name for folder in list_shipped()]
 
 
 def test_a_checkout_finds_what_it_ships_from_any_folder(photo, model, tmp_path):

@@ -219,9 +219,13 @@ def test_a_description_without_its_seal_is_refused(folder, seal):
 def test_a_model_of_another_kind_or_with_foreign_weights_is_refused(copied):
     from e2e_art.publish import load_chain
 
-    edit_description(copied, kind="texture")
-    with pytest.raises(ModelError, match="small_model is a model of kind 'texture', not a chain"):
-        load_chain(read_model(copied))
+    for kind, says in (
+        ("mosaic", "small_model is a model of kind 'mosaic', which this e2e-art does not know: install the one that"),
+        ("texture", "small_model cannot be loaded .*'pyramid' make no texture"),
+    ):
+        edit_description(copied, kind=kind)
+        with pytest.raises(ModelError, match=says):
+            load_chain(read_model(copied))
     stages = json.loads((copied / "model.json").read_text())["stages"]
     for change in ({"channels": 16}, {"kind": "oil"}, {"file": None}, {"colour": "red"}):
         changed = [{key: value for key, value in {**stage, **change}.items() if value is not None} for stage in stages]
