@@ -40,7 +40,7 @@ def row(model: Model, painting: np.ndarray) -> tuple[list[np.ndarray], list[str]
         total = sum(float(term.asscalar()) for term in judge(mx.nd.array(to_vgg_space(pictures[-1])), []).values())
         labels.append(f"one pass, seed {seed}\n{total:.2f} in {seconds:.2f} s")
     began = time.perf_counter()
-    options = DescentOptions(scales=4, loss=LOSS)
+    options = DescentOptions(steps=40, scales=4, loss=LOSS)
     result = optimize(noise_picture(EDGE, EDGE), [painting], options=options)
     labels.append(f"e2e-art optimize --texture\n{result.total:.2f} in {time.perf_counter() - began:.0f} s")
     return [*pictures, result.picture], labels
