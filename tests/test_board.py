@@ -172,7 +172,7 @@ def test_mishaps_get_one_sentence(board, open_page, tmp_path):
     assert "text.png is no picture that this browser can read" in give(board, tmp_path / "text.png", "wrong")
     assert np.array_equal(labels(board), before)
     page = open_page(query="draw.html?style=cubist")
-    assert page.inner_text("#message") == "There is no doodle 'cubist' here: choose one of those shown."
+    assert wait(page, "painted").startswith("There is no doodle 'cubist' here: choose one of those shown. 256 x 256")
 
 
 def test_the_board_without_doodles_and_the_way_to_it(open_page, board, published, address):

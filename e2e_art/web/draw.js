@@ -18,6 +18,7 @@ let palette; // its colors, [red, green, blue] each
 let board;
 let wanted = 0; // counts the paintings that were asked for
 let painting; // the promise of the loop that makes them, while it runs
+let note = ""; // what the next painting's words begin with
 let hand; // where the pointer drew last
 let place; // of the keyboard's cursor
 
@@ -71,6 +72,7 @@ async function paintSwatches() {
 }
 
 async function choose(one) {
+  if (doodle !== one) note = "";
   doodle = one;
   palette = one.palette.map(({ color }) => [1, 3, 5].map((at) => parseInt(color.slice(at, at + 2), 16)));
   const fits = board && Math.max(...board.labels) < palette.length;
@@ -82,8 +84,8 @@ async function choose(one) {
   $("progress").hidden = false;
   const answer = await painter.load(one, parameters.get("engine"), (share) => ($("progress").value = share));
   $("progress").hidden = true;
-  const note = answer.threaded ? "" : ". This page is served without the headers that threads need: it is slower";
-  $("engine").textContent = `Painted by ${answer.engine}${note}.`;
+  const slower = answer.threaded ? "" : ". This page is served without the headers that threads need: it is slower";
+  $("engine").textContent = `Painted by ${answer.engine}${slower}.`;
   await paintSwatches();
   paint();
 }
@@ -108,7 +110,7 @@ async function follow() {
       made = wanted;
       show($("painting"), await painter.sketch(board, palette.length, seed()));
       $("download").disabled = false;
-      const words = `${board.width} x ${board.height} pixels, seed ${seed()}, painted in ${painter.seconds.toFixed(2)} seconds.`;
+      const words = `${note}${board.width} x ${board.height} pixels, seed ${seed()}, painted in ${painter.seconds.toFixed(2)} seconds.`;
       say(words, made === wanted ? "painted" : "");
     }
   } catch (error) {
@@ -271,8 +273,8 @@ async function begin() {
   doodle = first;
   showDoodles();
   listen();
+  if (name && first.name !== name) note = `There is no doodle '${name}' here: choose one of those shown. `;
   await choose(first).catch(failed);
-  if (name && first.name !== name) say(`There is no doodle '${name}' here: choose one of those shown.`, "wrong");
 }
 
 begin().catch((error) => say(`The page could not begin (${error.message}): reload it.`, "wrong"));
