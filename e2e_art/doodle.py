@@ -6,7 +6,7 @@ After D. Ulyanov: Feed-forward neural doodle, 2016.
 from __future__ import annotations
 
 from .backend import mx
-from .blocks import LEAK, PIXEL_SCALE, Generator, InstanceNorm, Wide, conv, strided_noise
+from .blocks import LEAK, PIXEL_SCALE, Generator, InstanceNorm, Joined, Wide, conv, strided_noise
 
 __all__ = ["NOISE", "Doodle"]
 
@@ -43,8 +43,8 @@ class _Step(mx.gluon.HybridBlock):
         with self.name_scope():
             self.convolution, self.norm = convolution, _RegionNorm(channels, regions)
 
-    def hybrid_forward(self, F, x, regions):
-        return F.LeakyReLU(self.norm(self.convolution(x), regions), slope=LEAK)
+    def hybrid_forward(self, F, regions, *maps):
+        return F.LeakyReLU(self.norm(self.convolution(*maps), regions), slope=LEAK)
 
 
 class Doodle(Generator):
@@ -71,8 +71,9 @@ class Doodle(Generator):
                     setattr(self, f"down_{scale}", nn.Conv2D(SEEN, 2, 2, in_channels=seen))
                     seen = SEEN
                 setattr(self, f"see_{scale}", conv(seen, SEEN, 1))
-                inputs = SEEN + NOISE + (WIDTHS[scale + 1] if scale + 1 < len(WIDTHS) else 0)
-                setattr(self, f"look_{scale}", _Step(Wide(inputs, channels), channels, regions))
+                coarse, own = WIDTHS[scale + 1 : scale + 2], SEEN + NOISE
+                look = Joined(*coarse, own, channels) if coarse else Wide(own, channels)
+                setattr(self, f"look_{scale}", _Step(look, channels, regions))
                 setattr(self, f"mix_{scale}", _Step(conv(channels, channels, 1), channels, regions))
             self.finish = conv(WIDTHS[0], 3, 1)
 
@@ -93,6 +94,6 @@ class Doodle(Generator):
         y = None
         for scale in reversed(range(len(WIDTHS))):
             own, regions = parts[scale]  # (N, 12, H / 2^scale, W / 2^scale), and (N, R, ...)
-            y = own if y is None else F.concat(F.UpSampling(y, scale=2, sample_type="nearest"), own, dim=1)
-            y = getattr(self, f"mix_{scale}")(getattr(self, f"look_{scale}")(y, regions), regions)
+            y = getattr(self, f"look_{scale}")(regions, *([own] if y is None else [y, own]))
+            y = getattr(self, f"mix_{scale}")(regions, y)
         return self.finish(y)  # (N, 3, H, W)

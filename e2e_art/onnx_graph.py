@@ -243,10 +243,10 @@ def _operator(graph: Graph, operator: str, inputs: list[str], attributes: dict, 
     if operator in ("Convolution", "Deconvolution"):
         settings = dict(
             kernel_shape=attributes["kernel"],
-            strides=attributes["stride"],
-            pads=attributes["pad"] * 2,
-            dilations=attributes["dilate"],
-            group=attributes["num_group"],
+            strides=attributes.get("stride", (1, 1)),
+            pads=attributes.get("pad", (0, 0)) * 2,
+            dilations=attributes.get("dilate", (1, 1)),
+            group=attributes.get("num_group", 1),
         )
         if operator == "Convolution":
             return graph.add("Conv", *inputs, **settings)
@@ -263,10 +263,13 @@ def _operator(graph: Graph, operator: str, inputs: list[str], attributes: dict, 
         return graph.add("Concat", *inputs, axis=attributes["dim"])
     if operator == "space_to_depth":
         return graph.add("SpaceToDepth", *inputs, blocksize=attributes["block_size"])
+    if operator == "depth_to_space":
+        return graph.add("DepthToSpace", *inputs, blocksize=attributes["block_size"])
     if operator == "Reshape":
         return graph.add("Reshape", *inputs, graph.constant(attributes["shape"], np.int64))
     if operator == "slice":
-        sides = enumerate(zip(*(attributes[key] for key in ("begin", "end", "step"))))
+        begins, ends = attributes["begin"], attributes["end"]
+        sides = enumerate(zip(begins, ends, attributes.get("step") or [1] * len(begins)))
         cut = [(begin or 0, end or 2**31, axis, step or 1) for axis, (begin, end, step) in sides]
         return graph.add("Slice", *inputs, *(graph.constant(column, np.int64) for column in zip(*cut)))
     if operator == "UpSampling":

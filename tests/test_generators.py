@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from e2e_art.backend import mx
-from e2e_art.blocks import InstanceNorm
+from e2e_art.blocks import InstanceNorm, Joined, Wide
 from e2e_art.chain import Chain, multiply_adds
 from e2e_art.errors import OptionError
 from e2e_art.generators import Pyramid, make_generator
@@ -271,3 +271,27 @@ def test_a_description_makes_the_same_generator_again(kind):
     assert description["residual_weight"] == 0.3 and description["norm"] == "batch"
     shapes = [{k: p.shape for k, p in g._collect_params_with_prefix().items()} for g in (generator, again)]
     assert shapes[0] == shapes[1]
+
+
+# What doodles are joined by
+
+
+@pytest.mark.parametrize(("height", "width"), [(2, 2), (6, 10)])
+def test_joined_is_the_wide_convolution_of_grown_and_fine_maps(height, width):
+    joined, wide = Joined(3, 2, 4), Wide(5, 4)
+    mx.random.seed(2)
+    for block in (joined, wide):
+        block.initialize(mx.init.Normal(0.5))
+    wide.convolution.weight.set_data(joined.weight.data())
+    joined.bias.set_data(mx.nd.array([1, 2, 3, 4]))
+    wide.convolution.bias.set_data(joined.bias.data())
+    coarse, fine = (
+        mx.nd.random.normal(shape=(1, 3, height // 2, width // 2)),
+        mx.nd.random.normal(shape=(1, 2, height, width)),
+    )
+    grown = mx.nd.UpSampling(coarse, scale=2, sample_type="nearest")
+    expected = wide(mx.nd.concat(grown, fine, dim=1)).asnumpy()
+    assert expected.std() > 1
+    assert np.allclose(joined(coarse, fine).asnumpy(), expected, atol=1e-5)
+    joined.hybridize()
+    assert np.allclose(joined(coarse, fine).asnumpy(), expected, atol=1e-5)
