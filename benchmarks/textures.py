@@ -13,32 +13,26 @@ import cv2
 import numpy as np
 from interleaved import command_line, table
 
-from e2e_art.backend import mx
 from e2e_art.compare import evaluations_worth
-from e2e_art.images import to_vgg_space
-from e2e_art.judge import STYLE_FILE, unpack_targets
-from e2e_art.losses import PerceptualLoss
+from e2e_art.judge import Judge
 from e2e_art.masks import make_mask
 from e2e_art.models import Model, list_shipped, read_model
 from e2e_art.noise_lessons import VALIDATION_MASKS, VALIDATION_SEEDS, planes_of
 from e2e_art.optimize import noise_picture, optimize
-from e2e_art.options import DescentOptions, LossOptions
-from e2e_art.slope import guides_of
+from e2e_art.options import DescentOptions
 from e2e_art.weave import load_doodle, load_texture
 
 SIZE = 256
 BAND = 8  # pixels on both sides of an edge
 EVALUATIONS = 60  # of L-BFGS, at most
-LOSS = LossOptions(content_weight=0.0)
 
 
-class Judge:
-    """A model's own loss of pictures, and the descent on it."""
+class Subject:
+    """A model, its own loss of pictures, and the descent on it."""
 
     def __init__(self, model: Model):
         self.model = model
-        self.targets = unpack_targets(model.path(STYLE_FILE).read_bytes())
-        self.loss = PerceptualLoss(LOSS, self.targets)
+        self.judge = Judge(model)
         load = {"texture": load_texture, "doodle": load_doodle}[model.kind]
         self.network = load(model.folder)
 
@@ -59,20 +53,14 @@ class Judge:
     def planes(self, mask: np.ndarray) -> np.ndarray:
         return planes_of(mask, len(self.network.palette), SIZE)[0]
 
-    def total(self, picture: np.ndarray, planes: np.ndarray | None) -> float:
-        guides = [] if planes is None else guides_of(planes, LOSS)
-        return sum(
-            float(term.asscalar()) for term in self.loss(mx.nd.array(to_vgg_space(picture)), [], guides).values()
-        )
-
     def curve(self, seed: int, planes: np.ndarray | None) -> tuple[list[float], list[float]]:
         """Returns the lowest total after 0, 1, 2 ... evaluations from noise, and the seconds spent until then."""
         course = []
         optimize(
             noise_picture(SIZE, SIZE, seed),
             [],
-            options=DescentOptions(steps=EVALUATIONS + 1, tolerance=0, loss=LOSS),
-            targets=self.targets,
+            options=DescentOptions(steps=EVALUATIONS + 1, tolerance=0, loss=self.judge.options),
+            targets=self.judge.targets,
             regions=None if planes is None else (planes, planes),
             on_evaluation=lambda evaluation, picture: course.append((evaluation.best, evaluation.seconds)),
         )
@@ -86,28 +74,29 @@ def band(mask: np.ndarray) -> np.ndarray:
 
 
 def rows_of(model: Model) -> Iterator[list[str]]:
-    judge = Judge(model)
-    scenes = list(judge.scenes())
-    judge.paint(*scenes[0], 0)  # the first call prepares
-    curves = [judge.curve(seed, None if mask is None else judge.planes(mask)) for seed, mask in scenes]
+    subject = Subject(model)
+    total = subject.judge.total
+    scenes = list(subject.scenes())
+    subject.paint(*scenes[0], 0)  # the first call prepares
+    curves = [subject.curve(seed, None if mask is None else subject.planes(mask)) for seed, mask in scenes]
     curve, seconds = (np.mean(parts, axis=0) for parts in zip(*curves))
     for stage in range(len(model.stages)):
         totals, edges, took = [], [], []
         for seed, mask in scenes:
             began = time.perf_counter()
-            picture = judge.paint(seed, mask, stage)
+            picture = subject.paint(seed, mask, stage)
             took.append(time.perf_counter() - began)
-            totals.append(judge.total(picture, None if mask is None else judge.planes(mask)))
+            totals.append(total(picture, None if mask is None else subject.planes(mask)))
             if mask is not None and mask.min() < mask.max():
-                edges.append(judge.total(picture, judge.planes(mask) * band(mask)))
-        total, once = float(np.mean(totals)), float(np.median(took))
-        worth = evaluations_worth(list(curve), total)
+                edges.append(total(picture, subject.planes(mask) * band(mask)))
+        mean, once = float(np.mean(totals)), float(np.median(took))
+        worth = evaluations_worth(list(curve), mean)
         beyond = "" if np.isfinite(worth) else "> "  # the descent did not come so far
         worth = min(worth, EVALUATIONS)
         until = seconds[int(np.ceil(worth))]
         at_edges = f"{np.mean(edges):.2f}" if edges else ""
         figures = (f"{beyond}{worth:.1f}", f"{beyond}{until:.1f}", f"{beyond}{until / once:.0f}")
-        yield [f"{model.name}, stage {stage}", f"{total:.3f}", at_edges, f"{once:.3f}", *figures]
+        yield [f"{model.name}, stage {stage}", f"{mean:.3f}", at_edges, f"{once:.3f}", *figures]
 
 
 def main() -> None:

@@ -12,24 +12,20 @@ from pathlib import Path
 
 import numpy as np
 
-from e2e_art.backend import mx
 from e2e_art.compare import sheet
 from e2e_art.files import pretrained_folder
-from e2e_art.images import read_image, resize_long_edge, to_vgg_space, write_image
-from e2e_art.judge import STYLE_FILE, unpack_targets
-from e2e_art.losses import PerceptualLoss
+from e2e_art.images import read_image, resize_long_edge, write_image
+from e2e_art.judge import Judge
 from e2e_art.models import list_models, read_model
 from e2e_art.optimize import noise_picture, optimize
-from e2e_art.options import DescentOptions, LossOptions
+from e2e_art.options import DescentOptions
 from e2e_art.regions import one_hot, snap
-from e2e_art.slope import guides_of
 from e2e_art.weave import load_doodle
 
 HERE = Path(__file__).resolve().parent
 EDGE = 384  # long edge of the drawings, in pixels
 FLAT = 224  # edge of drawings of one region
 EVALUATIONS = 100  # of the descent
-LOSS = LossOptions(content_weight=0.0)
 
 
 def show(model, folder: Path) -> None:
@@ -39,8 +35,7 @@ def show(model, folder: Path) -> None:
     drawings = {"the classic drawing": folder / f"{stem}_target_mask.png"}
     drawings.update({path.stem: path for path in sorted((HERE / "doodles").glob(f"{model.name}_*.png"))})
     sketch = load_doodle(model.folder)
-    targets = unpack_targets(model.path(STYLE_FILE).read_bytes())
-    judge = PerceptualLoss(LOSS, targets)
+    judge = Judge(model)
 
     above, below = [resize_long_edge(painting, EDGE)], []
     titles, results = [f"{model.title}: the painting"], []
@@ -49,22 +44,19 @@ def show(model, folder: Path) -> None:
         regions = one_hot(snap(drawing, sketch.palette), len(sketch.palette))
         if not below:
             began = time.perf_counter()
-            options = DescentOptions(steps=EVALUATIONS, tolerance=0, loss=LOSS)
+            options = DescentOptions(steps=EVALUATIONS, tolerance=0, loss=judge.options)
             noise = noise_picture(*drawing.shape[:2])
-            descent = optimize(noise, [], options=options, targets=targets, regions=(regions, regions))
+            descent = optimize(noise, [], options=options, targets=judge.targets, regions=(regions, regions))
             seconds = time.perf_counter() - began
             below.append(descent.picture)
-            results.append(
-                f"by descent, the classic drawing\n{descent.total:.2f} in {time.perf_counter() - began:.0f} s"
-            )
+            results.append(f"by descent, the classic drawing\n{descent.total:.2f} in {seconds:.0f} s")
         sketch(drawing)  # the first call prepares
         began = time.perf_counter()
         below.append(sketch(drawing))
         seconds = time.perf_counter() - began
-        terms = judge(mx.nd.array(to_vgg_space(below[-1])), [], guides_of(regions, LOSS))
         above.append(sketch.palette[snap(drawing, sketch.palette)])
         titles.append(name)
-        results.append(f"in one pass\n{sum(float(term.asscalar()) for term in terms.values()):.2f} in {seconds:.2f} s")
+        results.append(f"in one pass\n{judge.total(below[-1], regions):.2f} in {seconds:.2f} s")
     title = f"{model.title}: regions' style loss, and seconds on two cores"
     page = sheet([*above, *below], [*titles, *results], title, EDGE, columns=len(above))
     write_image(HERE / "pictures" / f"painted_{model.name}.jpg", page, overwrite=True)

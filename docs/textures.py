@@ -10,25 +10,21 @@ from pathlib import Path
 import numpy as np
 import skimage
 
-from e2e_art.backend import mx
 from e2e_art.compare import sheet
-from e2e_art.images import read_image, resize_long_edge, to_vgg_space, write_image
-from e2e_art.judge import STYLE_FILE, unpack_targets
-from e2e_art.losses import PerceptualLoss
+from e2e_art.images import read_image, resize_long_edge, write_image
+from e2e_art.judge import Judge
 from e2e_art.models import Model, list_shipped, read_model
 from e2e_art.optimize import noise_picture, optimize
-from e2e_art.options import DescentOptions, LossOptions
+from e2e_art.options import DescentOptions
 from e2e_art.weave import load_texture
 
 HERE = Path(__file__).resolve().parent
 EDGE = 256  # pixels of each picture
-LOSS = LossOptions(content_weight=0.0)
 
 
 def row(model: Model, painting: np.ndarray) -> tuple[list[np.ndarray], list[str]]:
     """Returns the painting's crop, two textures in one pass, and one by a descent, with what each is worth."""
-    targets = unpack_targets(model.path(STYLE_FILE).read_bytes())
-    judge = PerceptualLoss(LOSS, targets)
+    judge = Judge(model)
     weave = load_texture(model.folder)
     weave(EDGE, EDGE)  # the first call prepares
     pictures = [resize_long_edge(painting, model.record["options"]["style_size"])[:EDGE, :EDGE]]
@@ -37,10 +33,9 @@ def row(model: Model, painting: np.ndarray) -> tuple[list[np.ndarray], list[str]
         began = time.perf_counter()
         pictures.append(weave(EDGE, EDGE, seed))
         seconds = time.perf_counter() - began
-        total = sum(float(term.asscalar()) for term in judge(mx.nd.array(to_vgg_space(pictures[-1])), []).values())
-        labels.append(f"one pass, seed {seed}\n{total:.2f} in {seconds:.2f} s")
+        labels.append(f"one pass, seed {seed}\n{judge.total(pictures[-1]):.2f} in {seconds:.2f} s")
     began = time.perf_counter()
-    options = DescentOptions(steps=40, scales=4, loss=LOSS)
+    options = DescentOptions(steps=40, scales=4, loss=judge.options)
     result = optimize(noise_picture(EDGE, EDGE), [painting], options=options)
     labels.append(f"e2e-art optimize --texture\n{result.total:.2f} in {time.perf_counter() - began:.0f} s")
     return [*pictures, result.picture], labels

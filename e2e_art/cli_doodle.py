@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
+from .cli_texture import targets
 from .errors import OptionError
 from .flags import edges
-from .images import check_suffix, read_image, resize, write_image
+from .images import read_image, resize, write_image
 from .weave import load_doodle
 
 __all__ = ["run"]
@@ -17,15 +17,7 @@ def run(flags: argparse.Namespace) -> int:
     """Paints a doodle once for each seed."""
     if len(flags.photos) != 1 or not flags.out:
         raise OptionError("One doodle at a time: e2e-art infer DOODLE.png --model MODEL -o OUT.png")
-    out = Path(flags.out)
-    several = len(flags.seed) > 1
-    targets = [out.with_name(f"{out.stem}_seed-{seed}{out.suffix}") if several else out for seed in flags.seed]
-    if len(set(targets)) < len(targets):
-        raise OptionError("A seed was given twice: each makes one painting")
-    for path in targets:
-        check_suffix(path)
-        if path.exists() and not flags.overwrite:
-            raise OptionError(f"{path} exists: choose another -o, or add --overwrite")
+    paths = targets(flags.out, flags.seed, flags.overwrite, "painting")
     doodle = read_image(flags.photos[0])
     if flags.size:
         size = edges(flags.size)
@@ -35,6 +27,6 @@ def run(flags: argparse.Namespace) -> int:
         height, width = size if len(size) == 2 else (max(1, round(side * factor)) for side in doodle.shape[:2])
         doodle = resize(doodle, height, width)
     sketch = load_doodle(flags.model, flags.engine, flags.threads, flags.gpu)
-    for seed, target in zip(flags.seed, targets):
+    for seed, target in zip(flags.seed, paths):
         write_image(target, sketch(doodle, seed, flags.stage, flags.photos[0]), flags.overwrite)
     return 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from .compare import sheet
@@ -12,7 +13,7 @@ from .flags import edges
 from .images import check_suffix, write_image
 from .weave import load_texture, seam
 
-__all__ = ["add_flags", "run"]
+__all__ = ["add_flags", "run", "targets"]
 
 EDGE = 512  # pixels of a texture, unless told otherwise
 
@@ -27,6 +28,25 @@ def add_flags(parser) -> None:
     group.add_argument("--tile-check", action="store_true", help="print how well the texture continues at its edges")
 
 
+def targets(out: str | Path, seeds: Sequence[int], overwrite: bool, made: str, sheet: bool = False) -> list[Path]:
+    """Returns the file for each seed, OUT itself for a single one, and last that of a sheet of several where wanted.
+
+    made: what a seed makes, for messages.  Raises OptionError for seeds given twice, for files that are no pictures,
+    and for those that exist unless they may be written over.
+    """
+    out, several = Path(out), len(seeds) > 1
+    if len(set(seeds)) < len(seeds):
+        raise OptionError(f"A seed was given twice: each makes one {made}")
+    paths = [out.with_name(f"{out.stem}_seed-{seed}{out.suffix}") if several else out for seed in seeds]
+    if several and sheet:
+        paths.append(out.with_name(f"{out.stem}_sheet.jpg"))
+    for path in paths:
+        check_suffix(path)
+        if path.exists() and not overwrite:
+            raise OptionError(f"{path} exists: choose another -o, or add --overwrite")
+    return paths
+
+
 def run(flags: argparse.Namespace) -> int:
     """Makes a texture for each seed."""
     if flags.photos:
@@ -37,28 +57,19 @@ def run(flags: argparse.Namespace) -> int:
     if not size or min(size) < 1:
         raise OptionError(f"--size takes an edge, or height and width such as 480x640, not '{flags.size}'")
     height, width = size * 2 if len(size) == 1 else size
-    out = Path(flags.out)
-    several = len(flags.seed) > 1
-    targets = [out.with_name(f"{out.stem}_seed-{seed}{out.suffix}") if several else out for seed in flags.seed]
-    sheet_path = out.with_name(f"{out.stem}_sheet.jpg")
-    if len(set(targets)) < len(targets):
-        raise OptionError("A seed was given twice: each makes one texture")
-    for path in [*targets, *([sheet_path] if several else [])]:
-        check_suffix(path)
-        if path.exists() and not flags.overwrite:
-            raise OptionError(f"{path} exists: choose another -o, or add --overwrite")
+    paths = targets(flags.out, flags.seed, flags.overwrite, "texture", sheet=True)
     if flags.threads:
         os.environ["OMP_NUM_THREADS"] = str(flags.threads)  # MXNet reads it when it is imported
     weave = load_texture(flags.texture, flags.engine, flags.threads, flags.gpu)
     textures = []
-    for seed, target in zip(flags.seed, targets):
+    for seed, target in zip(flags.seed, paths):
         textures.append(weave(height, width, seed, flags.stage))
         write_image(target, textures[-1], flags.overwrite)
         if flags.tile_check:
             print(f"{target}: {_in_words(textures[-1])}")
-    if several:
+    if len(paths) > len(textures):
         labels = [f"seed {seed}" for seed in flags.seed]
-        write_image(sheet_path, sheet(textures, labels, weave.model.title), flags.overwrite)
+        write_image(paths[-1], sheet(textures, labels, weave.model.title), flags.overwrite)
     return 0
 
 

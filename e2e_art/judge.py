@@ -19,7 +19,9 @@ SMALLEST = 16  # pixels, which four poolings bring down to one
 
 
 class Judge:
-    """Judges pictures by a model's painting, with the default weights and layers; `targets`: its Gram matrices.
+    """Judges pictures by a model's painting, with the default weights and layers.
+
+    `targets`: its Gram matrices.  `options`: of the loss, which for textures and doodles has no content.
 
     Raises BackendError where MXNet is not installed, ModelError where the model does not carry its style.
     """
@@ -28,7 +30,8 @@ class Judge:
         from .losses import PerceptualLoss
 
         self.targets = unpack_targets(model.path(STYLE_FILE).read_bytes())
-        self._loss = PerceptualLoss(LossOptions(), self.targets)
+        self.options = LossOptions() if model.kind == "chain" else LossOptions(content_weight=0.0)
+        self._loss = PerceptualLoss(self.options, self.targets)
 
     def losses(self, photo: np.ndarray, pictures: Sequence[np.ndarray]) -> list[dict[str, float]]:
         """Returns the weighted terms and the total of each picture.
@@ -47,6 +50,19 @@ class Judge:
             terms = {name: float(term.asscalar()) for name, term in terms.items()}
             results.append({**terms, "total": sum(terms.values())})
         return results
+
+    def total(self, picture: np.ndarray, regions: np.ndarray | None = None) -> float:
+        """Returns the total of a picture that was made of noise.
+
+        picture: uint8 (H, W, 3).  regions: of a doodle, (R, H, W), 1 where each is; places with none do not count.
+        """
+        from .backend import mx
+        from .slope import guides_of
+
+        guides = [] if regions is None else guides_of(regions, self.options)
+        return sum(
+            float(term.asscalar()) for term in self._loss(mx.nd.array(to_vgg_space(picture)), [], guides).values()
+        )
 
 
 def pack_targets(targets: Sequence[np.ndarray]) -> bytes:

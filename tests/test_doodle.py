@@ -9,11 +9,12 @@ from e2e_art.backend import mx
 from e2e_art.chain import make_chain
 from e2e_art.cli import main
 from e2e_art.errors import OptionError
-from e2e_art.judge import pack_targets, unpack_targets
-from e2e_art.losses import PerceptualLoss
+from e2e_art.images import read_image, resize_long_edge, to_vgg_space
+from e2e_art.judge import Judge, pack_targets, unpack_targets
+from e2e_art.losses import PerceptualLoss, smoothness
 from e2e_art.masks import LEAST, Masks, height_map, make_mask
-from e2e_art.models import read_model
-from e2e_art.noise_lessons import shaken
+from e2e_art.models import ModelError, read_model
+from e2e_art.noise_lessons import shaken, style_regions
 from e2e_art.options import LossOptions, TrainingOptions
 from e2e_art.publish import publish
 from e2e_art.regions import color_name
@@ -255,6 +256,22 @@ def test_targets_of_regions_survive_the_file():
     grams = [x @ x.transpose(0, 2, 1) for x in (random.normal(size=(3, 8, 20)), random.normal(size=(3, 5, 20)))]
     for gram, again in zip(grams, unpack_targets(pack_targets(grams))):
         assert again.shape == gram.shape and np.allclose(gram, again, atol=np.abs(gram).max() / 1000)
+
+
+def test_the_painting_itself_is_the_best_of_its_doodles(files, tmp_path):
+    """Judged by its own regions it is perfect, up to how the file keeps them; by those of others it is not."""
+    options = options_of(files, style_size=128, loss=LossOptions(content_weight=0.0))
+    lesson = Training(options, tmp_path / "checkpoint.npz").lesson
+    style = pack_targets(lesson.targets(lesson.loss.options))
+    judge = Judge(publish(doodle_chain(), tmp_path / "pond", RECORD, {"style.npz": style}))
+    painting = resize_long_edge(read_image(files / "painting.png"), 128)
+    palette, regions = style_regions(painting, read_image(files / "mask.png"), "mask.png")
+    tv = smoothness(mx.nd, mx.nd.array(to_vgg_space(painting))).asscalar() * judge.options.tv_weight
+    assert judge.total(painting, regions) == pytest.approx(tv, abs=0.01)
+    assert judge.total(painting, regions[[1, 2, 0]]) > 1
+    assert judge.total(painting[:, ::-1].copy(), regions) > 0.5
+    with pytest.raises(ModelError):
+        Judge(publish(doodle_chain(), tmp_path / "plain", RECORD))
 
 
 def test_train_and_paint_as_the_readme_shows(files, tmp_path):

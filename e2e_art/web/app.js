@@ -3,7 +3,7 @@
 import { Camera } from "./camera.js";
 import { choice, titled } from "./choices.js";
 import { Canceled, Painter } from "./painter.js";
-import { download, draw, keepColors, paintingSize, pixels, read, show } from "./pictures.js";
+import { download, draw, keepColors, paintingSize, pixels, read, receive, show } from "./pictures.js";
 
 const $ = (id) => document.getElementById(id);
 const painter = new Painter();
@@ -213,14 +213,7 @@ function listen() {
     const name = (photo?.name ?? "camera").replace(/\.[^.]*$/, "");
     download($("painting"), `${name}_${style.name}.png`);
   });
-  for (const kind of ["dragover", "dragleave", "drop"]) {
-    document.addEventListener(kind, (event) => {
-      event.preventDefault();
-      $("drop").classList.toggle("over", kind === "dragover");
-      if (kind === "drop") take(event.dataTransfer.files[0]);
-    });
-  }
-  document.addEventListener("paste", (event) => take(event.clipboardData.files[0]));
+  receive($("drop"), take);
 }
 
 async function begin() {

@@ -3,7 +3,7 @@
 import { Board } from "./board.js";
 import { choice, titled } from "./choices.js";
 import { Painter } from "./painter.js";
-import { download, draw, pixels, read, show } from "./pictures.js";
+import { download, draw, pixels, read, receive, show } from "./pictures.js";
 
 const $ = (id) => document.getElementById(id);
 const LONGEST = 640; // edge of a drawing that is opened
@@ -251,14 +251,7 @@ function listen() {
     event.preventDefault();
     undo();
   });
-  for (const kind of ["dragover", "dragleave", "drop"]) {
-    document.addEventListener(kind, (event) => {
-      event.preventDefault();
-      $("drop").classList.toggle("over", kind === "dragover");
-      if (kind === "drop") open(event.dataTransfer.files[0]);
-    });
-  }
-  document.addEventListener("paste", (event) => open(event.clipboardData.files[0]));
+  receive($("drop"), open);
 }
 
 function failed(error) {

@@ -8,6 +8,18 @@ export async function read(blob) {
   return draw(bitmap, bitmap.width, bitmap.height);
 }
 
+// Hands on each file that is dropped on the page or pasted; the place that asks for it shows when one is above the page.
+export function receive(place, take) {
+  for (const kind of ["dragover", "dragleave", "drop"]) {
+    document.addEventListener(kind, (event) => {
+      event.preventDefault();
+      place.classList.toggle("over", kind === "dragover");
+      if (kind === "drop") take(event.dataTransfer.files[0]);
+    });
+  }
+  document.addEventListener("paste", (event) => take(event.clipboardData.files[0]));
+}
+
 export function draw(source, width, height) {
   const canvas = Object.assign(document.createElement("canvas"), { width, height });
   const context = canvas.getContext("2d", { willReadFrequently: true });
