@@ -7,12 +7,13 @@ seconds that the page itself tells: from the drawing to the painting.  It takes 
 `make page-engine`, Debian's chromium, `pip install '.[test]'`.
 """
 
+import argparse
 import re
 import shutil
 import threading
 
 import numpy as np
-from interleaved import command_line, table
+from interleaved import table
 from playwright.sync_api import sync_playwright
 
 from e2e_art import serve
@@ -41,7 +42,7 @@ def repaints(page) -> list[float]:
 
 
 def main() -> None:
-    parser = command_line(__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", nargs="?", default="monet", metavar="MODEL")
     files = site([read_model(parser.parse_args().model, "doodle")])
     isolation, rows = dict(HEADERS), []
