@@ -1,0 +1,65 @@
+"""Where the loss that a chain leaves lies, layer by layer, beside L-BFGS on the same photos at short edge 320.
+
+python benchmarks/layers.py kodak_00{04,10,16,22}.jpg --models starry_night udnie
+"""
+
+from pathlib import Path
+
+import numpy as np
+from interleaved import command_line, table
+
+from e2e_art.backend import mx
+from e2e_art.compare import baseline_curve
+from e2e_art.images import read_image, resize_short_edge, to_vgg_space
+from e2e_art.judge import Judge
+from e2e_art.losses import PerceptualLoss
+from e2e_art.models import Model, read_model
+from e2e_art.options import LossOptions
+from e2e_art.stylize import load
+
+EDGE = 320
+DEFAULT = LossOptions()
+
+
+def losses_of_layers(judge: Judge) -> list[PerceptualLoss]:
+    """Returns the loss of each style layer alone, with its share of the style weight."""
+    share = DEFAULT.style_weight / len(DEFAULT.style_layers)
+    return [
+        PerceptualLoss(LossOptions(style_weight=share, content_weight=0, tv_weight=0, style_layers=(layer,)), [target])
+        for layer, target in zip(DEFAULT.style_layers, judge.targets)
+    ]
+
+
+def rows_of(model: Model, photos: list[np.ndarray], evaluations: int) -> list[list[str]]:
+    judge, painter = Judge(model), load(model.folder)
+    layers = losses_of_layers(judge)
+
+    def figures(photo: np.ndarray, picture: np.ndarray) -> list[float]:
+        x = mx.nd.array(to_vgg_space(picture))
+        styles = [float(layer(x, [])["style"].asscalar()) for layer in layers]
+        (losses,) = judge.losses(photo, [picture])
+        return [*styles, losses["content"], losses["total"]]
+
+    pictures = {
+        model.name: painter,
+        f"L-BFGS, {evaluations} evaluations": lambda photo: baseline_curve(photo, judge.targets, evaluations)[2],
+    }
+    means = {
+        name: np.mean([figures(photo, paint(photo)) for photo in photos], axis=0) for name, paint in pictures.items()
+    }
+    return [[name, *(f"{value:.2f}" for value in values)] for name, values in means.items()]
+
+
+def main() -> None:
+    parser = command_line(__doc__)
+    parser.add_argument("photos", nargs="+", type=Path, metavar="PHOTO")
+    parser.add_argument("--models", nargs="+", default=["starry_night"], metavar="MODEL", help="names or folders")
+    parser.add_argument("--evaluations", type=int, default=16, help="of L-BFGS (default: %(default)s)")
+    options = parser.parse_args()
+    photos = [resize_short_edge(read_image(path), EDGE) for path in options.photos]
+    rows = [row for name in options.models for row in rows_of(read_model(name), photos, options.evaluations)]
+    print(table(["", *DEFAULT.style_layers, "content", "total"], rows))
+
+
+if __name__ == "__main__":
+    main()
