@@ -447,7 +447,7 @@ def test_sizes(files, tmp_path):
 def test_ctrl_c_keeps_the_picture_so_far(files, tmp_path):
     save(tmp_path / "large.png", data.astronaut())
     command = ["optimize", tmp_path / "large.png", "--style", files / "painting.jpg", "-o", tmp_path / "out.png"]
-    words = [sys.executable, "-m", "e2e_art.cli", *map(str, (*command, *QUICK, "--steps", 500, "--every", 1))]
+    words = [sys.executable, "-m", "e2e_art", *map(str, (*command, *QUICK, "--steps", 500, "--every", 1))]
     running = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 120
     while not (tmp_path / "out_step-00003.png").exists():

@@ -46,10 +46,10 @@ def test_python_example_runs_as_printed(tmp_path, monkeypatch):
 COMMANDS = {
     "infer.py": [str(TOP / "infer.py")],
     "train.py": [str(TOP / "train.py")],
-    "e2e-art optimize": ["-m", "e2e_art.cli", "optimize"],
-    "e2e-art compare": ["-m", "e2e_art.cli", "compare"],
-    "e2e-art serve": ["-m", "e2e_art.cli", "serve"],
-    "e2e-art export": ["-m", "e2e_art.cli", "export"],
+    "e2e-art optimize": ["-m", "e2e_art", "optimize"],
+    "e2e-art compare": ["-m", "e2e_art", "compare"],
+    "e2e-art serve": ["-m", "e2e_art", "serve"],
+    "e2e-art export": ["-m", "e2e_art", "export"],
 }
 
 
@@ -145,7 +145,7 @@ def test_an_installed_package_finds_the_shipped_models(tmp_path):
     options = ("--quiet", "--no-deps", "--no-build-isolation", "--disable-pip-version-check")
     done = run(sys.executable, "-m", "pip", "install", *options, "--target", str(target), str(source))
     assert done.returncode == 0, done.stderr
-    listing = run(sys.executable, "-m", "e2e_art.cli", "models", env={"PYTHONPATH": str(target)}, cwd=tmp_path)
+    listing = run(sys.executable, "-m", "e2e_art", "models", env={"PYTHONPATH": str(target)}, cwd=tmp_path)
     assert listing.returncode == 0, listing.stderr
     assert "starry_night" in listing.stdout
     description = json.loads((target / "e2e_art" / "pretrained" / "starry_night" / "model.json").read_text())

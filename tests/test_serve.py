@@ -207,7 +207,7 @@ def test_a_port_that_is_taken_and_a_host_that_is_not_ours():
 
 
 def serve(*words) -> subprocess.Popen:
-    command = [sys.executable, "-m", "e2e_art.cli", "serve", "--no-browser", *map(str, words)]
+    command = [sys.executable, "-m", "e2e_art", "serve", "--no-browser", *map(str, words)]
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 

@@ -1,0 +1,6 @@
+"""Runs the commands without an installation: python -m e2e_art infer photo.jpg"""
+
+from .cli import main
+
+if __name__ == "__main__":
+    raise SystemExit(main())
