@@ -51,7 +51,7 @@ gallery: .venv/e2e-art
 page-engine: $(ENGINE)
 
 web: .venv/e2e-art $(ENGINE)
-	@$(VENV) -m e2e_art.cli serve
+	@$(VENV) -m e2e_art serve
 
 bench: .venv/e2e-art-bench
 	@$(VENV) benchmarks/inference.py

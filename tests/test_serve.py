@@ -92,6 +92,13 @@ def test_make_fetches_all_of_the_engine():
     assert set(ENGINE) <= set(makefile)
 
 
+def test_make_web_starts_the_page():
+    told = subprocess.run(["make", "-n", "web"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    _, *words = told.splitlines()[-1].split()  # that python, without starting to serve
+    helped = subprocess.run([sys.executable, *words, "--help"], cwd=ROOT, capture_output=True, text=True)
+    assert "usage: e2e-art serve" in helped.stdout
+
+
 def test_a_static_folder_holds_the_same_files(engine, published, tmp_path):
     model, folder = read_model(published), tmp_path / "page"
     write_site(folder, [model])
