@@ -93,8 +93,8 @@ def test_make_fetches_all_of_the_engine():
 
 
 def test_make_web_starts_the_page():
-    told = subprocess.run(["make", "-n", "web"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    _, *words = told.splitlines()[-1].split()  # that python, without starting to serve
+    told = subprocess.run(["make", "-n", "--no-print-directory", "web"], cwd=ROOT, capture_output=True, text=True)
+    _, *words = told.stdout.splitlines()[-1].split()  # that python, without starting to serve
     helped = subprocess.run([sys.executable, *words, "--help"], cwd=ROOT, capture_output=True, text=True)
     assert "usage: e2e-art serve" in helped.stdout
 
