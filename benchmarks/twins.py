@@ -1,6 +1,7 @@
 """Our networks once more, in PyTorch: the `pyramid` generator, VGG-19 and the loss, to time training against.
 
 Line by line what e2e_art/generators.py, vgg.py and losses.py do, instance norm and average pooling included.
+`gpu_training.py` trains with them.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from torch import nn
 from e2e_art.files import pretrained_folder
 from e2e_art.images import CHANNEL_MEANS
 
-__all__ = ["Loss", "Pyramid"]
+__all__ = ["Loss", "Pyramid", "framed", "unframed"]
 
 BORDER = 16
 LEAK = 0.25
@@ -42,8 +43,17 @@ def _growth(channels: int, factor: int) -> nn.ConvTranspose2d:
     return grow
 
 
-def _framed(x):
+def _bordered(x):
     return F.pad(x, (1, 1, 1, 1), mode="replicate")
+
+
+def framed(photo):
+    """Returns a photo (N, 3, H, W) with its reflection around it; H and W are multiples of 8."""
+    return F.pad(photo, (BORDER,) * 4, mode="reflect")
+
+
+def unframed(picture):
+    return picture[:, :, BORDER:-BORDER, BORDER:-BORDER]
 
 
 def _space_to_depth(x, block: int):
@@ -53,12 +63,13 @@ def _space_to_depth(x, block: int):
 
 
 class Pyramid(nn.Module):
-    """The `pyramid` generator as first stage, frame and all: a photo (N, 3, H, W) in VGG space to a painting alike.
+    """The `pyramid` generator.  Called as first stage, frame and all: a photo (N, 3, H, W) in VGG space to its painting.
 
-    channels, blocks, details, residual_weight: as our generator describes itself.  noise: (1, 1, H + 32, W + 32).
+    channels, blocks, details, residual_weight: as our generator describes itself.
+    noise: (1, 1, H + 32, W + 32), for the call; `paint` is given its own.
     """
 
-    def __init__(self, channels, blocks, details: int, residual_weight: float, noise: np.ndarray, **ignored):
+    def __init__(self, channels, blocks, details: int, residual_weight: float, noise: np.ndarray | None = None, **ignored):
         super().__init__()
         self.residual_weight = residual_weight
         coarse, fine = channels
@@ -73,34 +84,57 @@ class Pyramid(nn.Module):
         self.grow_fine = _growth(details, 4)
         self.look = nn.Conv2d(7, details, 3, padding=1)
         self.finish = nn.Sequential(nn.LeakyReLU(LEAK), nn.Conv2d(details, 3, 3, padding=1))
-        self.register_buffer("noise", torch.from_numpy(noise))
+        self.register_buffer("noise", None if noise is None else torch.from_numpy(noise))
         self.register_buffer("means", torch.tensor(CHANNEL_MEANS).reshape(1, 3, 1, 1))
+
+    def _names(self) -> dict[str, str]:
+        """Returns what our generator calls each parameter."""
+        theirs = {"weight": "gamma", "bias": "beta"}  # in our norms
+        norms = {name for name, module in self.named_modules() if isinstance(module, nn.InstanceNorm2d)}
+        names = {}
+        for name, _ in self.named_parameters():
+            place, _, last = name.rpartition(".")
+            names[name] = f"{place}.{theirs[last]}" if place in norms else name
+        return names
 
     def take(self, weights: dict[str, np.ndarray]) -> None:
         """Takes the weights of our generator, so that both start alike."""
-        names = {"weight": "gamma", "bias": "beta"}  # what our norms call them
+        names = self._names()
         with torch.no_grad():
             for name, parameter in self.named_parameters():
-                place, _, last = name.rpartition(".")
-                own = weights[name if name in weights else f"{place}.{names[last]}"]
-                parameter.copy_(torch.from_numpy(own))
+                parameter.copy_(torch.from_numpy(weights[names[name]]))
+
+    def give(self, weights: dict[str, np.ndarray]) -> None:
+        """Puts its weights in the place of our generator's."""
+        names = self._names()
+        for name, parameter in self.named_parameters():
+            weights[names[name]] = parameter.detach().cpu().numpy()
 
     def forward(self, photo):
-        picture = F.pad(photo, (BORDER,) * 4, mode="reflect")
-        x = torch.cat([picture, picture, self.noise.expand(len(photo), -1, -1, -1)], 1) / 64
-        y = self.look_fine(_space_to_depth(x, 4)) + self.grow_coarse(_framed(self.coarse(_space_to_depth(x, 8))))
-        colors = 128 * torch.tanh(self.finish(self.look(x) + self.grow_fine(_framed(self.fine(y))))) + 128
+        picture = framed(photo)
+        return unframed(self.paint(picture, torch.cat([picture, self.noise.expand(len(photo), -1, -1, -1)], 1)))
+
+    def paint(self, picture, guide):
+        """Returns what it makes of a framed picture, with the framed photo and its noise, (N, 4, H, W), as guide."""
+        x = torch.cat([picture, guide], 1) / 64
+        y = self.look_fine(_space_to_depth(x, 4)) + self.grow_coarse(_bordered(self.coarse(_space_to_depth(x, 8))))
+        colors = 128 * torch.tanh(self.finish(self.look(x) + self.grow_fine(_bordered(self.fine(y))))) + 128
         painting = colors - self.means
-        picture = picture + self.residual_weight * (painting - picture)
-        return picture[:, :, BORDER:-BORDER, BORDER:-BORDER]
+        return picture + self.residual_weight * (painting - picture)
 
 
 class Loss:
-    """THE loss with its default options: content, style and smoothness of a picture, each weighted."""
+    """THE loss with its default options: content, style and smoothness of a picture, each weighted.
 
-    STYLE, CONTENT = ("1_1", "2_1", "3_1", "4_1", "5_1"), "4_2"
+    style: the painting, (1, 3, H, W) in VGG space.  content_layers, content_weight, style_boost: as a training has them.
+    """
 
-    def __init__(self, style: np.ndarray):
+    STYLE = ("1_1", "2_1", "3_1", "4_1", "5_1")
+
+    def __init__(
+        self, style: np.ndarray, content_layers=("4_2",), content_weight: float = 1.0, device: str = "cpu"
+    ):
+        self.content, self.content_weight = content_layers, content_weight
         counts = enumerate((2, 2, 4, 4, 1), 1)  # convolutions of each block, as deep as the loss looks
         positions = [f"{block}_{index}" for block, count in counts for index in range(1, count + 1)]
         self.weights = {}
@@ -108,12 +142,20 @@ class Loss:
             for position in positions:
                 weight = file[f"conv{position}_table"][file[f"conv{position}_index"]]
                 weight = weight[:, ::-1].copy() if position == "1_1" else weight  # trained on BGR
-                self.weights[position] = torch.from_numpy(weight), torch.from_numpy(file[f"conv{position}_bias"])
+                pair = torch.from_numpy(weight), torch.from_numpy(file[f"conv{position}_bias"])
+                self.weights[position] = tuple(array.to(device) for array in pair)
         with torch.no_grad():
-            maps = self._maps(torch.from_numpy(style))
+            maps = self._maps(torch.from_numpy(style).to(device))
             self.targets = [_gram(maps[layer]) for layer in self.STYLE]
 
+    def compute_in(self, kind: torch.dtype) -> None:
+        """Lets the convolutions compute in another precision from now on; Gram matrices and errors stay in single."""
+        layout = torch.channels_last
+        for position, (weight, bias) in self.weights.items():
+            self.weights[position] = weight.to(kind, memory_format=layout), bias.to(kind)
+
     def _maps(self, x, last: str = "5_1") -> dict:
+        x = x.to(self.weights["1_1"][0].dtype)
         maps = {}
         for position, (weight, bias) in self.weights.items():
             if position.endswith("_1") and position != "1_1":
@@ -124,25 +166,29 @@ class Loss:
         return maps
 
     @torch.no_grad()
-    def content_features(self, photo):
-        return self._maps(photo, self.CONTENT)[self.CONTENT]
+    def content_features(self, photo) -> list:
+        maps = self._maps(photo, max(self.content))
+        return [maps[layer] for layer in self.content]
 
-    def __call__(self, picture, photo_features) -> dict:
+    def __call__(self, picture, photo_features, style_boost: float = 1.0) -> dict:
         maps = self._maps(picture)
         errors = [_relative_error(_gram(maps[layer]), target) for layer, target in zip(self.STYLE, self.targets)]
+        changes = [_relative_error(maps[layer], target) for layer, target in zip(self.content, photo_features)]
         down, across = picture.diff(dim=2), picture.diff(dim=3)
         return {
-            "style": 20 * sum(errors) / len(errors),
-            "content": _relative_error(maps[self.CONTENT], photo_features),
+            "style": style_boost * 20 * sum(errors) / len(errors),
+            "content": self.content_weight * sum(changes) / len(changes),
             "tv": 1e-5 * (down.square().mean() + across.square().mean()),
         }
 
 
 def _gram(features):
     n, c, height, width = features.shape
-    rows = features.reshape(n, c, -1)
+    rows = features.float().reshape(n, c, -1)
     return rows @ rows.transpose(1, 2) / (c * height * width)
 
 
 def _relative_error(x, target):
-    return (x - target).square().mean() / (target.square().mean() + 1e-12)
+    """Returns the mean over pictures (N, ...) of the relative error of each."""
+    x, target = x.float().flatten(1), target.float().flatten(1)
+    return ((x - target).square().mean(1) / (target.square().mean(1) + 1e-12)).mean()

@@ -92,7 +92,7 @@ def describe_model(model: Model) -> int:
     print(f"{model.title}\nin {model.folder}, {len(model.stages)} stages")
     for index, stage in enumerate(model.stages):
         print(f"  stage {index}: " + ", ".join(f"{key} {value}" for key, value in stage.items() if key != "file"))
-    for key in ("command", "photos", "seconds", "versions"):
+    for key in ("command", "photos", "seconds", "engine", "versions"):
         print(f"{key}: {record.get(key, 'not recorded')}")
     while (record := record.get("started_from")) is not None:
         print(f"started from: {record.get('command', 'not recorded')}, seconds: {record.get('seconds')}")

@@ -112,6 +112,7 @@ def publish_training(training, flags: argparse.Namespace, diary: TrainingDiary, 
         "photos": training.photo_count,
         "skipped": len(training.skipped),
         "seconds": round(training.seconds),
+        "engine": training.engine,
         "validation_photos": len(diary.validation),
         "validation": [{"stage": stage, **result} for stage, result in zip(stages, validation)],
         "versions": {

@@ -27,7 +27,7 @@ __all__ = ["Step", "Training", "TrainingError"]
 
 WARM_UP = 20  # steps over which the learning rate rises: Adam's first steps would saturate the tanh
 # What a checkpoint holds beside weights and optimizer.
-_STATE = ("phase", "step", "position", "seconds", "skipped", "photo_count", "best_total")
+_STATE = ("phase", "step", "position", "seconds", "skipped", "photo_count", "best_total", "engine")
 
 
 class TrainingError(UserError):
@@ -89,6 +89,7 @@ class Training:
         self.phase, self.step, self.position, self.seconds = 0, 0, 0, 0.0
         self.skipped: dict[str, str] = {}
         self.photo_count = 0
+        self.engine = "MXNet"  # what the steps were computed by, for the record: benchmarks/gpu_training.py is another
         self._optimizer_state = b""
         self.best_total, self._best = math.inf, []  # of this phase, where the lesson keeps its best weights
         if resume and checkpoint.exists():
