@@ -110,7 +110,7 @@ class Phase:
 
     def _record(self) -> None:
         """Records a step once, to be played without Python: thousands of small kernels would wait for it."""
-        before = [array.clone() for array in self.muon.memory()]
+        before = [array.detach().clone() for array in self.muon.memory()]
         stream = torch.cuda.Stream()
         stream.wait_stream(torch.cuda.current_stream())
         self.crops.random_()

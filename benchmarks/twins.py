@@ -63,13 +63,15 @@ def _space_to_depth(x, block: int):
 
 
 class Pyramid(nn.Module):
-    """The `pyramid` generator.  Called as first stage, frame and all: a photo (N, 3, H, W) in VGG space to its painting.
+    """The `pyramid` generator.  Called as first stage: a photo (N, 3, H, W) in VGG space to its painting.
 
     channels, blocks, details, residual_weight: as our generator describes itself.
     noise: (1, 1, H + 32, W + 32), for the call; `paint` is given its own.
     """
 
-    def __init__(self, channels, blocks, details: int, residual_weight: float, noise: np.ndarray | None = None, **ignored):
+    def __init__(
+        self, channels, blocks, details: int, residual_weight: float, noise: np.ndarray | None = None, **ignored
+    ):
         super().__init__()
         self.residual_weight = residual_weight
         coarse, fine = channels
@@ -126,14 +128,12 @@ class Pyramid(nn.Module):
 class Loss:
     """THE loss with its default options: content, style and smoothness of a picture, each weighted.
 
-    style: the painting, (1, 3, H, W) in VGG space.  content_layers, content_weight, style_boost: as a training has them.
+    style: the painting, (1, 3, H, W) in VGG space.  content_layers, content_weight, style_boost: as in training.
     """
 
     STYLE = ("1_1", "2_1", "3_1", "4_1", "5_1")
 
-    def __init__(
-        self, style: np.ndarray, content_layers=("4_2",), content_weight: float = 1.0, device: str = "cpu"
-    ):
+    def __init__(self, style: np.ndarray, content_layers=("4_2",), content_weight: float = 1.0, device: str = "cpu"):
         self.content, self.content_weight = content_layers, content_weight
         counts = enumerate((2, 2, 4, 4, 1), 1)  # convolutions of each block, as deep as the loss looks
         positions = [f"{block}_{index}" for block, count in counts for index in range(1, count + 1)]

@@ -38,14 +38,12 @@ def paragraph(model: Model) -> str:
     record = model.record
     totals = " → ".join(f"{stage['total']:.2f}" for stage in record["validation"])
     style, content = (record["validation"][-1][term] for term in ("style", "content"))
-    minutes, before = record["seconds"] / 60, (model.training_seconds - record["seconds"]) / 60
-    training = f"{minutes:.0f} minutes of training" + (f" from a chain of {before:.0f}" if before >= 1 else "")
     return f"""
 ## {model.title}
 
 ![{model.title}](pictures/gallery_{model.name}.jpg)
 
-After `{record["styles"][0]["file"]}`, {training}, {model.megabytes:.1f} MB. Total loss on
+After `{record["styles"][0]["file"]}`, {model.training_time} of training, {model.megabytes:.1f} MB. Total loss on
 {record["validation_photos"]} photos: {totals} (at the end style {style:.2f}, content {content:.2f}).
 
 ```

@@ -52,7 +52,7 @@ def _paragraph(model: Model) -> list[str]:
     styles = ", ".join(style["file"] for style in record.get("styles", []))
     if styles:
         seen = f"on {record['photos']} photos" if model.kind == "chain" else f"a {model.kind}"
-        lines.append(f"  after {styles}, {seen} in {model.training_seconds / 60:.0f} minutes")
+        lines.append(f"  after {styles}, {seen} in {model.training_time}")
     totals = " ".join(f"{stage['total']:.2f}" for stage in record.get("validation", []))
     if totals:
         judged = f"{record['validation_photos']} other photos" if model.kind == "chain" else "seeds of its own"
@@ -95,7 +95,8 @@ def describe_model(model: Model) -> int:
     for key in ("command", "photos", "seconds", "engine", "versions"):
         print(f"{key}: {record.get(key, 'not recorded')}")
     while (record := record.get("started_from")) is not None:
-        print(f"started from: {record.get('command', 'not recorded')}, seconds: {record.get('seconds')}")
+        words = f"seconds: {record.get('seconds')}" + (f", engine: {record['engine']}" if "engine" in record else "")
+        print(f"started from: {record.get('command', 'not recorded')}, {words}")
     for result in model.record.get("validation", []):
         print("validation: " + ", ".join(f"{key} {value:.4g}" for key, value in result.items()))
     return 0

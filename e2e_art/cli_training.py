@@ -18,7 +18,7 @@ from .options import LossOptions
 
 __all__ = ["SHEET_EDGE", "THUMBNAIL_EDGE", "TrainingDiary", "publish_training"]
 
-SHEET_EDGE, THUMBNAIL_EDGE = 192, 160  # these pictures travel with the model, which has to stay small
+SHEET_EDGE, THUMBNAIL_EDGE = 184, 160  # these pictures travel with the model, which has to stay small
 
 
 class TrainingDiary:

@@ -77,13 +77,18 @@ class Model:
         return sum((self.folder / name).stat().st_size for name in self.files) / 1e6
 
     @property
-    def training_seconds(self) -> float:
-        """How long it was trained, what it started from included."""
-        record, seconds = self.record, 0.0
+    def training_time(self) -> str:
+        """How long it was trained, what it started from included, and by what where that was not MXNet, for people."""
+        record, seconds = self.record, {}
         while record:
-            seconds += record.get("seconds", 0)
+            engine = record.get("engine", "MXNet")
+            seconds[engine] = seconds.get(engine, 0.0) + record.get("seconds", 0)
             record = record.get("started_from")
-        return seconds
+        words = [
+            f"{each / 60:.0f} minutes" + ("" if engine == "MXNet" else f" by {engine}")
+            for engine, each in seconds.items()
+        ]
+        return " and ".join(reversed(words))
 
     def path(self, name: str) -> Path:
         """Returns the path of one of the model's files; raises ModelError for a file that it does not have."""

@@ -7,6 +7,7 @@ import pytest
 from helpers import tiny_chain
 
 from e2e_art.cli import main
+from e2e_art.cli_models import describe_model
 from e2e_art.images import encode_image
 from e2e_art.models import THUMBNAIL, read_model
 from e2e_art.publish import publish
@@ -25,7 +26,7 @@ def shelf(tmp_path):
     """A folder of two models: one with all that a record can say, and one with nothing."""
     orange = np.full((30, 20, 3), (250, 120, 0), np.uint8)
     orange[15:] = (0, 0, 200)
-    again = {**RECORD, "seconds": 300, "started_from": RECORD}
+    again = {**RECORD, "seconds": 300, "engine": "MXNet", "started_from": RECORD}  # older records do not name theirs
     publish(tiny_chain(stages=2), tmp_path / "waves", again, {THUMBNAIL: encode_image(orange, ".jpg")})
     publish(tiny_chain(stages=1), tmp_path / "bare", {})
     return tmp_path
@@ -41,6 +42,14 @@ def test_each_model_has_its_size_its_record_and_its_picture(shelf, capsys):
     assert "after waves.jpg, on 12 photos in 15 minutes" in waves  # both commands
     assert "total loss on 3 other photos, stage by stage: 3.51 2.25" in waves
     assert waves.endswith(f"  {shelf / 'waves' / THUMBNAIL}\n")  # not a terminal: no characters
+
+
+def test_another_engine_s_time_is_counted_by_itself(tmp_path, capsys):
+    record = {**RECORD, "seconds": 120, "engine": "PyTorch 2.11.0, a GPU", "started_from": RECORD}
+    model = publish(tiny_chain(stages=1), tmp_path / "waves", record)
+    assert model.training_time == "10 minutes and 2 minutes by PyTorch 2.11.0, a GPU"
+    describe_model(model)
+    assert "engine: PyTorch 2.11.0, a GPU" in capsys.readouterr().out
 
 
 def test_a_terminal_shows_the_picture(shelf, capsys, monkeypatch):

@@ -16,6 +16,7 @@ from helpers import ROOT, assert_one_sentence, on_full_disk, tree
 from e2e_art.checkpoint import load_checkpoint, save_checkpoint
 from e2e_art.cli import main
 from e2e_art.models import read_model
+from e2e_art.publish import load_chain
 
 STEPS = 14  # of each of the two stages
 
@@ -217,3 +218,17 @@ def test_ctrl_c_belongs_to_the_caller_again(files, tmp_path):
         assert signal.getsignal(signal.SIGINT) is callers
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def test_what_another_engine_trained_becomes_the_model_and_is_said(files, whole, tmp_path):
+    shutil.copytree(whole, tmp_path / "out.training")
+    path = tmp_path / "out.training" / "checkpoint.npz"
+    state, weights, _ = load_checkpoint(path)
+    assert state["engine"] == read_model(files / "whole").record["engine"] == "MXNet"
+    weights = [{name: 0.5 * weight for name, weight in stage.items()} for stage in weights]
+    save_checkpoint(path, {**state, "engine": "PyTorch"}, weights, b"")  # as benchmarks/gpu_training.py leaves it
+    assert main(words_of(files, tmp_path / "out", "--resume")) == 0
+    model = read_model(tmp_path / "out")
+    assert model.record["engine"] == "PyTorch"
+    kept = load_chain(model).stage_weights(1)
+    assert max(np.abs(kept[name] - weights[1][name]).max() for name in kept) < 0.01
