@@ -232,6 +232,7 @@ class TrainingOptions:
         "begin with the weights of a trained model of such stages; those of 0 steps stay, with --cold-start all begin "
         "with their own",
     )
+    start_stage: int = _option(0, "the stage of that model that the first one begins as")
     loss: LossOptions = field(default_factory=_recipe_loss)
 
     def __post_init__(self):
@@ -257,6 +258,8 @@ class TrainingOptions:
                 raise OptionError(f"{count} stages were asked for, but {len(values)} {name.replace('_', ' ')} for them")
             if not all(value > 0 or (name == "steps" and value == 0 and self.start_from) for value in values):
                 raise OptionError(f"{name.replace('_', ' ')} must be above 0, not {', '.join(map(str, values))}")
+        if self.start_stage < 0 or (self.start_stage and not self.start_from):
+            raise OptionError("--start-stage is the number of a stage of the model that --start-from names")
         if not self.gradient_clip > 0:
             raise OptionError(f"gradient clip must be above 0, not {self.gradient_clip}")
         if not 0 <= self.edge_jitter < math.inf:

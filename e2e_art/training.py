@@ -80,9 +80,12 @@ class Training:
         self.chain.initialize(mx.init.Xavier(magnitude=2), ctx=self.contexts)
         self.chain.hybridize(static_alloc=True)
         if start_from is not None:
+            stages = len(start_from.generators)
+            if options.start_stage >= stages:
+                raise TrainingError(f"The model to start from has stages 0 to {stages - 1}, none {options.start_stage}")
             try:
-                for index in range(min(len(start_from.generators), len(self.chain.generators))):
-                    self.chain.set_stage_weights(index, start_from.stage_weights(index))
+                for index in range(min(stages, len(self.chain.generators))):
+                    self.chain.set_stage_weights(index, start_from.stage_weights(index or options.start_stage))
             except ValueError as error:
                 raise TrainingError(f"The model to start from does not fit: {error}; choose such --stages") from error
         self.lesson = make_lesson(options, self.chain, self.contexts, bfloat16)

@@ -335,6 +335,9 @@ def test_start_from_a_trained_model(files, tmp_path, training_of):
     first, last = weights_of(load_chain(read_model(tmp_path / "last")))
     assert distance(first, expected[0]) == 0
     assert distance(last, expected[1]) > 0
+    assert train(files, tmp_path / "anew", "--start-from", model, "--start-stage", 3, *still) == 0
+    for weights in weights_of(load_chain(read_model(tmp_path / "anew"))):
+        assert distance(weights, expected[3]) < 1e-6  # the first began as the last, and each as the one before
     chain = tiny_chain(seed=8)
     for stage, weights in enumerate(weights_of(training_of(start_from=chain).chain)):
         assert distance(weights, chain.stage_weights(stage)) == 0
@@ -524,6 +527,9 @@ def test_stages_that_do_not_go(refused, tmp_path):
     model = tiny_model(tmp_path / "model")
     refused("--stages", "mixed", "--start-from", model, says=["model to start from", "stage 0", "--stages"])
     refused("--start-from", tmp_path / "none", says=[tmp_path / "none"])
+    refused("--start-from", model, "--start-stage", 4, says=["stages 0 to 3", "none 4"])
+    refused("--start-from", model, "--start-stage", -1, says=["--start-stage", "--start-from"])
+    refused("--start-stage", 1, says=["--start-stage", "--start-from"])
 
 
 def test_patches_are_not_for_training(refused):
