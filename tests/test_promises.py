@@ -114,6 +114,7 @@ def test_shipped_model_meets_its_bars():
     assert record["validation_photos"] == 24
     assert all(after < before for before, after in zip(totals, totals[1:])), "every stage lowers the loss"
     assert totals[-1] <= 1.827, "where 20 evaluations of L-BFGS stand: docs/quality.md"
+    assert record["validation"][-1]["style"] / 20 <= 0.08
 
 
 def test_infer_and_models_need_no_mxnet(tmp_path):
