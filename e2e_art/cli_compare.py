@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from .compare import baseline_curve, evaluations_worth, plot_worth, sheet
+from .compare import baseline_curve, plot_worth, sheet, worth_in_words
 from .errors import OptionError
 from .files import write_atomically
 from .images import ImageError, list_images, read_image, resize, resize_short_edge, write_image
@@ -125,7 +125,7 @@ def _print(findings: _Findings) -> None:
     for row in range(len(findings.losses[0])):
         label = f"{findings.name}, " + (f"stage {row - 1}" if row else "the photo itself")
         spent = f"{np.mean([seconds[row - 1] for seconds in findings.seconds]):.2f}" if row else ""
-        worth = f"{evaluations_worth(curve, findings.mean(row, 'total')):.1f}" if curve else ""
+        worth = worth_in_words(curve, findings.mean(row, "total")) if curve else ""
         print(
             f"| {label} | {findings.mean(row, 'total'):.3f} | {findings.mean(row, 'style') / style_weight:.4f} "
             f"| {findings.mean(row, 'content'):.3f} | {findings.mean(row, 'tv'):.4f} | {spent} | {worth} |"

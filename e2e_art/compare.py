@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 from .images import resize_long_edge
 from .reports import chart
 
-__all__ = ["baseline_curve", "evaluations_worth", "plot_worth", "sheet"]
+__all__ = ["baseline_curve", "evaluations_worth", "plot_worth", "sheet", "worth_in_words"]
 
 MARGIN = 12
 INK, PAPER, FAINT = (30, 30, 30), (250, 248, 243), (110, 110, 110)
@@ -92,13 +92,22 @@ def evaluations_worth(curve: Sequence[float], total: float) -> float:
     return math.inf if not curve or curve[0] > total else 0.0
 
 
+def worth_in_words(curve: Sequence[float], total: float) -> str:
+    """Returns `evaluations_worth` for people, who read no infinity.
+
+    >>> worth_in_words([13.0, 9.0, 5.0], 7.0), worth_in_words([13.0, 9.0, 5.0], 4.0)
+    ('1.5', 'more than 2')
+    """
+    worth = evaluations_worth(curve, total)
+    return f"more than {len(curve) - 1}" if math.isinf(worth) else f"{worth:.1f}"
+
+
 def plot_worth(curve: Sequence[float], stages: Sequence[float], path: Path, title: str) -> None:
     """Draws the baseline's curve, and where on it each stage stands, as PNG."""
     with chart(path, 7, 4.5) as axes:
         axes.plot(range(len(curve)), curve, color="black", label="L-BFGS from the photo")
         for stage, total in enumerate(stages):
-            worth = evaluations_worth(curve, total)
-            place = min(worth, len(curve) - 1)
+            place = min(evaluations_worth(curve, total), len(curve) - 1)
             axes.plot([0, place], [total, total], ":", color="gray", linewidth=1)
-            axes.plot(place, total, "o", label=f"stage {stage}: worth {worth:.1f} evaluations")
+            axes.plot(place, total, "o", label=f"stage {stage}: worth {worth_in_words(curve, total)} evaluations")
         axes.set(xlabel="evaluations of the loss", ylabel="total loss", title=title)

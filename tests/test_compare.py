@@ -9,7 +9,7 @@ from helpers import assert_one_sentence, pixels, save, tiny_model, tree
 from skimage import data
 
 from e2e_art.cli import main
-from e2e_art.compare import baseline_curve, evaluations_worth, plot_worth
+from e2e_art.compare import baseline_curve, evaluations_worth, plot_worth, worth_in_words
 from e2e_art.judge import Judge
 from e2e_art.models import read_model
 
@@ -33,6 +33,9 @@ def test_worth_by_hand():
     assert evaluations_worth(curve, 3.9) == math.inf
     assert evaluations_worth([], 1.0) == math.inf
     assert evaluations_worth([2.0], 3.0) == 0
+    assert worth_in_words(curve, 11.0) == "0.5"
+    assert worth_in_words(curve, 4.0) == "4.0"
+    assert worth_in_words(curve, 3.9) == "more than 4"
 
 
 def test_the_baseline_begins_at_the_photo_and_falls(model):
