@@ -25,7 +25,7 @@ VENV = .venv/bin/python
 INSTALL = $(VENV) -m pip install --quiet --quiet --disable-pip-version-check
 
 # The page's painting engine, from npm; one version, checked by its hash, so that the page works with the network cut.
-ENGINE = e2e_art/web/vendor/onnxruntime-web-1.30.0
+ENGINE = e2e_art/web/static/vendor/onnxruntime-web-1.30.0
 ENGINE_HASH = d2228df7e4616bc3348bf504ee888f3bec43789a273f0a63f3e68d203ce3bf71
 ENGINE_FILES = ort.wasm.min.mjs ort-wasm-simd-threaded.mjs ort-wasm-simd-threaded.wasm \
 	ort.webgpu.min.mjs ort-wasm-simd-threaded.asyncify.mjs ort-wasm-simd-threaded.asyncify.wasm

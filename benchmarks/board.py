@@ -16,9 +16,9 @@ import numpy as np
 from interleaved import table
 from playwright.sync_api import sync_playwright
 
-from e2e_art import serve
-from e2e_art.models import read_model
-from e2e_art.site import HEADERS, site
+from e2e_art.models.folder import read_model
+from e2e_art.web import server as serve
+from e2e_art.web.site import HEADERS, site
 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking"]
 LINES = 20

@@ -19,4 +19,4 @@ for count in 1 2 3 4; do
         --content-layer relu4_2 --checkpoint-every 1000
     "$python" "$here/infer.py" "$picture" --model "$out/$count" -o "$out/picture-$count.jpg" --overwrite
 done
-"$python" -m e2e_art.cli compare "$validation" --evaluations 0 --model "$out/1" "$out/2" "$out/3" "$out/4"
+"$python" -m e2e_art compare "$validation" --evaluations 0 --model "$out/1" "$out/2" "$out/3" "$out/4"

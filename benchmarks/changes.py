@@ -21,8 +21,8 @@ def measure(options: argparse.Namespace) -> None:
     import e2e_art
 
     assert Path(e2e_art.__file__).is_relative_to(options.engine)
-    from e2e_art.backend import bfloat16_is_fast
-    from e2e_art.images import read_image
+    from e2e_art.images.io import read_image
+    from e2e_art.machine import bfloat16_is_fast
 
     crop = read_image(PHOTO)[: options.size, : options.size]
     with tempfile.TemporaryDirectory() as folder:

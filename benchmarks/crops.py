@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 from interleaved import command_line, table
 
-from e2e_art.images import read_image, resize_long_edge
-from e2e_art.judge import Judge
-from e2e_art.models import Model, read_model
+from e2e_art.evaluation.evaluator import Evaluator
+from e2e_art.images.io import read_image
+from e2e_art.images.resize import resize_long_edge
+from e2e_art.models.folder import Model, read_model
 
 HEIGHT, WIDTH, CROPS = 320, 480, 16  # of a Kodak photo as chains are judged on it
 
@@ -28,7 +29,7 @@ def crops_of(painting: np.ndarray) -> list[np.ndarray]:
 def row_of(model: Model, painting: Path) -> list[str]:
     edge = model.record["options"]["style_size"]
     picture = resize_long_edge(read_image(painting), edge)
-    judge = Judge(model)
+    judge = Evaluator(model)
 
     def style(image: np.ndarray) -> float:
         return judge.losses(image, [image])[0]["style"]

@@ -13,8 +13,8 @@ import skimage
 from interleaved import command_line, table
 
 import e2e_art
-from e2e_art.images import read_image
-from e2e_art.video import Clip, paint_clip
+from e2e_art.images.io import read_image
+from e2e_art.painting.video import Clip, paint_clip
 
 PICTURES = Path(skimage.__file__).parent / "data"
 WIDTH, HEIGHT, FRAMES, RATE = 320, 240, 48, 24

@@ -18,14 +18,17 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from duplicates import Loss, Pyramid, framed, unframed
 from tqdm import tqdm
-from twins import Loss, Pyramid, framed, unframed
 
-from e2e_art.checkpoint import load_checkpoint, save_checkpoint
-from e2e_art.frame import NOISE_PERIOD, noise_tile
-from e2e_art.images import CHANNEL_MEANS, list_images, read_image, resize_long_edge, resize_short_edge, to_vgg_space
-from e2e_art.options import LossOptions, TrainingOptions
-from e2e_art.photos import PhotoStream
+from e2e_art.data.photos import PhotoStream
+from e2e_art.images.arrays import CHANNEL_MEANS, to_vgg_space
+from e2e_art.images.io import list_images, read_image
+from e2e_art.images.resize import resize_long_edge, resize_short_edge
+from e2e_art.losses.options import LossOptions
+from e2e_art.networks.inputs import NOISE_PERIOD, noise_tile
+from e2e_art.training.checkpoint import load_checkpoint, save_checkpoint
+from e2e_art.training.options import TrainingOptions
 
 WARM_UP, VALIDATION_EDGE = 20, 320  # as in training.py and lessons.py, which need MXNet
 MATRIX_RATE, MOMENTUM, SMALLEST = 10.0, 0.95, 16  # and optimizer.py

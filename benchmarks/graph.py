@@ -13,8 +13,8 @@ import numpy as np
 import onnxruntime
 from interleaved import command_line, interleave, serve, table
 
-from e2e_art.models import read_model
-from e2e_art.runtime import open_session
+from e2e_art.engines.onnxruntime import open_session
+from e2e_art.models.folder import read_model
 
 SETTINGS = {
     "as the package opens it": lambda settings: None,

@@ -18,10 +18,11 @@ from interleaved import command_line, table
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 from skimage import data
 
-from e2e_art.images import list_images, read_image, resize_long_edge, resize_short_edge
-from e2e_art.judge import Judge
-from e2e_art.models import read_model
-from e2e_art.runtime import open_session
+from e2e_art.engines.onnxruntime import open_session
+from e2e_art.evaluation.evaluator import Evaluator
+from e2e_art.images.io import list_images, read_image
+from e2e_art.images.resize import resize_long_edge, resize_short_edge
+from e2e_art.models.folder import read_model
 
 EDGE = 640
 CALIBRATION = (data.astronaut, data.coffee, data.chelsea, data.rocket)
@@ -79,7 +80,7 @@ def main() -> None:
     photos = [read_image(path) for path in list_images(options.photos)]
     large = [resize_long_edge(photo, EDGE) for photo in photos]
     small = [resize_short_edge(photo, 320) for photo in photos]
-    judge = Judge(model)
+    judge = Evaluator(model)
     with tempfile.TemporaryDirectory() as folder:
         basic = Path(folder, "basic.onnx")
         fold_constants(model.path("model.onnx"), basic)

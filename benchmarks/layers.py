@@ -8,20 +8,22 @@ from pathlib import Path
 import numpy as np
 from interleaved import command_line, table
 
-from e2e_art.backend import mx
-from e2e_art.compare import baseline_curve
-from e2e_art.images import read_image, resize_short_edge, to_vgg_space
-from e2e_art.judge import Judge
-from e2e_art.losses import PerceptualLoss
-from e2e_art.models import Model, read_model
-from e2e_art.options import LossOptions
-from e2e_art.stylize import load
+from e2e_art.engines.mxnet import mx
+from e2e_art.evaluation.baseline import baseline_curve
+from e2e_art.evaluation.evaluator import Evaluator
+from e2e_art.images.arrays import to_vgg_space
+from e2e_art.images.io import read_image
+from e2e_art.images.resize import resize_short_edge
+from e2e_art.losses.options import LossOptions
+from e2e_art.losses.perceptual import PerceptualLoss
+from e2e_art.models.folder import Model, read_model
+from e2e_art.painting.photo import load
 
 EDGE = 320
 DEFAULT = LossOptions()
 
 
-def losses_of_layers(judge: Judge) -> list[PerceptualLoss]:
+def losses_of_layers(judge: Evaluator) -> list[PerceptualLoss]:
     """Returns the loss of each style layer alone, with its share of the style weight."""
     share = DEFAULT.style_weight / len(DEFAULT.style_layers)
     return [
@@ -31,7 +33,7 @@ def losses_of_layers(judge: Judge) -> list[PerceptualLoss]:
 
 
 def rows_of(model: Model, photos: list[np.ndarray], evaluations: int) -> list[list[str]]:
-    judge, painter = Judge(model), load(model.folder)
+    judge, painter = Evaluator(model), load(model.folder)
     layers = losses_of_layers(judge)
 
     def figures(photo: np.ndarray, picture: np.ndarray) -> list[float]:

@@ -25,23 +25,24 @@ MARGIN = 0.98  # of the loss to reach: bfloat16 and 8 bits must not decide
 
 def prepared(options: argparse.Namespace):
     """Returns the photo at the size asked for, the painting of as many pixels, and the preset's options for them."""
-    from e2e_art.images import read_image, resize, resize_long_edge
-    from e2e_art.presets import DESCENT_PRESETS
+    from e2e_art.images.io import read_image
+    from e2e_art.images.resize import resize, resize_long_edge
+    from e2e_art.optimize.presets import PRESETS
 
     photo = resize_long_edge(read_image(options.photo), options.size)
     style = read_image(options.style)
     height, width = style.shape[:2]
     factor = math.sqrt(photo.shape[0] * photo.shape[1] / (height * width))
     style = resize(style, round(height * factor), round(width * factor))
-    wanted = replace(DESCENT_PRESETS["pastiche"].options, steps=10 * STEPS, style_size=max(style.shape[:2]))
+    wanted = replace(PRESETS["pastiche"].options, steps=10 * STEPS, style_size=max(style.shape[:2]))
     return photo, style, wanted
 
 
 def loss_of(picture: np.ndarray, options: argparse.Namespace) -> float:
     """The one measure: pastiche's loss of a picture, uint8 (H, W, 3)."""
-    from e2e_art.backend import mx
-    from e2e_art.images import to_vgg_space
-    from e2e_art.losses import PerceptualLoss, style_targets
+    from e2e_art.engines.mxnet import mx
+    from e2e_art.images.arrays import to_vgg_space
+    from e2e_art.losses.perceptual import PerceptualLoss, style_targets
 
     photo, style, wanted = prepared(options)
     loss = PerceptualLoss(wanted.loss, style_targets(wanted.loss, [mx.nd.array(to_vgg_space(style))]), bfloat16=False)
@@ -51,8 +52,8 @@ def loss_of(picture: np.ndarray, options: argparse.Namespace) -> float:
 
 def ours(options: argparse.Namespace):
     """Returns our descent as a function that answers with its picture and number of evaluations."""
-    from e2e_art.descent import Settled
-    from e2e_art.optimize import optimize
+    from e2e_art.optimize.multiscale import optimize
+    from e2e_art.optimize.solvers import StopOptimization
 
     photo, style, wanted = prepared(options)
     wanted = replace(wanted, scales=options.scales)
@@ -63,7 +64,7 @@ def ours(options: argparse.Namespace):
         else:
             there = evaluation.total <= MARGIN * options.target
         if there:
-            raise Settled("there")
+            raise StopOptimization("there")
 
     def paint():
         result = optimize(photo, [style], photo, wanted, on_evaluation=stop_below)

@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 from interleaved import command_line, table
 
-from e2e_art.images import list_images, read_image, write_image
-from e2e_art.models import read_model
-from e2e_art.posters import TILE, Poster
+from e2e_art.images.io import list_images, read_image, write_image
+from e2e_art.models.folder import read_model
+from e2e_art.painting.tiles import TILE, TiledPainter
 
 INFER = Path(__file__).resolve().parents[1] / "infer.py"
 
@@ -69,7 +69,7 @@ def main() -> None:
 
     height = round((options.whole * 1e6 * 3 / 4) ** 0.5)
     picture = wall(photos, height, height * 4 // 3)
-    poster = Poster(read_model(options.model), options.threads)
+    poster = TiledPainter(read_model(options.model), options.threads)
     stages = list(range(len(poster.model.stages)))
     statistics = poster.statistics(picture)
     tiled = poster.paint(picture, stages, tile=options.tile, statistics=statistics)

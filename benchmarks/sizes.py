@@ -15,12 +15,13 @@ SIZES = ("256", "362", "512", "724", "1024", "1448", "2048")
 
 def measure(options: argparse.Namespace) -> None:
     """The side of one size: answers with the seconds of an evaluation, the memory that was told, and the megapixels."""
-    from e2e_art.images import read_image, resize_long_edge
-    from e2e_art.optimize import memory_needed, optimize
-    from e2e_art.options import DescentOptions
+    from e2e_art.images.io import read_image
+    from e2e_art.images.resize import resize_long_edge
+    from e2e_art.optimize.multiscale import memory_needed, optimize
+    from e2e_art.optimize.options import OptimizeOptions
 
     photo, style = resize_long_edge(read_image(options.photo), int(options.engine)), read_image(options.style)
-    wanted = DescentOptions(steps=options.steps, optimizer=options.optimizer, tolerance=0)
+    wanted = OptimizeOptions(steps=options.steps, optimizer=options.optimizer, tolerance=0)
 
     def call():
         result = optimize(photo, [style], photo, wanted)

@@ -13,14 +13,14 @@ import cv2
 import numpy as np
 from interleaved import command_line, table
 
-from e2e_art.compare import evaluations_worth
-from e2e_art.judge import Judge
-from e2e_art.masks import make_mask
-from e2e_art.models import Model, list_shipped, read_model
-from e2e_art.noise_lessons import VALIDATION_MASKS, VALIDATION_SEEDS, planes_of
-from e2e_art.optimize import noise_picture, optimize
-from e2e_art.options import DescentOptions
-from e2e_art.weave import load_doodle, load_texture
+from e2e_art.data.masks import make_mask, one_hot_planes
+from e2e_art.evaluation.baseline import equivalent_evaluations
+from e2e_art.evaluation.evaluator import Evaluator
+from e2e_art.models.folder import Model, list_shipped, read_model
+from e2e_art.optimize.multiscale import noise_picture, optimize
+from e2e_art.optimize.options import OptimizeOptions
+from e2e_art.painting.noise import load_doodle, load_texture
+from e2e_art.training.tasks import VALIDATION_MASKS, VALIDATION_SEEDS
 
 SIZE = 256
 BAND = 8  # pixels on both sides of an edge
@@ -32,7 +32,7 @@ class Subject:
 
     def __init__(self, model: Model):
         self.model = model
-        self.judge = Judge(model)
+        self.judge = Evaluator(model)
         load = {"texture": load_texture, "doodle": load_doodle}[model.kind]
         self.network = load(model.folder)
 
@@ -51,7 +51,7 @@ class Subject:
         return self.network(self.network.palette[mask], seed, stage)
 
     def planes(self, mask: np.ndarray) -> np.ndarray:
-        return planes_of(mask, len(self.network.palette), SIZE)[0]
+        return one_hot_planes(mask, len(self.network.palette), SIZE)[0]
 
     def curve(self, seed: int, planes: np.ndarray | None) -> tuple[list[float], list[float]]:
         """Returns the lowest total after 0, 1, 2 ... evaluations from noise, and the seconds spent until then."""
@@ -59,7 +59,7 @@ class Subject:
         optimize(
             noise_picture(SIZE, SIZE, seed),
             [],
-            options=DescentOptions(steps=EVALUATIONS + 1, tolerance=0, loss=self.judge.options),
+            options=OptimizeOptions(steps=EVALUATIONS + 1, tolerance=0, loss=self.judge.options),
             targets=self.judge.targets,
             regions=None if planes is None else (planes, planes),
             on_evaluation=lambda evaluation, picture: course.append((evaluation.best, evaluation.seconds)),
@@ -90,7 +90,7 @@ def rows_of(model: Model) -> Iterator[list[str]]:
             if mask is not None and mask.min() < mask.max():
                 edges.append(total(picture, subject.planes(mask) * band(mask)))
         mean, once = float(np.mean(totals)), float(np.median(took))
-        worth = evaluations_worth(list(curve), mean)
+        worth = equivalent_evaluations(list(curve), mean)
         beyond = "" if np.isfinite(worth) else "> "  # the descent did not come so far
         worth = min(worth, EVALUATIONS)
         until = seconds[int(np.ceil(worth))]

@@ -12,7 +12,9 @@ import numpy as np
 import skimage
 from interleaved import command_line, interleave, serve, table
 
-from e2e_art.images import read_image, resize_long_edge, to_vgg_space
+from e2e_art.images.arrays import to_vgg_space
+from e2e_art.images.io import read_image
+from e2e_art.images.resize import resize_long_edge
 
 BFLOAT16, FLOAT32, PYTORCH = "e2e-art, bfloat16", "e2e-art, float32", "PyTorch, float32"
 PICTURES = Path(skimage.__file__).parent / "data"
@@ -22,10 +24,11 @@ LEARNING_RATE, CLIP = 1e-3, 10.0
 
 def our_step(crop: np.ndarray, bfloat16: bool, start: Path):
     """Returns one step of our own training; leaves the weights and the noise that it starts from in a file."""
-    from e2e_art.backend import mx
-    from e2e_art.frame import NOISE_PERIOD
-    from e2e_art.options import LossOptions, TrainingOptions
-    from e2e_art.training import Training
+    from e2e_art.engines.mxnet import mx
+    from e2e_art.losses.options import LossOptions
+    from e2e_art.networks.inputs import NOISE_PERIOD
+    from e2e_art.training.options import TrainingOptions
+    from e2e_art.training.trainer import Training
 
     options = TrainingOptions(
         styles=(str(STYLE),),
@@ -54,7 +57,7 @@ def our_step(crop: np.ndarray, bfloat16: bool, start: Path):
 def pytorch_step(crop: np.ndarray, start: Path, threads: int):
     """Returns the same step in PyTorch, from the same weights."""
     import torch
-    from twins import Loss, Pyramid
+    from duplicates import Loss, Pyramid
 
     torch.set_num_threads(threads)
     with np.load(start, allow_pickle=True) as file:

@@ -12,11 +12,11 @@ import torch.nn.functional as F
 from torch import nn
 
 from e2e_art.files import pretrained_folder
-from e2e_art.images import CHANNEL_MEANS
+from e2e_art.images.arrays import CHANNEL_MEANS
 
 __all__ = ["Loss", "Pyramid", "framed", "unframed"]
 
-BORDER = 16
+PADDING = 16
 LEAK = 0.25
 
 
@@ -49,11 +49,11 @@ def _bordered(x):
 
 def framed(photo):
     """Returns a photo (N, 3, H, W) with its reflection around it; H and W are multiples of 8."""
-    return F.pad(photo, (BORDER,) * 4, mode="reflect")
+    return F.pad(photo, (PADDING,) * 4, mode="reflect")
 
 
 def unframed(picture):
-    return picture[:, :, BORDER:-BORDER, BORDER:-BORDER]
+    return picture[:, :, PADDING:-PADDING, PADDING:-PADDING]
 
 
 def _space_to_depth(x, block: int):

@@ -12,15 +12,16 @@ from pathlib import Path
 
 import numpy as np
 
-from e2e_art.compare import sheet
+from e2e_art.evaluation.evaluator import Evaluator
 from e2e_art.files import pretrained_folder
-from e2e_art.images import read_image, resize_long_edge, write_image
-from e2e_art.judge import Judge
-from e2e_art.models import list_models, read_model
-from e2e_art.optimize import noise_picture, optimize
-from e2e_art.options import DescentOptions
-from e2e_art.regions import one_hot, snap
-from e2e_art.weave import load_doodle
+from e2e_art.images.io import read_image, write_image
+from e2e_art.images.regions import one_hot, snap
+from e2e_art.images.resize import resize_long_edge
+from e2e_art.images.sheet import sheet
+from e2e_art.models.folder import list_models, read_model
+from e2e_art.optimize.multiscale import noise_picture, optimize
+from e2e_art.optimize.options import OptimizeOptions
+from e2e_art.painting.noise import load_doodle
 
 HERE = Path(__file__).resolve().parent
 EDGE = 384  # long edge of the drawings, in pixels
@@ -35,7 +36,7 @@ def show(model, folder: Path) -> None:
     drawings = {"the classic drawing": folder / f"{stem}_target_mask.png"}
     drawings.update({path.stem: path for path in sorted((HERE / "doodles").glob(f"{model.name}_*.png"))})
     sketch = load_doodle(model.folder)
-    judge = Judge(model)
+    judge = Evaluator(model)
 
     above, below = [resize_long_edge(painting, EDGE)], []
     titles, results = [f"{model.title}: the painting"], []
@@ -44,7 +45,7 @@ def show(model, folder: Path) -> None:
         regions = one_hot(snap(drawing, sketch.palette), len(sketch.palette))
         if not below:
             began = time.perf_counter()
-            options = DescentOptions(steps=EVALUATIONS, tolerance=0, loss=judge.options)
+            options = OptimizeOptions(steps=EVALUATIONS, tolerance=0, loss=judge.options)
             noise = noise_picture(*drawing.shape[:2])
             descent = optimize(noise, [], options=options, targets=judge.targets, regions=(regions, regions))
             seconds = time.perf_counter() - began

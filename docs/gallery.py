@@ -11,9 +11,10 @@ import numpy as np
 import skimage
 
 import e2e_art
-from e2e_art.compare import sheet
-from e2e_art.images import read_image, resize_long_edge, write_image
-from e2e_art.models import Model, list_models, read_model
+from e2e_art.images.io import read_image, write_image
+from e2e_art.images.resize import resize_long_edge
+from e2e_art.images.sheet import sheet
+from e2e_art.models.folder import Model, list_models, read_model
 
 HERE = Path(__file__).resolve().parent
 PHOTOS = ("astronaut.png", "rocket.jpg", "chelsea.png")  # scikit-image's: a face, a night, an animal

@@ -9,8 +9,8 @@ import numpy as np
 import skimage
 
 import e2e_art
-from e2e_art.compare import sheet
-from e2e_art.images import read_image, write_image
+from e2e_art.images.io import read_image, write_image
+from e2e_art.images.sheet import sheet
 
 SIZE = 330  # pixels of the long edge that strokes are made at
 PARTS = {"photo": None, "--size 0": {}, f"--size {SIZE}": {"size": SIZE}}

@@ -10,13 +10,14 @@ from pathlib import Path
 import numpy as np
 import skimage
 
-from e2e_art.compare import sheet
-from e2e_art.images import read_image, resize_long_edge, write_image
-from e2e_art.judge import Judge
-from e2e_art.models import Model, list_shipped, read_model
-from e2e_art.optimize import noise_picture, optimize
-from e2e_art.options import DescentOptions
-from e2e_art.weave import load_texture
+from e2e_art.evaluation.evaluator import Evaluator
+from e2e_art.images.io import read_image, write_image
+from e2e_art.images.resize import resize_long_edge
+from e2e_art.images.sheet import sheet
+from e2e_art.models.folder import Model, list_shipped, read_model
+from e2e_art.optimize.multiscale import noise_picture, optimize
+from e2e_art.optimize.options import OptimizeOptions
+from e2e_art.painting.noise import load_texture
 
 HERE = Path(__file__).resolve().parent
 EDGE = 256  # pixels of each picture
@@ -24,7 +25,7 @@ EDGE = 256  # pixels of each picture
 
 def row(model: Model, painting: np.ndarray) -> tuple[list[np.ndarray], list[str]]:
     """Returns the painting's crop, two textures in one pass, and one by a descent, with what each is worth."""
-    judge = Judge(model)
+    judge = Evaluator(model)
     weave = load_texture(model.folder)
     weave(EDGE, EDGE)  # the first call prepares
     pictures = [resize_long_edge(painting, model.record["options"]["style_size"])[:EDGE, :EDGE]]
@@ -35,7 +36,7 @@ def row(model: Model, painting: np.ndarray) -> tuple[list[np.ndarray], list[str]
         seconds = time.perf_counter() - began
         labels.append(f"one pass, seed {seed}\n{judge.total(pictures[-1]):.2f} in {seconds:.2f} s")
     began = time.perf_counter()
-    options = DescentOptions(steps=40, scales=4, loss=judge.options)
+    options = OptimizeOptions(steps=40, scales=4, loss=judge.options)
     result = optimize(noise_picture(EDGE, EDGE), [painting], options=options)
     labels.append(f"e2e-art optimize --texture\n{result.total:.2f} in {time.perf_counter() - began:.0f} s")
     return [*pictures, result.picture], labels

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 __all__ = ["__version__", "load"]
 
-__version__ = "0.1.0"
+from ._version import __version__
 
 
 def load(*args, **kwargs):
-    """Returns a trained model that paints: see `e2e_art.stylize.load`."""
-    from .stylize import load
+    """Returns a trained model that paints: see `e2e_art.painting.photo.load`."""
+    from .painting.photo import load
 
     return load(*args, **kwargs)

@@ -1,6 +1,8 @@
 """What a person can do something about."""
 
-__all__ = ["OptionError", "UserError"]
+from __future__ import annotations
+
+__all__ = ["ImageError", "OptionError", "UserError"]
 
 
 class UserError(Exception):
@@ -12,3 +14,7 @@ class UserError(Exception):
 
 class OptionError(UserError, ValueError):
     """Options that contradict each other or make no sense."""
+
+
+class ImageError(UserError, ValueError):
+    """A picture cannot be read, written or resized; the message names the file and the fix."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import tempfile
@@ -9,7 +10,7 @@ import uuid
 from collections.abc import Mapping
 from pathlib import Path
 
-__all__ = ["pretrained_folder", "write_atomically", "write_folder"]
+__all__ = ["append_line", "pretrained_folder", "read_lines", "write_atomically", "write_folder"]
 
 
 def pretrained_folder() -> Path:
@@ -61,3 +62,20 @@ def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
         shutil.rmtree(aside, ignore_errors=True)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def append_line(path: Path, entry: dict) -> None:
+    """Adds one line of JSON to a log."""
+    with path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(entry) + "\n")
+
+
+def read_lines(path: Path) -> list[dict]:
+    """Returns the entries of a log; a last line that a killed training left unfinished is passed over."""
+    entries = []
+    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
+        try:
+            entries.append(json.loads(line))
+        except ValueError:
+            continue
+    return entries

@@ -7,8 +7,8 @@ import threading
 import numpy as np
 import pytest
 
-from e2e_art.serve import make_server
-from e2e_art.site import ENGINE, FOLDER
+from e2e_art.web.server import make_server
+from e2e_art.web.site import ENGINE, FOLDER
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 FLAGS = [

@@ -48,8 +48,8 @@ def fresh_python(tmp_path_factory):
 @pytest.fixture(scope="session")
 def make_chain():
     """Makes a chain of untrained generators, with every kind of weight away from where it begins."""
-    from e2e_art.backend import mx
-    from e2e_art.chain import Chain
+    from e2e_art.engines.mxnet import mx
+    from e2e_art.networks.chain import Chain
 
     def make(stages, seed: int = 1, **options):
         random = np.random.RandomState(seed)
@@ -72,7 +72,7 @@ def make_chain():
 @pytest.fixture(scope="session")
 def published(tmp_path_factory, make_chain):
     """The folder of a small untrained model of two stages, as train.py would publish it."""
-    from e2e_art.publish import publish
+    from e2e_art.models.publish import publish
 
     stage = {"kind": "pyramid", "channels": [8, 4], "blocks": [1, 1], "details": 4, "residual_weight": 0.5}
     folder = tmp_path_factory.mktemp("models") / "small_model"

@@ -13,13 +13,13 @@ import numpy as np
 from PIL import Image
 from skimage import data
 
-from e2e_art.backend import mx
-from e2e_art.chain import Chain
-from e2e_art.images import to_vgg_space
-from e2e_art.judge import pack_targets
-from e2e_art.losses import style_targets
-from e2e_art.options import LossOptions
-from e2e_art.publish import publish
+from e2e_art.engines.mxnet import mx
+from e2e_art.images.arrays import to_vgg_space
+from e2e_art.losses.options import LossOptions
+from e2e_art.losses.perceptual import style_targets
+from e2e_art.models.publish import publish
+from e2e_art.models.style_file import pack_targets
+from e2e_art.networks.chain import Chain
 
 ROOT = Path(__file__).resolve().parent.parent
 TINY = {"kind": "pyramid", "channels": [16, 8], "blocks": [1, 1], "details": 4}

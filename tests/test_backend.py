@@ -28,7 +28,7 @@ assert picture.shape == (7, 5, 3) and picture.dtype == np.uint8
 
 
 def test_numpy_answers_the_names_that_mxnet_asks_for():
-    from e2e_art.backend import mx
+    from e2e_art.engines.mxnet import mx
 
     assert mx.__version__.startswith("1.9")
     for name, kind in [("bool", bool), ("int", int), ("float", float), ("object", object), ("str", str)]:
@@ -39,7 +39,7 @@ def test_numpy_answers_the_names_that_mxnet_asks_for():
 
 
 def test_numpy_still_does_not_know_other_names():
-    import e2e_art.backend  # noqa: F401
+    import e2e_art.engines.mxnet  # noqa: F401
 
     with pytest.raises(AttributeError, match="no_such_name"):
         np.no_such_name  # noqa: B018
@@ -59,7 +59,7 @@ def answers():
             yield name, (type(error), str(error))
 
 before = dict(answers())
-import e2e_art.backend
+import e2e_art.engines.mxnet
 assert dict(answers()) == before
 """
     fresh_python(code)
@@ -67,7 +67,7 @@ assert dict(answers()) == before
 
 def test_mxnet_imports_and_a_convolution_computes(fresh_python):
     code = """
-from e2e_art.backend import mx
+from e2e_art.engines.mxnet import mx
 x, kernel = mx.nd.arange(16).reshape((1, 1, 4, 4)), mx.nd.ones((1, 1, 3, 3))
 kernel.attach_grad()
 with mx.autograd.record():
@@ -88,7 +88,7 @@ names.update(PINF=math.inf, NINF=-math.inf, Inf=math.inf, Infinity=math.inf, inf
 for name, value in names.items():
     setattr(np, name, value)  # as numpy 1.23 has them
 answering = getattr(np, "__getattr__", None)
-from e2e_art.backend import mx
+from e2e_art.engines.mxnet import mx
 assert getattr(np, "__getattr__", None) is answering
 assert mx.nd.ones(3).sum().asscalar() == 3
 """
@@ -101,7 +101,7 @@ assert mx.nd.ones(3).sum().asscalar() == 3
 def test_importing_and_painting_by_onnx_leave_mxnet_alone(fresh_python, published):
     code = """
 import sys
-import e2e_art, e2e_art.images, e2e_art.models, e2e_art.stylize, e2e_art.cli
+import e2e_art, e2e_art.images.io, e2e_art.models.folder, e2e_art.painting.photo, e2e_art.commands.main
 assert "mxnet" not in sys.modules, "imported by an import"
 """
     fresh_python(code + PAINT + 'assert "mxnet" not in sys.modules, "imported by painting"', published)
@@ -116,22 +116,22 @@ except UserError as error:
     print(type(error).__name__, error)
 """
     said = fresh_python(WITHOUT_MXNET + PAINT + code, published).stdout
-    assert said.startswith("BackendError MXNet is not installed")
+    assert said.startswith("EngineError MXNet is not installed")
     assert "pip install 'e2e-art[train]'" in said
 
 
 def test_a_missing_distutils_is_told_from_a_missing_mxnet(fresh_python):
-    code = WITHOUT_MXNET.replace('"mxnet"', '"distutils"') + "import e2e_art.backend"
+    code = WITHOUT_MXNET.replace('"mxnet"', '"distutils"') + "import e2e_art.engines.mxnet"
     done = fresh_python('import sys; sys.modules.pop("distutils", None)\n' + code, fails=True)
     assert done.returncode != 0
-    assert "BackendError: MXNet needs distutils" in done.stderr
+    assert "EngineError: MXNet needs distutils" in done.stderr
 
 
 # Devices and threads
 
 
 def test_contexts_are_the_cpu_unless_asked_otherwise():
-    from e2e_art.backend import contexts, mx
+    from e2e_art.engines.mxnet import contexts, mx
 
     assert contexts() == contexts("") == [mx.cpu(0)]
     assert contexts(None, cpus=2) == [mx.cpu(0), mx.cpu(1)]
@@ -139,7 +139,7 @@ def test_contexts_are_the_cpu_unless_asked_otherwise():
 
 @pytest.mark.parametrize("gpus", ["0", "0,1", "-1"])
 def test_a_gpu_that_is_not_there_is_refused(gpus):
-    from e2e_art.backend import BackendError, contexts, mx
+    from e2e_art.engines.mxnet import EngineError, contexts, mx
 
     try:
         found = mx.context.num_gpus()
@@ -147,20 +147,20 @@ def test_a_gpu_that_is_not_there_is_refused(gpus):
         found = 0
     if found and gpus != "-1":
         pytest.skip("here is a GPU that MXNet can use")
-    with pytest.raises(BackendError, match=rf"GPU {gpus.split(',')[0]} was asked for.*leave the flag out"):
+    with pytest.raises(EngineError, match=rf"GPU {gpus.split(',')[0]} was asked for.*leave the flag out"):
         contexts(gpus)
 
 
 @pytest.mark.parametrize("gpus", ["x", "0,", "0;1", "0.5"])
 def test_what_is_no_list_of_gpus_is_refused(gpus):
-    from e2e_art.backend import BackendError, contexts
+    from e2e_art.engines.mxnet import EngineError, contexts
 
-    with pytest.raises(BackendError, match=f"'{gpus}' is no list of GPU numbers: write 0 or 0,1"):
+    with pytest.raises(EngineError, match=f"'{gpus}' is no list of GPU numbers: write 0 or 0,1"):
         contexts(gpus)
 
 
 @pytest.mark.parametrize("given", [None, "3"])
 def test_all_cores_work_unless_told_otherwise(fresh_python, given):
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    code = 'import os, e2e_art.backend; print(os.environ["OMP_NUM_THREADS"])'
+    code = 'import os, e2e_art.engines.mxnet; print(os.environ["OMP_NUM_THREADS"])'
     assert fresh_python(code, OMP_NUM_THREADS=given).stdout.strip() == (given or str(cores))

@@ -6,13 +6,13 @@ from browser import canvas, change, difference, give, needs_browser, served, wai
 from helpers import pixels, process, save
 from PIL import Image
 
-from e2e_art.chain import make_chain
-from e2e_art.models import read_model
-from e2e_art.noise import seeded_noise
-from e2e_art.publish import publish
-from e2e_art.regions import snap
-from e2e_art.site import site
-from e2e_art.weave import load_doodle
+from e2e_art.images.regions import snap
+from e2e_art.models.folder import read_model
+from e2e_art.models.publish import publish
+from e2e_art.networks.chain import make_chain
+from e2e_art.networks.inputs import seeded_noise
+from e2e_art.painting.noise import load_doodle
+from e2e_art.web.site import site
 
 pytestmark = needs_browser
 PALETTE = np.array([[255, 255, 255], [0, 0, 255], [0, 160, 0]], np.uint8)
@@ -22,7 +22,7 @@ NAMES = ("white", "blue", "green")
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
     """The folder of an untrained model of doodles in three colors."""
-    from e2e_art.backend import mx
+    from e2e_art.engines.mxnet import mx
 
     mx.random.seed(1)
     chain = make_chain("doodle", [{"kind": "doodle", "regions": 3}])

@@ -5,12 +5,12 @@ import json
 import numpy as np
 import pytest
 
-from e2e_art.backend import mx
-from e2e_art.chain import Chain, multiply_adds
+from e2e_art.engines.mxnet import mx
 from e2e_art.errors import OptionError
-from e2e_art.frame import BORDER, NOISE_PERIOD, noise_tile, reflect
-from e2e_art.images import to_vgg_space
-from e2e_art.options import PRESETS, TrainingOptions, stages_of
+from e2e_art.images.arrays import to_vgg_space
+from e2e_art.networks.chain import Chain, multiply_adds
+from e2e_art.networks.inputs import NOISE_PERIOD, PADDING, noise_tile, reflect
+from e2e_art.training.options import PRESETS, TrainingOptions, stages_of
 
 SMALL = {
     "conv": {"kind": "conv", "widths": [4] * 6},
@@ -52,11 +52,11 @@ def test_a_frame_surrounds_the_photo_and_comes_off_again(height, width):
     photo = mx.nd.random.uniform(shape=(2, 3, height, width))
     framed = chain.frame(photo)
     assert framed.shape[2] % 8 == framed.shape[3] % 8 == 0
-    assert 2 * BORDER + height <= framed.shape[2] < 2 * BORDER + height + 8
-    assert 2 * BORDER + width <= framed.shape[3] < 2 * BORDER + width + 8
-    assert np.array_equal(chain.unframe(framed, photo).asnumpy(), photo.asnumpy())
-    if height > BORDER:
-        above = framed[:, :, BORDER - 5, BORDER : BORDER + width]
+    assert 2 * PADDING + height <= framed.shape[2] < 2 * PADDING + height + 8
+    assert 2 * PADDING + width <= framed.shape[3] < 2 * PADDING + width + 8
+    assert np.array_equal(chain.crop(framed, photo).asnumpy(), photo.asnumpy())
+    if height > PADDING:
+        above = framed[:, :, PADDING - 5, PADDING : PADDING + width]
         assert np.array_equal(above.asnumpy(), photo[:, :, 5].asnumpy())
 
 
@@ -124,7 +124,7 @@ def test_every_stage_paints_on_the_one_before(make_chain, vgg_photo):
     guide = chain.guide(picture)
     for index, expected in enumerate(pictures):
         picture = chain.paint(index, picture, guide)
-        assert np.allclose(chain.unframe(picture, vgg_photo).asnumpy(), expected, atol=1e-3)
+        assert np.allclose(chain.crop(picture, vgg_photo).asnumpy(), expected, atol=1e-3)
     first, second = arrays(chain(vgg_photo, 1.0, 2))
     assert np.array_equal(first, pictures[0]) and np.array_equal(second, pictures[1])
 

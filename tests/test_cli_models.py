@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from helpers import tiny_chain
 
-from e2e_art.cli import main
-from e2e_art.cli_models import describe_model
-from e2e_art.images import encode_image
-from e2e_art.models import THUMBNAIL, read_model
-from e2e_art.publish import publish
+from e2e_art.commands.main import main
+from e2e_art.commands.models import describe_model
+from e2e_art.images.io import encode_image
+from e2e_art.models.folder import THUMBNAIL, read_model
+from e2e_art.models.publish import publish
 
 RECORD = {
     "styles": [{"file": "waves.jpg", "sha256": ""}],

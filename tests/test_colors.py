@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from skimage import data
 
-from e2e_art.colors import keep_colors, recolor
+from e2e_art.images.colors import keep_colors, recolor
 
 RED = (255, 0, 0)
 

@@ -8,10 +8,11 @@ import pytest
 from helpers import assert_one_sentence, pixels, save, tiny_model, tree
 from skimage import data
 
-from e2e_art.cli import main
-from e2e_art.compare import baseline_curve, evaluations_worth, plot_worth, worth_in_words
-from e2e_art.judge import Judge
-from e2e_art.models import read_model
+from e2e_art.commands.main import main
+from e2e_art.evaluation.baseline import baseline_curve, equivalent_evaluations, equivalent_evaluations_text
+from e2e_art.evaluation.charts import plot_worth
+from e2e_art.evaluation.evaluator import Evaluator
+from e2e_art.models.folder import read_model
 
 PHOTO = np.ascontiguousarray(data.chelsea()[60:108, 100:164])
 
@@ -23,23 +24,23 @@ def model(tmp_path_factory):
 
 def test_worth_by_hand():
     curve = [13.0, 9.0, 5.0, 5.0, 4.0]
-    assert evaluations_worth(curve, 20.0) == 0  # worse than the photo itself
-    assert evaluations_worth(curve, 13.0) == 0
-    assert evaluations_worth(curve, 11.0) == 0.5
-    assert evaluations_worth(curve, 9.0) == 1
-    assert evaluations_worth(curve, 5.0) == 2
-    assert evaluations_worth(curve, 4.25) == 3.75
-    assert evaluations_worth(curve, 4.0) == 4
-    assert evaluations_worth(curve, 3.9) == math.inf
-    assert evaluations_worth([], 1.0) == math.inf
-    assert evaluations_worth([2.0], 3.0) == 0
-    assert worth_in_words(curve, 11.0) == "0.5"
-    assert worth_in_words(curve, 4.0) == "4.0"
-    assert worth_in_words(curve, 3.9) == "more than 4"
+    assert equivalent_evaluations(curve, 20.0) == 0  # worse than the photo itself
+    assert equivalent_evaluations(curve, 13.0) == 0
+    assert equivalent_evaluations(curve, 11.0) == 0.5
+    assert equivalent_evaluations(curve, 9.0) == 1
+    assert equivalent_evaluations(curve, 5.0) == 2
+    assert equivalent_evaluations(curve, 4.25) == 3.75
+    assert equivalent_evaluations(curve, 4.0) == 4
+    assert equivalent_evaluations(curve, 3.9) == math.inf
+    assert equivalent_evaluations([], 1.0) == math.inf
+    assert equivalent_evaluations([2.0], 3.0) == 0
+    assert equivalent_evaluations_text(curve, 11.0) == "0.5"
+    assert equivalent_evaluations_text(curve, 4.0) == "4.0"
+    assert equivalent_evaluations_text(curve, 3.9) == "more than 4"
 
 
 def test_the_baseline_begins_at_the_photo_and_falls(model):
-    judge = Judge(read_model(model))
+    judge = Evaluator(read_model(model))
     curve, seconds, picture = baseline_curve(PHOTO, judge.targets, 8)
     photo, reached = judge.losses(PHOTO, [PHOTO, picture])
     assert len(curve) == len(seconds) == 9

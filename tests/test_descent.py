@@ -5,7 +5,7 @@ import contextlib
 import numpy as np
 import pytest
 
-from e2e_art.descent import DECAY, DECAY_EVERY, DESCENTS, MOMENTUM, WEIGHT_DECAY, Settled
+from e2e_art.optimize.solvers import DECAY, DECAY_EVERY, DESCENTS, MOMENTUM, WEIGHT_DECAY, StopOptimization
 
 SHAPE = (1, 3, 4, 5)
 LOW, HIGH = np.full(SHAPE, -100, np.float32), np.full(SHAPE, 100, np.float32)
@@ -23,11 +23,11 @@ class Bowl:
         self.points.append(x.copy())
         self.values.append(float((self.stretch * (x - self.bottom) ** 2).sum()))
         if len(self.points) == self.steps:
-            raise Settled("steps")
+            raise StopOptimization("steps")
         return self.values[-1], (2 * self.stretch * (x - self.bottom)).astype(np.float32)
 
     def descend(self, method: str, start, rate: float = 1.0) -> None:
-        with pytest.raises(Settled, match="steps"):
+        with pytest.raises(StopOptimization, match="steps"):
             DESCENTS[method](self, start, LOW, HIGH, rate)
 
 
@@ -39,7 +39,7 @@ def random_picture(seed: int, size: float = 50) -> np.ndarray:
 def test_each_comes_near_the_bottom(method, rate, left):
     bowl = Bowl(random_picture(1), stretch=np.linspace(1, 10, 60).reshape(SHAPE) if method == "lbfgs" else 1.0)
     start = random_picture(2)
-    with contextlib.suppress(Settled):
+    with contextlib.suppress(StopOptimization):
         DESCENTS[method](bowl, start, LOW, HIGH, rate)
     assert np.array_equal(bowl.points[0], start)
     assert min(bowl.values) < left * bowl.values[0]
@@ -48,7 +48,7 @@ def test_each_comes_near_the_bottom(method, rate, left):
 @pytest.mark.parametrize("method", DESCENTS)
 def test_none_steps_over_the_bounds(method):
     bowl = Bowl(np.full(SHAPE, 500, np.float32), steps=60)
-    with contextlib.suppress(Settled):
+    with contextlib.suppress(StopOptimization):
         DESCENTS[method](bowl, random_picture(2), LOW, HIGH, 5.0)
     assert max(point.max() for point in bowl.points) <= 100 + 1e-4
     assert bowl.points[int(np.argmin(bowl.values))].min() == pytest.approx(100, abs=0.01)  # the nearest there is
@@ -91,10 +91,10 @@ def test_the_rate_of_sgd_falls():
     def slope(x):
         points.append(x.copy())
         if len(points) == steps:
-            raise Settled("steps")
+            raise StopOptimization("steps")
         return 0.0, np.full(SHAPE, 1e-3, np.float32)
 
-    with pytest.raises(Settled):
+    with pytest.raises(StopOptimization):
         DESCENTS["sgd"](slope, np.zeros(SHAPE, np.float32), LOW, HIGH, 1e-2)
     moves = [np.abs(after - before).max() for before, after in zip(points, points[1:])]
     assert moves[-1] / moves[DECAY_EVERY - 1] == pytest.approx(DECAY**2, rel=0.05)

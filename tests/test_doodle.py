@@ -5,21 +5,24 @@ import pytest
 from helpers import assert_one_sentence, pixels, process, save
 from skimage import data
 
-from e2e_art.backend import mx
-from e2e_art.chain import make_chain
-from e2e_art.cli import main
+from e2e_art.commands.main import main
+from e2e_art.data.masks import LEAST, Masks, height_map, jitter_edges, make_mask
+from e2e_art.engines.mxnet import mx
 from e2e_art.errors import OptionError
-from e2e_art.images import read_image, resize_long_edge, to_vgg_space
-from e2e_art.judge import Judge, pack_targets, unpack_targets
-from e2e_art.losses import PerceptualLoss, smoothness
-from e2e_art.masks import LEAST, Masks, height_map, make_mask
-from e2e_art.models import ModelError, read_model
-from e2e_art.noise_lessons import shaken, style_regions
-from e2e_art.options import LossOptions, TrainingOptions
-from e2e_art.publish import publish
-from e2e_art.regions import color_name
-from e2e_art.training import Training
-from e2e_art.weave import load_doodle
+from e2e_art.evaluation.evaluator import Evaluator
+from e2e_art.images.arrays import to_vgg_space
+from e2e_art.images.io import read_image
+from e2e_art.images.regions import color_name, style_regions
+from e2e_art.images.resize import resize_long_edge
+from e2e_art.losses.options import LossOptions
+from e2e_art.losses.perceptual import PerceptualLoss, total_variation
+from e2e_art.models.folder import ModelError, read_model
+from e2e_art.models.publish import publish
+from e2e_art.models.style_file import pack_targets, unpack_targets
+from e2e_art.networks.chain import make_chain
+from e2e_art.painting.noise import load_doodle
+from e2e_art.training.options import TrainingOptions
+from e2e_art.training.trainer import Training
 
 PALETTE = np.array([[255, 0, 0], [0, 0, 255], [255, 255, 255]], np.uint8)
 STAGES = [{"kind": "doodle", "regions": 3}, {"kind": "doodle", "regions": 3, "sees_picture": True}]
@@ -138,14 +141,16 @@ def test_masks_can_be_looked_at(files, tmp_path, capsys):
 def test_edges_can_be_moved_for_the_loss(files, tmp_path):
     mask = np.kron([[0, 1], [2, 0]], np.ones((64, 64), int))
     planes = (mask == np.arange(3)[:, None, None]).astype(np.float32)
-    moved = shaken(planes, 4, seed=1)
+    moved = jitter_edges(planes, 4, seed=1)
     assert (moved.sum(axis=0) == 1).all() and set(np.unique(moved)) == {0, 1}
     changed = (moved != planes).any(axis=0)
     assert changed[:, 56:72].mean() > 0.2 and not changed[:40, :40].any()  # near an edge, and nowhere else
-    assert np.array_equal(moved, shaken(planes, 4, seed=1)) and not np.array_equal(moved, shaken(planes, 4, seed=2))
+    assert np.array_equal(moved, jitter_edges(planes, 4, seed=1)) and not np.array_equal(
+        moved, jitter_edges(planes, 4, seed=2)
+    )
     training = Training(options_of(files, edge_jitter=4.0), tmp_path / "checkpoint.npz", bfloat16=False)
-    given = mx.nd.array(training.lesson.noise(0))
-    judged, learned = (training.lesson.features(given, position)[0][0].asnumpy() for position in (None, 0))
+    given = mx.nd.array(training.task.noise(0))
+    judged, learned = (training.task.features(given, position)[0][0].asnumpy() for position in (None, 0))
     assert judged.shape == learned.shape and not np.array_equal(judged, learned)
 
 
@@ -209,10 +214,10 @@ def options_of(files, **options) -> TrainingOptions:
 
 def test_the_style_loss_falls(files, tmp_path):
     training = Training(options_of(files), tmp_path / "checkpoint.npz", bfloat16=False)
-    assert np.array_equal(np.sort(training.lesson.palette, axis=0), np.sort(PALETTE, axis=0))
-    before = training.lesson.validate((), [0])[0]
+    assert np.array_equal(np.sort(training.task.palette, axis=0), np.sort(PALETTE, axis=0))
+    before = training.task.validate((), [0])[0]
     training.run()
-    after = training.lesson.validate((), [0])[0]
+    after = training.task.validate((), [0])[0]
     assert after["total"] < before["total"] / 2
     assert before["content"] == after["content"] == 0
 
@@ -227,9 +232,9 @@ def test_each_region_learns_its_own_part(files, tmp_path):
     options = options_of(files, styles=(str(painted),), steps=(80,), learning_rates=(1e-2,))
     training = Training(options, tmp_path / "checkpoint.npz", bfloat16=False)
     training.run()
-    order = [int(np.abs(training.lesson.palette.astype(int) - color).sum(axis=1).argmin()) for color in PALETTE]
-    given = training.lesson.noise(1)
-    picture = training.lesson.paint(given, 1)[0].asnumpy()[0] + np.array([[[123.68]], [[116.78]], [[103.94]]])
+    order = [int(np.abs(training.task.palette.astype(int) - color).sum(axis=1).argmin()) for color in PALETTE]
+    given = training.task.noise(1)
+    picture = training.task.paint(given, 1)[0].asnumpy()[0] + np.array([[[123.68]], [[116.78]], [[103.94]]])
     means = [picture[:, given[0, place] > 0].mean(axis=1) for place in order if given[0, place].any()]
     wanted = [color for color, place in zip(colors, order) if given[0, place].any()]
     assert len(means) >= 2
@@ -240,12 +245,12 @@ def test_each_region_learns_its_own_part(files, tmp_path):
 
 def test_a_missing_region_does_not_count(files, tmp_path):
     training = Training(options_of(files), tmp_path / "checkpoint.npz", bfloat16=False)
-    given = training.lesson.noise(0)
+    given = training.task.noise(0)
     given[:, :3], given[:, 1] = 0, 1  # region 1 alone
     picture = mx.nd.array(np.random.RandomState(0).normal(0, 40, (1, 3, 256, 256)))
-    style = training.lesson.losses(picture, training.lesson.features(mx.nd.array(given)))["style"].asscalar()
-    loss = training.lesson.loss.options
-    alone = [target[1:2] for target in training.lesson.targets(loss)]
+    style = training.task.losses(picture, training.task.features(mx.nd.array(given)))["style"].asscalar()
+    loss = training.task.loss.options
+    alone = [target[1:2] for target in training.task.targets(loss)]
     assert style == pytest.approx(
         PerceptualLoss(loss, alone, bfloat16=False)(picture, [])["style"].asscalar(), rel=1e-4
     )
@@ -261,17 +266,17 @@ def test_targets_of_regions_survive_the_file():
 def test_the_painting_itself_is_the_best_of_its_doodles(files, tmp_path):
     """Judged by its own regions it is perfect, up to how the file keeps them; by those of others it is not."""
     options = options_of(files, style_size=128, loss=LossOptions(content_weight=0.0))
-    lesson = Training(options, tmp_path / "checkpoint.npz").lesson
-    style = pack_targets(lesson.targets(lesson.loss.options))
-    judge = Judge(publish(doodle_chain(), tmp_path / "pond", RECORD, {"style.npz": style}))
+    task = Training(options, tmp_path / "checkpoint.npz").task
+    style = pack_targets(task.targets(task.loss.options))
+    judge = Evaluator(publish(doodle_chain(), tmp_path / "pond", RECORD, {"style.npz": style}))
     painting = resize_long_edge(read_image(files / "painting.png"), 128)
     palette, regions = style_regions(painting, read_image(files / "mask.png"), "mask.png")
-    tv = smoothness(mx.nd, mx.nd.array(to_vgg_space(painting))).asscalar() * judge.options.tv_weight
+    tv = total_variation(mx.nd, mx.nd.array(to_vgg_space(painting))).asscalar() * judge.options.tv_weight
     assert judge.total(painting, regions) == pytest.approx(tv, abs=0.01)
     assert judge.total(painting, regions[[1, 2, 0]]) > 1
     assert judge.total(painting[:, ::-1].copy(), regions) > 0.5
     with pytest.raises(ModelError):
-        Judge(publish(doodle_chain(), tmp_path / "plain", RECORD))
+        Evaluator(publish(doodle_chain(), tmp_path / "plain", RECORD))
 
 
 def test_train_and_paint_as_the_readme_shows(files, tmp_path):

@@ -10,17 +10,17 @@ from helpers import pixels, save
 from onnx import TensorProto, helper, numpy_helper
 from skimage import data
 
-from e2e_art.backend import mx
-from e2e_art.chain import make_chain
-from e2e_art.cli import main
+from e2e_art.commands.main import main
+from e2e_art.engines.mxnet import mx
 from e2e_art.errors import OptionError, UserError
-from e2e_art.images import resize
-from e2e_art.models import ModelError, read_model
-from e2e_art.noise import seeded_noise
-from e2e_art.onnx_file import METADATA, onnx_file
-from e2e_art.publish import publish
-from e2e_art.stylize import load
-from e2e_art.weave import load_doodle, load_texture
+from e2e_art.images.resize import resize
+from e2e_art.models.folder import ModelError, read_model
+from e2e_art.models.onnx_file import METADATA, onnx_file
+from e2e_art.models.publish import publish
+from e2e_art.networks.chain import make_chain
+from e2e_art.networks.inputs import seeded_noise
+from e2e_art.painting.noise import load_doodle, load_texture
+from e2e_art.painting.photo import load
 
 
 @pytest.fixture

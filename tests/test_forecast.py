@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from e2e_art.forecast import STEPS, forecast, in_words
-from e2e_art.options import LossOptions, TrainingOptions
-from e2e_art.training import Training
+from e2e_art.losses.options import LossOptions
+from e2e_art.training.options import TrainingOptions
+from e2e_art.training.trainer import STEPS, Training, duration_text, estimate_seconds
 
 CHEAP = LossOptions(style_layers=("relu1_1", "relu2_1"), content_layers=("relu2_1",))
 
@@ -32,7 +32,7 @@ def weights_of(training) -> list[np.ndarray]:
 def test_a_rehearsal_leaves_no_trace(training_of, norm):
     plain, rehearsed = training_of(norm=norm), training_of(norm=norm)
     before = weights_of(rehearsed)
-    assert len(rehearsed.rehearse(1, 4)) == 4
+    assert len(rehearsed.time_steps(1, 4)) == 4
     assert all(np.array_equal(one, other) for one, other in zip(before, weights_of(rehearsed)))
     assert (rehearsed.phase, rehearsed.step, rehearsed.position, rehearsed.seconds) == (0, 0, 0, 0)
     losses = []
@@ -46,7 +46,7 @@ def test_a_rehearsal_leaves_no_trace(training_of, norm):
 def test_a_rehearsal_keeps_the_optimizers_memory(training_of):
     training = training_of()
     training._optimizer_state = b"what a checkpoint held"
-    training.rehearse(0, 1)
+    training.time_steps(0, 1)
     assert training._optimizer_state == b"what a checkpoint held"
 
 
@@ -60,7 +60,7 @@ class Clockwork:
     def steps_of(self, phase: int) -> int:
         return (100, 50)[phase]
 
-    def rehearse(self, phase: int, steps: int) -> list[float]:
+    def time_steps(self, phase: int, steps: int) -> list[float]:
         self.rehearsed.append(phase)
         assert steps == STEPS + 1
         return [60.0, *[phase + 1.0] * (STEPS - 1), 9.0]  # the last one was disturbed
@@ -71,23 +71,21 @@ class Clockwork:
 )
 def test_what_is_left_is_counted_phase_by_phase(phase, step, seconds):
     training = Clockwork(phase, step)
-    assert forecast(training) == seconds
+    assert estimate_seconds(training) == seconds
     assert training.rehearsed == [0, 1][phase:]
 
 
 def test_validations_count(training_of, files, monkeypatch):
     training = training_of(steps=(30, 10))
     photos = sorted((files / "photos").rglob("*.jpg"))
-    training.rehearse = lambda phase, steps: [0.0] * steps
+    training.time_steps = lambda phase, steps: [0.0] * steps
     judged = []
-    validate = training.lesson.validate
-    training.lesson.validate = lambda paths, stages: (
-        judged.append((list(paths), list(stages))) or validate(paths, stages)
-    )
+    validate = training.task.validate
+    training.task.validate = lambda paths, stages: judged.append((list(paths), list(stages))) or validate(paths, stages)
     ticks = iter(range(100))
-    monkeypatch.setattr("e2e_art.forecast.time.perf_counter", lambda: next(ticks))  # a second from call to call
+    monkeypatch.setattr("e2e_art.training.trainer.time.perf_counter", lambda: next(ticks))  # a second from call to call
     # Three checks of the first stage, one of the second, and at the end one of each: 1 second for each photo.
-    assert forecast(training, photos, 10) == (3 + 1 + 2) * len(photos)
+    assert estimate_seconds(training, photos, 10) == (3 + 1 + 2) * len(photos)
     assert judged == [(photos[:1], [1])] * 2
 
 
@@ -96,11 +94,11 @@ def test_validations_count(training_of, files, monkeypatch):
     [(0, "0 seconds"), (89, "89 seconds"), (90, "2 minutes"), (3540, "59 minutes"), (3899, "1 h 05 min")],
 )
 def test_durations_in_words(seconds, words):
-    assert in_words(seconds) == words
+    assert duration_text(seconds) == words
 
 
 def test_the_command_says_so_first(files, tmp_path, capsys):
-    from e2e_art.cli import main
+    from e2e_art.commands.main import main
 
     words = ["train", "--style", files / "painting.jpg", "--photos", files / "photos", "--out", tmp_path / "out"]
     words += ["--stages", "pyramid", "--steps", 3, "--size", 32, "--style-size", 64, "--no-bfloat16"]

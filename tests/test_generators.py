@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from e2e_art.backend import mx
-from e2e_art.blocks import InstanceNorm, Joined, Wide
-from e2e_art.chain import Chain, multiply_adds
+from e2e_art.engines.mxnet import mx
 from e2e_art.errors import OptionError
-from e2e_art.generators import Pyramid, make_generator
-from e2e_art.images import to_vgg_space
+from e2e_art.images.arrays import to_vgg_space
+from e2e_art.networks.chain import Chain, make_generator, multiply_adds
+from e2e_art.networks.layers import InstanceNorm, JoinedConv, PaddedConv
+from e2e_art.networks.photo import Pyramid
 
 KINDS = ["conv", "deconv", "pyramid"]  # that paint photos
 SMALL = {
@@ -278,7 +278,7 @@ def test_a_description_makes_the_same_generator_again(kind):
 
 @pytest.mark.parametrize(("height", "width"), [(2, 2), (6, 10)])
 def test_joined_is_the_wide_convolution_of_grown_and_fine_maps(height, width):
-    joined, wide = Joined(3, 2, 4), Wide(5, 4)
+    joined, wide = JoinedConv(3, 2, 4), PaddedConv(5, 4)
     mx.random.seed(2)
     for block in (joined, wide):
         block.initialize(mx.init.Normal(0.5))

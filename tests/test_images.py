@@ -14,8 +14,12 @@ import pytest
 from PIL import Image, ImageCms
 from skimage import data
 
-from e2e_art import images
-from e2e_art.images import ImageError, read_image, resize, write_image
+from e2e_art.errors import ImageError
+from e2e_art.images import io as images
+from e2e_art.images.arrays import from_vgg_space, to_vgg_space
+from e2e_art.images.denoise import denoise
+from e2e_art.images.io import read_image, write_image
+from e2e_art.images.resize import resize, resize_long_edge, resize_short_edge
 
 RED, GREEN, WHITE = (255, 0, 0), (0, 255, 0), (255, 255, 255)
 AS_ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
@@ -306,7 +310,8 @@ def test_a_full_disk_leaves_nothing_behind(tmp_path):
     script = f"""
 import resource, signal
 import numpy as np
-from e2e_art.images import ImageError, write_image
+from e2e_art.errors import ImageError
+from e2e_art.images.io import write_image
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 try:
@@ -371,10 +376,10 @@ def test_growing_and_shrinking_comes_back():
 
 def test_edges():
     picture = picture_of(RED, 100, 300)
-    assert images.resize_long_edge(picture, 60).shape == (20, 60, 3)
-    assert images.resize_short_edge(picture, 60).shape == (60, 180, 3)
-    assert images.resize_long_edge(picture_of(RED, 1, 1000), 10).shape == (1, 10, 3)
-    for resized in (images.resize_long_edge, images.resize_short_edge):
+    assert resize_long_edge(picture, 60).shape == (20, 60, 3)
+    assert resize_short_edge(picture, 60).shape == (60, 180, 3)
+    assert resize_long_edge(picture_of(RED, 1, 1000), 10).shape == (1, 10, 3)
+    for resized in (resize_long_edge, resize_short_edge):
         with pytest.raises(ImageError, match="cannot be resized"):
             resized(picture, 0)
     with pytest.raises(ImageError, match="cannot be resized to 5x0"):
@@ -385,21 +390,21 @@ def test_edges():
 
 
 def test_vgg_space():
-    array = images.to_vgg_space(picture_of((0, 128, 255), 3, 5))
+    array = to_vgg_space(picture_of((0, 128, 255), 3, 5))
     assert array.shape == (1, 3, 3, 5)
     assert array.dtype == np.float32
     assert np.allclose(array[0, :, 1, 1], (-123.68, 128 - 116.779, 255 - 103.939))
-    assert np.array_equal(images.from_vgg_space(images.to_vgg_space(data.chelsea())), data.chelsea())
-    assert images.from_vgg_space(np.full((1, 3, 1, 1), 1000.0)).tolist() == [[[255, 255, 255]]]
-    assert images.from_vgg_space(np.full((1, 3, 1, 1), -1000.0)).tolist() == [[[0, 0, 0]]]
+    assert np.array_equal(from_vgg_space(to_vgg_space(data.chelsea())), data.chelsea())
+    assert from_vgg_space(np.full((1, 3, 1, 1), 1000.0)).tolist() == [[[255, 255, 255]]]
+    assert from_vgg_space(np.full((1, 3, 1, 1), -1000.0)).tolist() == [[[0, 0, 0]]]
 
 
 def test_denoise():
     flat = picture_of((10, 200, 90), 16, 16)
-    assert np.array_equal(images.denoise(flat), flat)
+    assert np.array_equal(denoise(flat), flat)
     noise = np.random.default_rng(0).normal(0, 20, (64, 64, 3))
     noisy = np.clip(128 + noise, 0, 255).astype(np.uint8)
-    assert images.denoise(noisy, 0.2).std() < noisy.std() / 2
-    assert 0 < np.abs(images.denoise(noisy).astype(int) - noisy).mean() < 20
-    assert np.array_equal(images.denoise(noisy, 0), noisy)
-    assert images.denoise(picture_of(RED, 1, 1)).tolist() == [[list(RED)]]
+    assert denoise(noisy, 0.2).std() < noisy.std() / 2
+    assert 0 < np.abs(denoise(noisy).astype(int) - noisy).mean() < 20
+    assert np.array_equal(denoise(noisy, 0), noisy)
+    assert denoise(picture_of(RED, 1, 1)).tolist() == [[list(RED)]]

@@ -23,13 +23,15 @@ from PIL import Image
 from skimage import data
 
 import e2e_art
-from e2e_art.cli import main
-from e2e_art.colors import keep_colors
-from e2e_art.compare import sheet
+from e2e_art.commands.main import main
 from e2e_art.errors import UserError
-from e2e_art.images import denoise, read_image, resize, resize_long_edge
-from e2e_art.judge import Judge
-from e2e_art.models import list_shipped, read_model
+from e2e_art.evaluation.evaluator import Evaluator
+from e2e_art.images.colors import keep_colors
+from e2e_art.images.denoise import denoise
+from e2e_art.images.io import read_image
+from e2e_art.images.resize import resize, resize_long_edge
+from e2e_art.images.sheet import sheet
+from e2e_art.models.folder import list_shipped, read_model
 
 PHOTO = data.chelsea()[40:137, 60:191]  # 97x131: no multiple of anything
 
@@ -155,7 +157,7 @@ def test_stages_and_their_sheet(photo, model, painter, tmp_path, capsys):
     assert np.array_equal(pixels(tmp_path / "out" / "cat.png"), pictures[-1])
     # The sheet shows the photo, the painting's name, every stage and its losses.
     pictures = [picture.astype(np.uint8) for picture in pictures]
-    losses = Judge(read_model(model)).losses(PHOTO, pictures)
+    losses = Evaluator(read_model(model)).losses(PHOTO, pictures)
     labels = [
         f"stage {stage}\ntotal {loss['total']:.2f}: style {loss['style']:.2f}, content {loss['content']:.2f}"
         for stage, loss in enumerate(losses)

@@ -5,11 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from e2e_art.backend import bfloat16_is_fast, mx
+from e2e_art.engines.mxnet import mx
 from e2e_art.errors import OptionError
-from e2e_art.images import to_vgg_space
-from e2e_art.losses import PerceptualLoss, gram_matrix, relative_error, smoothness, style_targets
-from e2e_art.options import LossOptions
+from e2e_art.images.arrays import to_vgg_space
+from e2e_art.losses.options import LossOptions
+from e2e_art.losses.perceptual import PerceptualLoss, gram_matrix, relative_error, style_targets, total_variation
+from e2e_art.machine import bfloat16_is_fast
 
 # A small loss: its layers lie near the surface, so that it is fast, and smooth enough for finite differences.
 SHALLOW = LossOptions(style_layers=("relu1_1", "relu2_1"), content_layers=("relu2_1",))
@@ -124,7 +125,7 @@ def split(maps) -> tuple:
     return maps[:, :, :, :5], maps[:, :, :, 5:]
 
 
-def guides_of(mask: np.ndarray) -> list:
+def region_weights(mask: np.ndarray) -> list:
     """Returns a mask (R, 24, 32) as the layers of SHALLOW see it, sharp: each cell by its middle."""
     maps = [mask, mask[:, ::2, ::2]]
     rows = [part.reshape(len(mask), 1, -1) for part in maps]
@@ -134,7 +135,7 @@ def guides_of(mask: np.ndarray) -> list:
 def test_each_region_has_a_style_of_its_own_and_counts_alike(pictures):
     mask = np.zeros((2, 24, 32), np.float32)
     mask[0, :, :4], mask[1, :, 4:] = 1, 1
-    guides = guides_of(mask)
+    guides = region_weights(mask)
     loss = PerceptualLoss(SHALLOW, style_targets(SHALLOW, pictures[:1], guides=guides), bfloat16=False)
 
     def style(picture, order=(0, 1)) -> float:
@@ -208,14 +209,14 @@ def test_a_checkerboard_has_a_smoothness_of_two():
     checkerboard = np.indices((6, 8)).sum(0) % 2
     batch = mx.nd.array(np.broadcast_to(checkerboard, (1, 3, 6, 8)))
     batch = mx.nd.concat(batch, 3 * batch, 0 * batch + 7, dim=0)
-    assert smoothness(mx.nd, batch).asnumpy().tolist() == [2, 18, 0]
+    assert total_variation(mx.nd, batch).asnumpy().tolist() == [2, 18, 0]
 
 
 def test_smoothness_of_a_ramp_and_of_one_edge():
     ramp = np.broadcast_to(5.0 * np.arange(8), (1, 3, 6, 8))  # 25 across, nothing down
     edge = np.zeros((1, 3, 6, 8))
     edge[:, :, 3:] = 10  # 100 down in one of five rows, nothing across
-    found = smoothness(mx.nd, mx.nd.array(np.concatenate([ramp, edge])))
+    found = total_variation(mx.nd, mx.nd.array(np.concatenate([ramp, edge])))
     assert found.asnumpy().tolist() == [25, 20]
 
 

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from helpers import edit_description
 
-from e2e_art import models
-from e2e_art.judge import pack_targets, unpack_targets
-from e2e_art.models import FORMAT, ModelError, find_model, list_models, read_model, write_model
+from e2e_art.models import folder as models
+from e2e_art.models.folder import FORMAT, ModelError, find_model, list_models, read_model, write_model
+from e2e_art.models.style_file import pack_targets, unpack_targets
 
 FILES = {"stage-0.params": b"weights " * 50, "model.onnx": bytes(range(256)), "sheet.jpg": b"picture"}
 
@@ -57,9 +57,9 @@ def test_a_model_is_read_as_it_was_written(folder):
 
 
 def test_a_published_chain_paints_as_before(tmp_path, make_chain, photo):
-    from e2e_art.backend import mx
-    from e2e_art.images import to_vgg_space
-    from e2e_art.publish import load_chain, publish
+    from e2e_art.engines.mxnet import mx
+    from e2e_art.images.arrays import to_vgg_space
+    from e2e_art.models.publish import load_chain, publish
 
     stages = [
         {"kind": "pyramid", "channels": [8, 4], "blocks": [1, 1], "details": 4, "residual_weight": 0.3},
@@ -85,7 +85,7 @@ def test_a_published_chain_paints_as_before(tmp_path, make_chain, photo):
 
 
 def test_shared_weights_are_stored_once_and_read_as_shared(tmp_path, make_chain):
-    from e2e_art.publish import load_chain, publish
+    from e2e_art.models.publish import load_chain, publish
 
     small = {"kind": "pyramid", "channels": [8, 4], "blocks": [1, 1], "details": 4}
     conv = {"kind": "conv", "widths": [4] * 6}
@@ -217,7 +217,7 @@ def test_a_description_without_its_seal_is_refused(folder, seal):
 
 
 def test_a_model_of_another_kind_or_with_foreign_weights_is_refused(copied):
-    from e2e_art.publish import load_chain
+    from e2e_art.models.publish import load_chain
 
     for kind, says in (
         ("mosaic", "small_model is a model of kind 'mosaic', which this e2e-art does not know: install the one that"),
@@ -270,7 +270,7 @@ def test_overwriting_replaces_models_and_nothing_else(tmp_path):
 FILL_THE_DISK = """
 import resource, signal, sys
 from pathlib import Path
-from e2e_art.models import ModelError, write_model
+from e2e_art.models.folder import ModelError, write_model
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # as on a full disk: the write fails, and nothing else happens
 resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
 files = {"stage-0.params": b"small", "model.onnx": bytes(100_000)}

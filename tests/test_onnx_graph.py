@@ -6,12 +6,12 @@ import onnxruntime
 import pytest
 from skimage import data
 
-from e2e_art.models import NOISE_FILE, graph_file
-from e2e_art.onnx_file import inline_weights
-from e2e_art.onnx_graph import OPSET
-from e2e_art.options import stages_of
-from e2e_art.publish import publish
-from e2e_art.stylize import load
+from e2e_art.models.folder import NOISE_FILE, graph_file
+from e2e_art.models.onnx_export import OPSET
+from e2e_art.models.onnx_file import inline_weights
+from e2e_art.models.publish import publish
+from e2e_art.painting.photo import load
+from e2e_art.training.options import stages_of
 
 TOLERANCE = 0.5  # of 255
 FULL = np.ones(1, np.float32)  # the trained look

@@ -14,17 +14,19 @@ from helpers import ROOT, assert_one_sentence, painting, pixels, save, tiny_mode
 from PIL import Image
 from skimage import data
 
-from e2e_art import optimize as room
-from e2e_art.backend import mx
-from e2e_art.cli import main
+from e2e_art.commands.main import main
+from e2e_art.engines.mxnet import mx
 from e2e_art.errors import OptionError
-from e2e_art.images import from_vgg_space, resize, to_vgg_space
-from e2e_art.losses import PerceptualLoss, style_targets
-from e2e_art.optimize import fitting_edge, memory_needed, noise_picture, optimize
-from e2e_art.options import DESCENTS, DescentOptions, LossOptions
-from e2e_art.presets import DESCENT_PRESETS
-from e2e_art.slope import Slope
-from e2e_art.vgg import load_vgg
+from e2e_art.images.arrays import from_vgg_space, to_vgg_space
+from e2e_art.images.resize import resize
+from e2e_art.losses.options import LossOptions
+from e2e_art.losses.perceptual import PerceptualLoss, style_targets
+from e2e_art.networks.vgg import load_vgg
+from e2e_art.optimize import multiscale as room
+from e2e_art.optimize.multiscale import fitting_edge, memory_needed, noise_picture, optimize
+from e2e_art.optimize.objective import Objective
+from e2e_art.optimize.options import DESCENTS, OptimizeOptions
+from e2e_art.optimize.presets import PRESETS
 
 # A loss of shallow layers: quick, and enough for all that is not about the loss.
 SHALLOW = LossOptions(style_layers=("relu1_1", "relu2_1"), content_layers=("relu2_1",))
@@ -34,7 +36,7 @@ PAINTING = np.ascontiguousarray(data.coffee()[100:180, 200:280])
 
 def descend(start=PHOTO, photo=PHOTO, on_evaluation=None, **options):
     tileable = options.pop("tileable", False)
-    wanted = DescentOptions(**{"steps": 12, "style_size": 64, "tolerance": 0, "loss": SHALLOW, **options})
+    wanted = OptimizeOptions(**{"steps": 12, "style_size": 64, "tolerance": 0, "loss": SHALLOW, **options})
     more = {"on_evaluation": on_evaluation} if on_evaluation else {}
     return optimize(start, [PAINTING], photo, wanted, bfloat16=False, tileable=tileable, **more)
 
@@ -98,12 +100,12 @@ def test_an_interrupted_descent_keeps_the_best_picture():
 
 
 def test_a_loss_that_is_not_finite_ends_with_the_best_picture(monkeypatch):
-    whole = Slope.evaluate
+    whole = Objective.evaluate
 
     def breaks_down(slope, x):
         return whole(slope, x * np.nan if slope.evaluations == 5 else x)
 
-    monkeypatch.setattr(Slope, "evaluate", breaks_down)
+    monkeypatch.setattr(Objective, "evaluate", breaks_down)
     result = descend()
     assert (result.reason, len(result.evaluations)) == ("not finite", 5)
     assert result.total == min(evaluation.total for evaluation in result.evaluations)
@@ -113,7 +115,7 @@ def test_a_loss_that_is_not_finite_ends_with_the_best_picture(monkeypatch):
 @pytest.mark.parametrize("with_regions", [False, True])
 def test_patches_come_nearer_too(with_regions):
     loss = replace(SHALLOW, patch_weight=5.0, patch_layers=("relu2_1",))
-    options = DescentOptions(steps=12, style_size=64, tolerance=0, loss=loss)
+    options = OptimizeOptions(steps=12, style_size=64, tolerance=0, loss=loss)
     regions = (halves(64, 64, axis=1), halves(40, 50, axis=0)) if with_regions else None
     result = optimize(PHOTO, [PAINTING], PHOTO, options, regions=regions, bfloat16=False)
     first = result.evaluations[0].losses
@@ -181,7 +183,7 @@ def test_each_region_takes_after_its_own_part_of_the_painting():
     two = np.zeros((64, 64, 3), np.uint8)  # red on the left, blue on the right
     two[:, :32], two[:, 32:] = (200, 60, 40), (40, 70, 190)
     two += np.random.default_rng(1).integers(0, 40, two.shape, np.uint8)
-    options = DescentOptions(steps=30, style_size=64, tolerance=0, loss=SHALLOW)
+    options = OptimizeOptions(steps=30, style_size=64, tolerance=0, loss=SHALLOW)
     regions = (halves(64, 64, axis=1), halves(40, 50, axis=0))
     result = optimize(noise_picture(40, 50), [two], None, options, regions=regions, bfloat16=False)
     means = [result.picture[rows].reshape(-1, 3).mean(axis=0) for rows in (slice(0, 17), slice(23, 40))]
@@ -201,7 +203,7 @@ def test_noise_depends_on_its_seed_alone():
 def test_targets_stand_for_paintings():
     style = mx.nd.array(to_vgg_space(resize(PAINTING, 64, 64)))
     targets = style_targets(SHALLOW, [style])
-    options = DescentOptions(steps=3, style_size=64, tolerance=0, loss=SHALLOW)
+    options = OptimizeOptions(steps=3, style_size=64, tolerance=0, loss=SHALLOW)
     one, other = (
         optimize(PHOTO, styles, PHOTO, options, targets=given, bfloat16=False)
         for styles, given in (([PAINTING], None), ([], targets))
@@ -210,7 +212,7 @@ def test_targets_stand_for_paintings():
 
 
 def test_ctrl_c_between_two_scales_keeps_the_coarser_picture(monkeypatch):
-    real, made = room.Slope, []
+    real, made = room.Objective, []
 
     def second_fails(*words, **more):
         if made:
@@ -218,7 +220,7 @@ def test_ctrl_c_between_two_scales_keeps_the_coarser_picture(monkeypatch):
         made.append(real(*words, **more))
         return made[-1]
 
-    monkeypatch.setattr(room, "Slope", second_fails)
+    monkeypatch.setattr(room, "Objective", second_fails)
     result = descend(scales=2, steps=3)
     assert (result.reason, len(result.evaluations)) == ("interrupted", 3)
     assert result.picture.shape == PHOTO.shape
@@ -229,7 +231,7 @@ def test_ctrl_c_between_two_scales_keeps_the_coarser_picture(monkeypatch):
 def test_thin_paintings_and_small_scales_are_large_enough_to_look_at():
     thin = np.ascontiguousarray(data.coffee()[100:108, :300])
     loss = LossOptions(patch_weight=1.0)
-    options = DescentOptions(steps=2, style_size=300, scales=2, loss=loss)
+    options = OptimizeOptions(steps=2, style_size=300, scales=2, loss=loss)
     result = optimize(PHOTO, [thin], PHOTO, options)
     assert result.evaluations[0].size == (28, 35)
     small = replace(options, scales=5)
@@ -246,12 +248,12 @@ def test_options_that_do_not_go_are_refused():
         {"stop": "never"},
     ):
         with pytest.raises(OptionError):
-            DescentOptions(**options)
+            OptimizeOptions(**options)
     with pytest.raises(OptionError, match="16 pixels"):
         descend(PHOTO[:8])
     with pytest.raises(OptionError, match="texture"):
         descend(tileable=True)
-    assert {name: DescentOptions(optimizer=name).learning_rate for name in DESCENTS} == DESCENTS
+    assert {name: OptimizeOptions(optimizer=name).learning_rate for name in DESCENTS} == DESCENTS
 
 
 # The settings of others: each loss beside its formula, written out
@@ -279,9 +281,9 @@ def by_hand(name: str, x: list[np.ndarray], s: list[np.ndarray], F, P, picture) 
     return style, 0.6 * np.mean((F - P) ** 2), 0.0
 
 
-@pytest.mark.parametrize("name", DESCENT_PRESETS)
+@pytest.mark.parametrize("name", PRESETS)
 def test_presets_are_their_formulas(name):
-    options = DESCENT_PRESETS[name].options.loss
+    options = PRESETS[name].options.loss
     photo, style, picture = (
         np.ascontiguousarray(image)
         for image in (data.chelsea()[:32, :48], data.coffee()[:32, :48], data.astronaut()[:32, :48])
@@ -352,12 +354,12 @@ def test_a_texture_of_any_size_from_several_seeds(files, tmp_path):
 
 def test_what_would_not_fit_into_memory_is_told_with_the_size_that_would(refused, files, tmp_path, monkeypatch):
     refused("-o", tmp_path / "out.png", "--size", 400_000, says=["400000x", "GB of memory", "--size"])
-    monkeypatch.setattr("e2e_art.cli_optimize.free_memory", lambda: 1_000_000_000)
+    monkeypatch.setattr("e2e_art.commands.optimize.free_memory", lambda: 1_000_000_000)
     refused("-o", tmp_path / "out.png", "--size", "400x800", says=["800x400 pixels take about 2.5 GB", "1.0 GB"])
     (told,) = re.findall(r"--size (\d+x\d+)", refused.said)
     height, width = map(int, told.split("x"))
     assert height == width // 2
-    options = DescentOptions()
+    options = OptimizeOptions()
     assert memory_needed(options, height, width) <= 1e9 < memory_needed(options, height + 2, width + 4)
     assert fitting_edge(options, 400, 800, 0) == 0
 

@@ -5,9 +5,9 @@ import math
 import numpy as np
 import pytest
 
-from e2e_art.backend import mx
-from e2e_art.checkpoint import optimizer_memory, restore_optimizer
-from e2e_art.optimizer import MATRIX_RATE, MOMENTUM, Muon, make_optimizer, orthogonalize
+from e2e_art.engines.mxnet import mx
+from e2e_art.training.checkpoint import optimizer_state, restore_optimizer
+from e2e_art.training.muon import MATRIX_RATE, MOMENTUM, Muon, make_optimizer, orthogonalize
 
 
 def normal(*shape, seed=0) -> np.ndarray:
@@ -104,7 +104,7 @@ def test_the_memory_of_a_trainer_is_kept_and_restored():
     parameters, trainer = trainer_of([normal(16, 4, 3, 3), normal(16)])
     step(parameters, trainer, 1)
     others, other = trainer_of([parameter.data().asnumpy() for parameter in parameters])
-    restore_optimizer(other, optimizer_memory(trainer))
+    restore_optimizer(other, optimizer_state(trainer))
     step(parameters, trainer, 2)
     step(others, other, 2)
     for parameter, twin in zip(parameters, others):

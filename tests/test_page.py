@@ -14,10 +14,10 @@ from helpers import pixels, save
 from onnx import TensorProto, helper
 from skimage import data
 
-from e2e_art.models import read_model
-from e2e_art.onnx_file import onnx_file
-from e2e_art.site import FOLDER, site, write_site
-from e2e_art.stylize import load
+from e2e_art.models.folder import read_model
+from e2e_art.models.onnx_file import onnx_file
+from e2e_art.painting.photo import load
+from e2e_art.web.site import FOLDER, site, write_site
 
 pytestmark = needs_browser
 

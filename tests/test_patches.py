@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from e2e_art.backend import mx
-from e2e_art.patches import MOST, matched_features, patches_of
+from e2e_art.engines.mxnet import mx
+from e2e_art.losses.patches import MOST, matched_features, patches_of
 
 
 def maps(seed: int, height=9, width=11, channels=8):

@@ -16,8 +16,9 @@ import pytest
 from PIL import Image
 from skimage import data
 
-from e2e_art import photos
-from e2e_art.photos import PhotoError, PhotoStream, list_photos
+from e2e_art.data import listing, photos
+from e2e_art.data.listing import PhotoError, list_photos
+from e2e_art.data.photos import PhotoStream
 
 
 def save(path: Path, array, **options) -> Path:
@@ -66,8 +67,8 @@ def test_the_cache_is_used_and_refreshed(folder, monkeypatch):
     age(folder)
     found = list_photos(folder)
     searched = []
-    search = photos._list_folder
-    monkeypatch.setattr(photos, "_list_folder", lambda path, modified: searched.append(path) or search(path, modified))
+    search = listing._list_folder
+    monkeypatch.setattr(listing, "_list_folder", lambda path, modified: searched.append(path) or search(path, modified))
     assert list_photos(folder) == found
     assert [Path(path) for path in searched] == [folder]  # only the folder that holds the cache
     save(folder / "b" / "class 1" / "new.png", data.chelsea()[:9, :9])
@@ -97,7 +98,7 @@ def test_where_no_cache_can_be_written_there_is_none(folder, monkeypatch):
     def fail(*_):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(photos, "write_atomically", fail)
+    monkeypatch.setattr(listing, "write_atomically", fail)
     assert len(list_photos(folder)) == 12
     assert not (folder / ".e2e-art-photos.json").exists()
 
@@ -365,7 +366,7 @@ def test_a_program_ends_at_once_without_close(tmp_path):
         save(tmp_path / f"{number}.png", np.zeros((1500, 2000, 3)))
     script = f"""
 import time
-from e2e_art.photos import PhotoStream
+from e2e_art.data.photos import PhotoStream
 stream = PhotoStream({str(tmp_path)!r}, 64, batch=8, workers=2)
 next(stream)
 print(time.time())

@@ -6,12 +6,12 @@ from helpers import TINY
 from skimage import data
 
 from e2e_art.errors import OptionError
-from e2e_art.frame import reflect
-from e2e_art.models import read_model
-from e2e_art.options import stages_of
-from e2e_art.posters import OVERLAP, THUMBNAIL_EDGE, Poster
-from e2e_art.publish import publish
-from e2e_art.stylize import load
+from e2e_art.models.folder import read_model
+from e2e_art.models.publish import publish
+from e2e_art.networks.inputs import reflect
+from e2e_art.painting.photo import load
+from e2e_art.painting.tiles import OVERLAP, THUMBNAIL_EDGE, TiledPainter
+from e2e_art.training.options import stages_of
 
 KINDS = {
     "pyramid": {"stages": [TINY] * 4},
@@ -39,7 +39,7 @@ def difference(one: np.ndarray, other: np.ndarray) -> int:
 
 @pytest.mark.parametrize("name", KINDS)
 def test_tiles_join_without_a_seam(models, large, name):
-    poster = Poster(models[name])
+    poster = TiledPainter(models[name])
     stages = list(range(len(models[name].stages)))
     statistics = poster.statistics(large)
     whole = poster.paint(large, stages, tile=4096, statistics=statistics)
@@ -59,7 +59,7 @@ def test_where_the_copy_is_the_photo_itself_a_poster_is_the_painting(models, lar
 
 
 def test_without_common_statistics_there_would_be_seams(models, large):
-    poster = Poster(models["pyramid"])
+    poster = TiledPainter(models["pyramid"])
     (whole,) = poster.paint(large, [0], tile=4096)
     half = poster.paint(np.ascontiguousarray(large[:, :256]), [0], tile=4096)[0]
     assert difference(whole[:, :150], half[:, :150]) > 10
@@ -68,15 +68,15 @@ def test_without_common_statistics_there_would_be_seams(models, large):
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 300), (97, 131)])
 def test_any_size(models, photo, height, width):
     picture = photo[reflect(97, 0, max(0, height - 97))[:height]][:, reflect(131, 0, max(0, width - 131))[:width]]
-    (painting,) = Poster(models["pyramid"]).paint(picture, [3], tile=OVERLAP)
-    (whole,) = Poster(models["pyramid"]).paint(picture, [3], tile=4096)
+    (painting,) = TiledPainter(models["pyramid"]).paint(picture, [3], tile=OVERLAP)
+    (whole,) = TiledPainter(models["pyramid"]).paint(picture, [3], tile=4096)
     assert painting.shape == picture.shape
     assert difference(painting, whole) <= 2
 
 
 def test_progress_counts_every_tile(models, large):
     calls = []
-    Poster(models["bing-xu"]).paint(large, [1], tile=200, on_tile=lambda done, count: calls.append((done, count)))
+    TiledPainter(models["bing-xu"]).paint(large, [1], tile=200, on_tile=lambda done, count: calls.append((done, count)))
     tiles = -(-(310 + 32 + 2) // 200) * -(-(517 + 32) // 200)
     assert calls == [(done, 2 * tiles) for done in range(1, 2 * tiles + 1)]
 
@@ -84,10 +84,10 @@ def test_progress_counts_every_tile(models, large):
 def test_statistics_are_those_of_the_features(models, photo):
     # The first normalization of a conv generator, by hand: of its first convolution's output on the framed photo.
     model = models["bing-xu"]
-    (measured, _) = Poster(model).statistics(photo)
-    from e2e_art.backend import mx
-    from e2e_art.images import to_vgg_space
-    from e2e_art.publish import load_chain
+    (measured, _) = TiledPainter(model).statistics(photo)
+    from e2e_art.engines.mxnet import mx
+    from e2e_art.images.arrays import to_vgg_space
+    from e2e_art.models.publish import load_chain
 
     chain = load_chain(model)
     framed = chain.frame(mx.nd.array(to_vgg_space(photo)))
@@ -98,7 +98,7 @@ def test_statistics_are_those_of_the_features(models, photo):
 
 
 def test_tiles_come_by_themselves_where_memory_is_short(models, large, monkeypatch):
-    from e2e_art import stylize
+    from e2e_art.painting import photo as stylize
 
     painter = load(models["pyramid"].folder)
     expected = painter(large, tile=512)

@@ -14,12 +14,12 @@ from urllib.parse import quote
 import pytest
 from helpers import ROOT, assert_one_sentence
 
-from e2e_art import site as site_room
-from e2e_art.cli import main
+from e2e_art.commands.main import main
 from e2e_art.errors import UserError
-from e2e_art.models import ModelError, read_model
-from e2e_art.serve import make_server
-from e2e_art.site import ENGINE, HEADERS, PAGES, site, write_site
+from e2e_art.models.folder import ModelError, read_model
+from e2e_art.web import site as site_room
+from e2e_art.web.server import make_server
+from e2e_art.web.site import ENGINE, HEADERS, PAGES, site, write_site
 
 
 @pytest.fixture
@@ -186,7 +186,7 @@ def test_names_with_odd_characters(engine, published, tmp_path):
     folder = tmp_path / "mein stil #1?"
     shutil.copytree(published, folder)
     description = json.loads((folder / "model.json").read_text())
-    from e2e_art.models import write_model
+    from e2e_art.models.folder import write_model
 
     contents = {name: (published / name).read_bytes() for name in description["files"]}
     kept = {key: description[key] for key in ("kind", "stages", "record")}

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from e2e_art.storage import EIGHT_FROM, HALF_FROM, SCALE, restored, stored
+from e2e_art.models.quantization import EIGHT_FROM, HALF_FROM, SCALE, restored, stored
 
 
 def random_weight(*shape) -> np.ndarray:

@@ -8,18 +8,19 @@ import pytest
 from helpers import assert_one_sentence, pixels, process, save
 from skimage import data
 
-from e2e_art.backend import mx
-from e2e_art.chain import make_chain
-from e2e_art.checkpoint import load_checkpoint
-from e2e_art.cli import main
+from e2e_art.commands.main import main
+from e2e_art.engines.mxnet import mx
 from e2e_art.errors import OptionError
-from e2e_art.models import read_model
-from e2e_art.noise import seeded_noise
-from e2e_art.options import LossOptions, TrainingOptions
-from e2e_art.publish import publish
-from e2e_art.texture import SCALES, Texture
-from e2e_art.training import Training
-from e2e_art.weave import load_texture, seam
+from e2e_art.losses.options import LossOptions
+from e2e_art.models.folder import read_model
+from e2e_art.models.publish import publish
+from e2e_art.networks.chain import make_chain
+from e2e_art.networks.inputs import seeded_noise
+from e2e_art.networks.texture import SCALES, Texture
+from e2e_art.painting.noise import load_texture, seam
+from e2e_art.training.checkpoint import load_checkpoint
+from e2e_art.training.options import TrainingOptions
+from e2e_art.training.trainer import Training
 
 BOOSTED = [{"kind": "texture", "residual_weight": 1.0}, {"kind": "texture", "sees_picture": True}]
 STYLE_ONLY = LossOptions(content_weight=0.0, style_layers=("relu1_1", "relu2_1"))
@@ -128,9 +129,9 @@ def options_of(painting, **options) -> TrainingOptions:
 
 def test_the_style_loss_falls(brick, tmp_path):
     training = Training(options_of(brick, steps=(30,)), tmp_path / "checkpoint.npz", bfloat16=False)
-    before = training.lesson.validate((), [0])[0]
+    before = training.task.validate((), [0])[0]
     training.run()
-    after = training.lesson.validate((), [0])[0]
+    after = training.task.validate((), [0])[0]
     assert after["total"] < before["total"] / 2
     assert before["content"] == after["content"] == 0
 
@@ -144,19 +145,19 @@ def test_a_second_stage_paints_on_the_first(brick, tmp_path):
     assert [phase for phase, _ in learned] == [0, 0, 1, 1]
     assert not np.array_equal(first["finish.weight"], learned[1][1])
     assert np.array_equal(learned[1][1], learned[3][1])
-    pictures = [picture.asnumpy() for picture in training.lesson.paint(training.lesson.noise(0), 2)]
+    pictures = [picture.asnumpy() for picture in training.task.paint(training.task.noise(0), 2)]
     assert np.abs(pictures[0] - pictures[1]).max() > 1
 
 
 def test_the_best_weights_are_kept(brick, tmp_path):
     training = Training(options_of(brick), tmp_path / "checkpoint.npz", bfloat16=False)
-    validate, totals, weights = training.lesson.validate, iter((3.0, 1.0, 2.0)), []
+    validate, totals, weights = training.task.validate, iter((3.0, 1.0, 2.0)), []
 
     def judged(*arguments):  # the losses of a training that goes on for too long
         weights.append(training.chain.stage_weights(0)["finish.weight"])
         return [{**validate(*arguments)[0], "total": next(totals)}]
 
-    training.lesson.validate = judged
+    training.task.validate = judged
     training.run(checkpoint_every=2)
     assert len(weights) == 3 and not np.array_equal(weights[1], weights[2])
     assert np.array_equal(training.chain.stage_weights(0)["finish.weight"], weights[1])
@@ -185,11 +186,11 @@ def test_a_stopped_training_goes_on_as_if_nothing_had_happened(brick, tmp_path):
 def test_a_collapse_is_told(brick, tmp_path, caplog):
     training = Training(options_of(brick), tmp_path / "checkpoint.npz", bfloat16=False)
     with caplog.at_level(logging.WARNING):
-        assert training.lesson.validate((), [0])[0]["diversity"] > 0.1
+        assert training.task.validate((), [0])[0]["diversity"] > 0.1
         assert not caplog.records
         weights = training.chain.stage_weights(0)
         training.chain.set_stage_weights(0, {**weights, "finish.weight": 0 * weights["finish.weight"]})
-        assert training.lesson.validate((), [0])[0]["diversity"] == 0
+        assert training.task.validate((), [0])[0]["diversity"] == 0
     assert "All seeds make nearly one texture" in caplog.text
 
 

@@ -21,16 +21,17 @@ from PIL import Image
 from skimage import data
 
 import e2e_art
-from e2e_art import options as options_room
-from e2e_art.backend import mx
-from e2e_art.cli import main
-from e2e_art.frame import NOISE_PERIOD
-from e2e_art.images import to_vgg_space
-from e2e_art.models import read_model
-from e2e_art.options import LossOptions, TrainingOptions
-from e2e_art.photos import PhotoStream
-from e2e_art.publish import load_chain
-from e2e_art.training import WARM_UP, Training, TrainingError
+from e2e_art.commands.main import main
+from e2e_art.data.photos import PhotoStream
+from e2e_art.engines.mxnet import mx
+from e2e_art.images.arrays import to_vgg_space
+from e2e_art.losses.options import LossOptions
+from e2e_art.models.folder import read_model
+from e2e_art.models.publish import load_chain
+from e2e_art.networks.inputs import NOISE_PERIOD
+from e2e_art.training import options as options_room
+from e2e_art.training.options import TrainingOptions
+from e2e_art.training.trainer import WARM_UP, Training, TrainingError
 
 # A loss that looks at shallow layers only: quick, and enough for all that is not about the loss.
 CHEAP = LossOptions(style_layers=("relu1_1", "relu2_1"), content_layers=("relu2_1",))
@@ -210,7 +211,7 @@ def gradients_by_hand(training: Training, position: int, coupling: str) -> list[
     (staged), the image gradients of all later losses as they are (straight-through), or as the stages between make
     of them (joint).
     """
-    options, chain, loss = training.options, training.chain, training.lesson.loss
+    options, chain, loss = training.options, training.chain, training.task.loss
     with PhotoStream(options.photos, options.sizes[0], 1, seed=options.seed, position=position) as stream:
         photo = mx.nd.array(to_vgg_space(next(stream)[0]))
     shift = int(np.random.RandomState(position).randint(NOISE_PERIOD**2))
@@ -223,7 +224,7 @@ def gradients_by_hand(training: Training, position: int, coupling: str) -> list[
         picture = chain.paint(stage, picture, guide).copy()
         picture.attach_grad()
         with mx.autograd.record():
-            terms = loss(chain.unframe(picture, photo), features)
+            terms = loss(chain.crop(picture, photo), features)
             total = options.style_boosts[stage] * terms["style"] + terms["content"] + terms["tv"]
         total.backward()
         image_gradients.append(picture.grad.copy())

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 from helpers import ROOT, assert_one_sentence, on_full_disk, tree
 
-from e2e_art.checkpoint import load_checkpoint, save_checkpoint
-from e2e_art.cli import main
-from e2e_art.models import read_model
-from e2e_art.publish import load_chain
+from e2e_art.commands.main import main
+from e2e_art.models.folder import read_model
+from e2e_art.models.publish import load_chain
+from e2e_art.training.checkpoint import load_checkpoint, save_checkpoint
 
 STEPS = 14  # of each of the two stages
 

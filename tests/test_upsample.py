@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from skimage import data
 
-from e2e_art.images import resize
-from e2e_art.upsample import STRIP, upsample_guided
+from e2e_art.images.resize import resize
+from e2e_art.images.upsample import STRIP, upsample_guided
 
 PHOTO = data.astronaut()[:384, :320]
 

@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from e2e_art import vgg
-from e2e_art.backend import bfloat16_is_fast, mx
+from e2e_art.engines.mxnet import mx
 from e2e_art.files import pretrained_folder
-from e2e_art.images import to_vgg_space
-from e2e_art.vgg import LossNetworkError, VGGFeatures, convolutions_of, load_vgg
+from e2e_art.images.arrays import to_vgg_space
+from e2e_art.machine import bfloat16_is_fast
+from e2e_art.networks import vgg
+from e2e_art.networks.vgg import LossNetworkError, VGGFeatures, convolutions_of, load_vgg
 
 EXPECTED = json.loads((Path(__file__).parent / "data" / "vgg19-expected-activations.json").read_text())
 LAYERS = list(EXPECTED["max"])
@@ -146,7 +147,7 @@ def test_damaged_or_missing_weights_are_named(tmp_path, monkeypatch, damage):
 
 
 LOAD_FROM_ZOO = """
-from e2e_art.vgg import LossNetworkError, load_vgg
+from e2e_art.networks.vgg import LossNetworkError, load_vgg
 try:
     load_vgg(["relu1_1"], "zoo:vgg11")
 except LossNetworkError as error:

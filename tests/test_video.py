@@ -9,9 +9,9 @@ import pytest
 from helpers import on_full_disk
 from skimage import data
 
-from e2e_art.cli import main
-from e2e_art.flow import flicker, motion
-from e2e_art.video import Clip, VideoError, paint_clip
+from e2e_art.commands.main import main
+from e2e_art.painting.flow import flicker, motion
+from e2e_art.painting.video import Clip, VideoError, paint_clip
 
 SIZE = (96, 128)
 FRAMES, RATE = 9, 12.5

@@ -1,0 +1,58 @@
+"""`e2e-art masks`: a look at the masks that doodles are learned on."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+from ..data.masks import Masks
+from ..errors import OptionError
+from ..images.io import check_suffix, read_image, write_image
+from ..images.regions import find_palette
+
+__all__ = ["add_command"]
+
+SHOWN = 5  # masks in a row, and rows
+GAP = 4  # pixels between them
+REGIONS = 4  # untold
+COLORS = ((255, 255, 255), (255, 51, 31), (0, 0, 255), (0, 255, 0), (255, 255, 0), (192, 0, 0), (0, 200, 200))
+COLORS += ((160, 0, 200), (255, 150, 0), (0, 90, 0), (120, 80, 40), (255, 140, 200), (90, 90, 90), (0, 0, 90))
+COLORS += ((150, 200, 255), (100, 120, 0))
+
+
+def add_command(commands) -> None:
+    """Adds `masks` to the commands."""
+    parser = commands.add_parser(
+        "masks",
+        help="show the masks that doodles are learned on",
+        description="Paint 25 of the masks that train.py --doodle learns on.",
+    )
+    parser.set_defaults(run=run, verbose=False)
+    parser.add_argument("--preview", required=True, type=Path, metavar="OUT", help="the picture to write")
+    parser.add_argument("--mask", type=Path, metavar="MASK", help="a painting's mask, for its colors")
+    parser.add_argument("--regions", type=int, metavar="N", help=f"how many, without a mask (default: {REGIONS})")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="the training's (default: 0)")
+    parser.add_argument("--overwrite", action="store_true", help="replace a file that exists")
+
+
+def run(flags: argparse.Namespace) -> int:
+    """Writes the preview."""
+    check_suffix(flags.preview)
+    if flags.preview.exists() and not flags.overwrite:
+        raise OptionError(f"{flags.preview} exists: choose another --preview, or add --overwrite")
+    if flags.mask and flags.regions:
+        raise OptionError("The mask says how many regions there are: leave --regions out")
+    if flags.seed < 0:
+        raise OptionError(f"--seed must be 0 or more, not {flags.seed}")
+    if flags.mask:
+        palette = find_palette(read_image(flags.mask), name=str(flags.mask))
+    else:
+        palette = np.array(COLORS[: REGIONS if flags.regions is None else max(0, flags.regions)], np.uint8)
+    masks = Masks(len(palette) if flags.regions is None else flags.regions, flags.seed, SHOWN * SHOWN)
+    pictures = [np.pad(palette[mask], ((GAP, GAP), (GAP, GAP), (0, 0)), constant_values=40) for mask in masks]
+    rows = [np.concatenate(pictures[begin : begin + SHOWN], axis=1) for begin in range(0, len(pictures), SHOWN)]
+    write_image(flags.preview, np.concatenate(rows), flags.overwrite)
+    masks.close()
+    return 0

@@ -1,0 +1,198 @@
+"""`train.py`: flags for a training, and its course."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import shlex
+import shutil
+from contextlib import closing, suppress
+from pathlib import Path
+
+from ..errors import OptionError, UserError
+from ..losses.options import LossOptions
+from ..models.folder import DESCRIPTION
+from ..training.options import TrainingOptions
+from ..training.publish import publish_training
+from .flags import add_flags, gather
+from .train_progress import TrainingProgress
+
+__all__ = ["add_command"]
+
+log = logging.getLogger(__name__)
+
+
+def add_command(commands) -> None:
+    """Adds `train` to the commands."""
+    parser = commands.add_parser(
+        "train",
+        help="train a chain on a painting",
+        description="Train a chain of generators on a painting, stage by stage.",
+    )
+    parser.set_defaults(run=run)
+    files = parser.add_argument_group("files")
+    files.add_argument("--style", nargs="+", default=[], metavar="PAINTING", help="one or more paintings to blend")
+    files.add_argument("--photos", metavar="DIR", help="photos to train on, in any tree of folders")
+    files.add_argument(
+        "--texture", nargs="+", metavar="PAINTING", help="instead of --style and --photos: more of this, from noise"
+    )
+    files.add_argument("--doodle", metavar="PAINTING", help="instead of them: paint doodles, region by region")
+    files.add_argument("--mask", metavar="MASK", help="of --doodle: the painting's regions, each in a flat color")
+    files.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder of the model to write")
+    files.add_argument("--validate", type=Path, metavar="DIR", help="photos to judge by, never trained on")
+    files.add_argument(
+        "--preview", nargs="+", type=Path, default=[], metavar="PHOTO", help="photos to paint as it learns"
+    )
+    course = parser.add_argument_group("the chain and its course (lists: one value for all stages, or one each)")
+    add_flags(course, TrainingOptions)
+    add_flags(parser.add_argument_group("the loss"), TrainingOptions().loss)
+    running = parser.add_argument_group("running")
+    running.add_argument("--gpus", metavar="0,1", help="GPUs to split each batch over (the CPU if left out)")
+    running.add_argument(
+        "--cpu-devices", type=int, default=1, metavar="N", help="CPU contexts, to try what --gpus does"
+    )
+    running.add_argument("--no-bfloat16", action="store_true", help="keep the loss network in single precision")
+    running.add_argument("--workers", type=int, default=1, metavar="N", help="threads that decode photos (default: 1)")
+    running.add_argument(
+        "--checkpoint-every", type=int, default=250, metavar="N", help="steps between checkpoints (default: 250)"
+    )
+    running.add_argument("--resume", action="store_true", help="go on from the last checkpoint of --out")
+    running.add_argument("--overwrite", action="store_true", help="replace a model of that name")
+    running.add_argument("--verbose", action="store_true", help="say more")
+
+
+def _options(flags: argparse.Namespace) -> TrainingOptions:
+    """Gathers the flags that became options."""
+    loss = gather(flags, LossOptions)
+    for name in ("style", "content"):  # the recipe's layer weights belong to the recipe's layers
+        layers, weights = f"{name}_layers", f"{name}_layer_weights"
+        untold = TrainingOptions().loss
+        if loss[layers] != getattr(untold, layers) and loss[weights] == getattr(untold, weights):
+            loss[weights] = ()
+    told = gather(flags, TrainingOptions)
+    if not flags.texture and not flags.doodle:
+        styles = tuple(flags.style)
+        return TrainingOptions(styles=styles, photos=flags.photos, loss=LossOptions(**loss), **told)
+    loss = LossOptions(**{**loss, "content_weight": 0.0})
+    if flags.texture:
+        return TrainingOptions(styles=tuple(flags.texture), kind="texture", loss=loss, **told)
+    regions = len(_palette(flags))
+    return TrainingOptions(
+        styles=(flags.doodle,), kind="doodle", style_mask=flags.mask, regions=regions, loss=loss, **told
+    )
+
+
+def _palette(flags: argparse.Namespace):
+    """Returns the colors of the regions that a doodle's painting has."""
+    from ..images.io import read_image
+    from ..images.regions import style_regions
+
+    return style_regions(read_image(flags.doodle), read_image(flags.mask), flags.mask)[0]
+
+
+def _check_subject(flags: argparse.Namespace) -> None:
+    """Finds flags that do not go together."""
+    told = [name for name in ("style", "texture", "doodle") if getattr(flags, name)]
+    if len(told) != 1 or bool(flags.photos) != (told == ["style"]) or bool(flags.mask) != (told == ["doodle"]):
+        raise OptionError(
+            "Say what to learn: --style PAINTING and --photos DIR, --texture PAINTING, or --doodle PAINTING and "
+            "--mask MASK"
+        )
+    if told != ["style"] and (flags.validate or flags.preview):
+        raise OptionError(f"--{told[0]} paints no photos: leave --validate and --preview out")
+
+
+def run(flags: argparse.Namespace) -> int:
+    """Trains, and writes the model."""
+    working = flags.out.with_name(f"{flags.out.name}.training")
+    checkpoint = working / "checkpoint.npz"
+    _check_subject(flags)
+    _check_out(flags, checkpoint)
+    options = _options(flags)
+    stems = [path.stem for path in flags.preview]
+    if len(set(stems)) < len(stems):
+        raise OptionError(f"Two --preview photos have the same name ({', '.join(stems)}): rename one, or leave it out")
+    from ..data.listing import PhotoError
+    from ..engines.mxnet import contexts
+    from ..images.arrays import to_vgg_space
+    from ..images.io import read_image
+    from ..models.folder import read_model
+    from ..models.publish import load_chain
+    from ..training.trainer import Training
+
+    devices = contexts(flags.gpus, flags.cpu_devices)
+    validation = _validation_photos(flags.validate) if flags.validate else []
+    previews = [(path, to_vgg_space(read_image(path))) for path in flags.preview]
+    beginning = read_model(flags.start_from, options.kind) if flags.start_from else None
+    training = Training(
+        options,
+        checkpoint,
+        contexts=devices,
+        resume=flags.resume,
+        start_from=load_chain(beginning) if beginning else None,
+        bfloat16=False if flags.no_bfloat16 else None,
+        workers=flags.workers,
+    )
+    new = not working.exists()
+    try:
+        working.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OptionError(f"{working} cannot be made ({error.strerror}): choose another --out") from error
+    _announce(training, validation, flags.checkpoint_every)
+    diary = TrainingProgress(training, working, validation, previews, fresh=not flags.resume)
+    again = shlex.join(["e2e-art", *flags.command_line] + ([] if flags.resume else ["--resume"]))
+    try:
+        with diary.interrupt, closing(diary):
+            training.run(diary.step, diary.checkpoint, flags.checkpoint_every)
+    except KeyboardInterrupt:
+        print(f"\nStopped; nothing is lost. To go on: {again}")
+        raise
+    except (PhotoError, OSError) as error:
+        if new and not diary.log.exists():  # not one step was done
+            shutil.rmtree(working, ignore_errors=True)
+        if isinstance(error, PhotoError):
+            raise
+        raise UserError(
+            f"{working} cannot be written ({error.strerror}): free space, then go on with {again}"
+        ) from error
+    publish_training(training, flags, diary, beginning)
+    return 0
+
+
+def _announce(training, validation, checkpoint_every: int) -> None:
+    """Says how long it will take."""
+    from ..training.trainer import duration_text, estimate_seconds
+
+    steps = sum(map(training.steps_of, range(training.phase, len(training.phases)))) - training.step
+    if not steps:
+        return
+    with suppress(UserError):  # what is wrong will be said in its place
+        seconds = estimate_seconds(training, validation, checkpoint_every)
+        print(
+            f"{steps:,} steps to go: about {duration_text(seconds)}, if nothing else keeps this machine busy",
+            flush=True,
+        )
+
+
+def _check_out(flags: argparse.Namespace, checkpoint: Path) -> None:
+    """Finds before the work what would only show after it: a model, a training or another's folder in the way."""
+    if flags.out.exists() and not flags.overwrite:
+        raise OptionError(f"{flags.out} exists: choose another --out, or add --overwrite")
+    if flags.out.exists() and not (flags.out / DESCRIPTION).is_file():
+        raise OptionError(f"{flags.out} is no model, so it is not replaced: choose another --out")
+    if checkpoint.exists() and not (flags.resume or flags.overwrite):
+        raise OptionError(f"{checkpoint} holds a training: add --resume to go on with it, or --overwrite to begin anew")
+    if flags.checkpoint_every < 1:
+        raise OptionError(f"--checkpoint-every must be at least 1, not {flags.checkpoint_every}")
+
+
+def _validation_photos(folder: Path) -> list[Path]:
+    """Lists the photos to judge by; all are read once, since one that cannot be would end the training later."""
+    from ..images.io import list_images, read_image
+
+    photos = list_images(folder)
+    if not photos:
+        raise OptionError(f"{folder} holds no pictures: check the path, or leave --validate out")
+    for path in photos:
+        read_image(path)
+    return photos

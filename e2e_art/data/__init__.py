@@ -1,0 +1,1 @@
+"""What networks learn on: photos, noise, masks."""

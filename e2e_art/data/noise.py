@@ -1,0 +1,41 @@
+"""An endless, seeded, resumable stream of noise, and of masks with it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..networks.inputs import SEEDS, seeded_noise
+from .masks import Masks, one_hot_planes
+
+__all__ = ["VALIDATION_SEEDS", "NoiseStream"]
+
+VALIDATION_SEEDS = range(4)  # of what is judged: training has other noise
+
+
+class NoiseStream:
+    """Fresh noise for each step, (N, channels, size, size): that of number i depends on the seed and on i alone.
+
+    masks: with them, each sample begins with its regions, a plane each.
+    """
+
+    def __init__(self, channels: int, size: int, batch: int, seed: int, position: int, masks: Masks | None = None):
+        self._shape, self._batch, self._seed, self._masks = (channels, size, size), batch, seed, masks
+        self.position, self.photos, self.skipped = position, [], {}
+
+    def __enter__(self) -> NoiseStream:
+        return self
+
+    def __exit__(self, *error) -> None:
+        if self._masks:
+            self._masks.close()
+
+    def __next__(self) -> np.ndarray:
+        begin, self.position = self.position, self.position + self._batch
+        first = int(np.random.default_rng(self._seed).integers(len(VALIDATION_SEEDS), SEEDS))
+        samples = [seeded_noise((first + number) % SEEDS, *self._shape) for number in range(begin, self.position)]
+        if self._masks:
+            regions = [
+                one_hot_planes(self._masks[n], self._masks.regions, self._shape[1]) for n in range(begin, self.position)
+            ]
+            samples = [np.concatenate(pair, axis=1) for pair in zip(regions, samples)]
+        return np.concatenate(samples)

@@ -1,0 +1,201 @@
+"""An endless, seeded, resumable stream of training crops.
+
+Which photo crop number i shows, and which part of it, depends on the seed, on i and on the list of photos alone.
+So one number, how many crops were delivered, resumes the stream exactly, whatever the number of workers.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import queue
+import threading
+import weakref
+from collections import deque
+from concurrent.futures import Future
+from contextlib import suppress
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import ImageError
+from ..images.io import read_image
+from ..images.resize import resize
+from .listing import PhotoError, list_photos
+
+__all__ = ["PhotoStream"]
+
+log = logging.getLogger(__name__)
+
+# Each use of chance draws from its own generator, made from (seed, use, number).
+_SAMPLE, _ORDER, _CROP = range(3)
+
+_BATCHES_AHEAD = 3
+_TOLERATED = 0.05
+_FEW = 20
+
+
+class PhotoStream:
+    """Random crops of random photos, batch after batch, without end: an iterator, and a context manager.
+
+    folder, list_file: as in list_photos.
+    size: the side of the crops, in pixels.  batch: how many crops at a time.
+    seed: an integer of 0 or more.  limit: draw only so many of the photos, chosen by the seed.
+    position: how many crops were delivered before; the stream goes on from there, and counts on in `position`.
+    workers: how many threads decode photos; they stay a few batches ahead.
+    scale: the short edge of a photo is scaled to `size` times a number from this range; 1 is the largest crop.
+
+    Yields uint8 RGB, (batch, size, size, 3).  Every photo is shown once, in an order drawn anew, before any is shown
+    again.  A photo that cannot be read is replaced by another one, drawn by chance, logged once, and kept with the
+    reason in `skipped`.  Raises PhotoError where there are fewer readable photos than `batch`, and where the
+    unreadable ones are clearly more than 5 %: once 20 photos (or all of them) have been tried, that is more than 5 %
+    of those tried, plus three standard deviations of what chance would make of a true 5 %.
+    """
+
+    def __init__(
+        self,
+        folder: Path | str,
+        size: int,
+        batch: int = 1,
+        *,
+        seed: int = 0,
+        limit: int | None = None,
+        list_file: Path | str | None = None,
+        position: int = 0,
+        workers: int = 1,
+        scale: tuple[float, float] = (1.0, 1.25),
+    ):
+        if min(size, batch, workers, 1 if limit is None else limit) < 1 or min(seed, position) < 0:
+            raise PhotoError("size, batch, workers and limit must be 1 or more, seed and position 0 or more")
+        if not 1 <= scale[0] <= scale[1]:
+            raise PhotoError(f"scale {scale} is no range from 1 upward: give two numbers, such as (1.0, 1.25)")
+        self.folder = Path(folder)
+        self.photos = list_photos(folder, list_file)
+        if limit is not None and limit < len(self.photos):
+            chosen = np.random.default_rng((seed, _SAMPLE, 0)).choice(len(self.photos), limit, replace=False)
+            self.photos = [self.photos[index] for index in np.sort(chosen)]
+        if len(self.photos) < batch:
+            raise PhotoError(f"{folder} gives {len(self.photos)} photos for batches of {batch}: add photos")
+        self.size, self.batch, self.seed, self.scale = size, batch, seed, scale
+        self.skipped: dict[str, str] = {}
+        self._tried = np.zeros(len(self.photos), bool)
+        self._tried_count = 0
+        self._lock = threading.Lock()  # guards the three above
+        self.position = position
+        self._epoch, self._order = -1, np.empty(0, np.int64)
+        self._pending: deque[Future] = deque()  # the crops from `position` on
+        self._tasks: queue.SimpleQueue = queue.SimpleQueue()
+        threads = [
+            threading.Thread(target=_work, args=(self._tasks,), name="photos", daemon=True) for _ in range(workers)
+        ]
+        self._dismiss_workers = weakref.finalize(self, _dismiss, self._tasks, threads)  # at the program's end at last
+        for thread in threads:
+            thread.start()
+
+    def __iter__(self) -> PhotoStream:
+        return self
+
+    def __next__(self) -> np.ndarray:
+        if not self._dismiss_workers.alive:
+            raise StopIteration
+        while len(self._pending) < self.batch * (1 + _BATCHES_AHEAD):
+            number = self.position + len(self._pending)
+            future: Future = Future()
+            self._tasks.put((future, self._crop, number, self._photo(number)))
+            self._pending.append(future)
+        crops = np.stack([future.result() for future in islice(self._pending, self.batch)])  # (batch, size, size, 3)
+        for _ in range(self.batch):
+            self._pending.popleft()
+        self.position += self.batch
+        return crops
+
+    def __enter__(self) -> PhotoStream:
+        return self
+
+    def __exit__(self, *exception) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ends the stream, as soon as its workers have finished the photo in their hands."""
+        for future in self._pending:
+            future.cancel()
+        self._pending.clear()
+        self._dismiss_workers()
+
+    def _photo(self, number: int) -> int:
+        """Says which photo crop `number` shows, if it can be read."""
+        epoch, place = divmod(number, len(self.photos))
+        if epoch != self._epoch:
+            self._epoch = epoch
+            self._order = np.random.default_rng((self.seed, _ORDER, epoch)).permutation(len(self.photos))
+        return int(self._order[place])
+
+    def _crop(self, number: int, photo: int) -> np.ndarray:
+        """Cuts crop `number` from a photo, or from another one if that cannot be read: (size, size, 3)."""
+        random = np.random.default_rng((self.seed, _CROP, number))
+        scale = random.uniform(*self.scale)
+        across, down, flip = random.random(3)
+        while (image := self._read(photo, math.ceil(scale * self.size))) is None:
+            self._check_readable()
+            photo = int(random.integers(len(self.photos)))
+        height, width = image.shape[:2]
+        side = max(1, round(min(height, width) / scale))  # in the photo's own pixels; resized once cut out
+        top, left = int(down * (height - side + 1)), int(across * (width - side + 1))
+        crop = resize(image[top : top + side, left : left + side], self.size, self.size)
+        return crop[:, ::-1] if flip < 0.5 else crop
+
+    def _read(self, photo: int, edge: int) -> np.ndarray | None:
+        """Reads a photo, its short edge no shorter than `edge` where it has so many pixels; None if it cannot."""
+        name = self.photos[photo]
+        if name in self.skipped:
+            return None
+        image = reason = None
+        try:
+            image = read_image(self.folder / name, at_least=edge)
+        except ImageError as error:
+            reason = str(error)
+        with self._lock:
+            if not self._tried[photo]:
+                self._tried[photo] = True
+                self._tried_count += 1
+                if reason:
+                    self.skipped[name] = reason
+                    log.warning("Skipped a photo: %s", reason)
+        return image
+
+    def _check_readable(self) -> None:
+        with self._lock:
+            tried, skipped, total = self._tried_count, len(self.skipped), len(self.photos)
+            first = next(iter(self.skipped.values()))
+        doubt = 3 * math.sqrt(tried * _TOLERATED * (1 - _TOLERATED))
+        too_many = tried >= min(_FEW, total) and skipped > tried * _TOLERATED + doubt
+        if too_many or total - skipped < self.batch:
+            raise PhotoError(
+                f"{self.folder}: {skipped} of the {tried} photos tried cannot be read, remove them or copy them again "
+                f"(the first: {first})"
+            )
+
+
+def _work(tasks: queue.SimpleQueue) -> None:
+    """Does tasks until it meets None; keeps nothing of a task that is done, so that its stream can go."""
+    while (task := tasks.get()) is not None:
+        future, function, *arguments = task
+        if future.set_running_or_notify_cancel():
+            try:
+                future.set_result(function(*arguments))
+            except BaseException as error:  # the consumer raises it
+                future.set_exception(error)
+        del task, future, function, arguments
+
+
+def _dismiss(tasks: queue.SimpleQueue, threads: list[threading.Thread]) -> None:
+    """Drops the tasks that wait, and waits for those in work: a thread that outlives the program may crash it."""
+    with suppress(queue.Empty):
+        while True:
+            tasks.get_nowait()
+    for _ in threads:
+        tasks.put(None)
+    for thread in threads:
+        if thread is not threading.current_thread():  # a worker may be the last to let go of a stream
+            thread.join()

@@ -1,0 +1,1 @@
+"""What computes: MXNet and onnxruntime."""

@@ -1,0 +1,170 @@
+"""The only door to MXNet: old numpy names, CUDA libraries, contexts and bfloat16.
+
+Every other room that needs MXNet writes ``from .backend import mx``.  MXNet 1.9.1 was published in 2022
+and expects names that numpy has since dropped, and on GPUs libraries that today come as wheels; both are
+put in place here, before ``import mxnet``.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import math
+import os
+import platform
+import site
+import sys
+import warnings
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import UserError
+from ..machine import processor_flags
+
+__all__ = ["EngineError", "contexts", "mx", "to_bfloat16"]
+
+log = logging.getLogger(__name__)
+
+# What MXNet 1.9.1 still asks of numpy, and what it means today.
+_NUMPY_ALIASES = {
+    "bool": bool,
+    "int": int,
+    "float": float,
+    "complex": complex,
+    "object": object,
+    "str": str,
+    "PZERO": 0.0,
+    "NZERO": -0.0,
+    "PINF": math.inf,
+    "NINF": -math.inf,
+    "Inf": math.inf,
+    "Infinity": math.inf,
+    "infty": math.inf,
+    "NaN": math.nan,
+    "NAN": math.nan,
+}
+# Functions that numpy dropped altogether: MXNet lists them but style transfer never calls them.
+_NUMPY_DROPPED = ("fv", "ipmt", "irr", "mirr", "nper", "npv", "pmt", "ppmt", "pv", "rate", "alltrue")
+
+# Loaded in this order, each one finds those it depends on already in the process.
+_CUDA_LIBRARIES = ("cudart", "nvrtc", "cublasLt", "cublas", "cufft")
+_CUDA_LIBRARIES += ("curand", "cusolver", "nccl", "nvToolsExt", "cudnn")
+
+# Linux: the system call by which a process asks for a state of the processor, and that of the matrix units.
+_ARCH_PRCTL, _REQUEST_STATE, _TILE_DATA = 158, 0x1023, 18
+
+_BFLOAT16 = np.dtype([("bfloat16", np.uint16)])
+
+
+class EngineError(UserError):
+    """MXNet, or a device that was asked of it, is not to be had; the message says what to do."""
+
+
+def _restore_numpy_names() -> None:
+    """Answers the names that numpy 1.24 and later no longer know; does nothing to a numpy that has them."""
+
+    def missing(name: str):
+        if name in _NUMPY_ALIASES:
+            return _NUMPY_ALIASES[name]
+        if name in _NUMPY_DROPPED:
+
+            def dropped(*args, **kwargs):
+                raise NotImplementedError(f"numpy {np.__version__} no longer has numpy.{name}")
+
+            return dropped
+        return original(name)
+
+    def original(name: str):
+        raise AttributeError(f"module 'numpy' has no attribute {name!r}")
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # numpy 1.20 .. 1.23 warn, and still answer
+        if all(hasattr(np, name) for name in _NUMPY_ALIASES):
+            return
+    original = getattr(np, "__getattr__", original)
+    np.__getattr__ = missing
+
+
+def _preload_cuda_libraries() -> None:
+    """Loads the nvidia-*-cu11 wheels, where they are installed, so that mxnet-cu112 finds its libraries."""
+    folders = [Path(folder) for folder in site.getsitepackages() + [site.getusersitepackages()]]
+    for name in _CUDA_LIBRARIES:
+        for folder in folders:
+            for library in sorted(folder.glob(f"nvidia/*/lib/lib{name}.so.*")):
+                try:
+                    ctypes.CDLL(str(library), ctypes.RTLD_GLOBAL)
+                except OSError as error:
+                    log.warning("%s could not be loaded: %s", library, error)
+
+
+def _use_all_cores() -> None:
+    """Asks for one thread a core: left alone, MXNet takes half of them, as if each were two hyperthreads."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    os.environ.setdefault("OMP_NUM_THREADS", str(cores))
+
+
+def _use_matrix_units() -> None:
+    """Opens the matrix units (AMX) of Intel's processors: bfloat16 convolutions are ten times as fast there.
+
+    Linux grants them to a process that asks, and MXNet's oneDNN takes them where the environment says so; without the
+    grant it would crash.
+    """
+    if platform.machine() == "x86_64" and "amx_bf16" in processor_flags():
+        granted = ctypes.CDLL(None).syscall(_ARCH_PRCTL, _REQUEST_STATE, _TILE_DATA) == 0
+        if granted:
+            os.environ.setdefault("DNNL_MAX_CPU_ISA", "AVX512_CORE_AMX")
+
+
+def _import_mxnet():
+    _use_all_cores()
+    _use_matrix_units()
+    _restore_numpy_names()
+    _preload_cuda_libraries()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            import mxnet
+    except ModuleNotFoundError as error:
+        if error.name == "distutils":
+            raise EngineError("MXNet needs distutils, which setuptools brings: pip install setuptools") from error
+        raise EngineError(
+            f"MXNet is not installed in {sys.prefix}: pip install 'e2e-art[train]' (GPUs: 'e2e-art[gpu]')"
+        ) from error
+    except OSError as error:
+        raise EngineError(f"MXNet could not load one of its libraries: {error}") from error
+    return mxnet
+
+
+mx = _import_mxnet()
+
+
+def contexts(gpus: str | None = None, cpus: int = 1) -> list:
+    """Returns the MXNet contexts to work on.
+
+    gpus: GPU numbers as the command line gives them, "0" or "0,1"; None means the CPU.
+    cpus: how many CPU contexts to return when no GPU is asked for (several share the same cores: for tests).
+    Raises EngineError where a GPU is asked for that MXNet cannot use.
+    """
+    if gpus is None or gpus == "":
+        return [mx.cpu(i) for i in range(cpus)]
+    try:
+        numbers = [int(number) for number in str(gpus).split(",")]
+    except ValueError:
+        raise EngineError(f"'{gpus}' is no list of GPU numbers: write 0 or 0,1") from None
+    try:
+        found = mx.context.num_gpus()
+    except mx.MXNetError:
+        found = 0
+    for number in numbers:
+        if not 0 <= number < found:
+            raise EngineError(
+                f"GPU {number} was asked for, but MXNet finds {found or 'none'}: leave the flag out to use the CPU, "
+                "or install 'e2e-art[gpu]' (mxnet-cu112, for Pascal to Ada cards)"
+            )
+    return [mx.gpu(number) for number in numbers]
+
+
+def to_bfloat16(F, x):
+    """Casts an array or symbol to bfloat16; its gradient comes back in float32."""
+    return F.amp_cast(x, dtype=_BFLOAT16)

@@ -1,0 +1,1 @@
+"""What pictures are worth: their losses, beside the optimization baseline."""

@@ -1,0 +1,63 @@
+"""Stages and methods side by side: on sheets, and measured by the baseline, in evaluations of L-BFGS."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+__all__ = ["baseline_curve", "equivalent_evaluations", "equivalent_evaluations_text"]
+
+
+def baseline_curve(
+    photo: np.ndarray, targets: Sequence[np.ndarray], evaluations: int, until: float = 0.0
+) -> tuple[list[float], list[float], np.ndarray]:
+    """Returns how far L-BFGS, from the photo, brings the default loss down.
+
+    photo: uint8 (H, W, 3).  targets: the painting's Gram matrices.  evaluations: how many at most, after that of the
+    photo itself.  until: the total at which it may stop.
+    Returns the lowest total after 0, 1, 2 ... evaluations, the seconds spent until then, and the picture reached.
+    """
+    from ..optimize.multiscale import optimize
+    from ..optimize.options import OptimizeOptions
+    from ..optimize.solvers import StopOptimization
+
+    curve: list[float] = []
+    seconds: list[float] = []
+
+    def on_evaluation(evaluation, picture) -> None:
+        curve.append(evaluation.best)
+        seconds.append(evaluation.seconds)
+        if evaluation.best <= until:
+            raise StopOptimization("reached")
+
+    options = OptimizeOptions(steps=evaluations + 1, tolerance=0)
+    result = optimize(photo, [], photo, options, targets=targets, on_evaluation=on_evaluation)
+    if result.reason == "interrupted":
+        raise KeyboardInterrupt
+    return curve, seconds, result.picture
+
+
+def equivalent_evaluations(curve: Sequence[float], total: float) -> float:
+    """Returns how many evaluations the baseline needs to come down to a total, between two by linear interpolation.
+
+    curve: the lowest total after 0, 1, 2 ... evaluations.  Infinity where it does not come down so far.
+
+    >>> equivalent_evaluations([13.0, 9.0, 5.0], 7.0)
+    1.5
+    """
+    for count, (before, after) in enumerate(zip(curve, curve[1:])):
+        if after <= total:
+            return count + (max(0.0, before - total) / (before - after) if before > after else 0.0)
+    return math.inf if not curve or curve[0] > total else 0.0
+
+
+def equivalent_evaluations_text(curve: Sequence[float], total: float) -> str:
+    """Returns `equivalent_evaluations` for people, who read no infinity.
+
+    >>> equivalent_evaluations_text([13.0, 9.0, 5.0], 7.0), equivalent_evaluations_text([13.0, 9.0, 5.0], 4.0)
+    ('1.5', 'more than 2')
+    """
+    worth = equivalent_evaluations(curve, total)
+    return f"more than {len(curve) - 1}" if math.isinf(worth) else f"{worth:.1f}"

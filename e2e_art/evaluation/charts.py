@@ -1,0 +1,74 @@
+"""What a training or a descent leaves for people to look at: a log, loss curves, previews."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from ..files import write_atomically
+from .baseline import equivalent_evaluations, equivalent_evaluations_text
+
+__all__ = ["chart", "plot_curves", "plot_worth"]
+
+
+def plot_worth(curve: Sequence[float], stages: Sequence[float], path: Path, title: str) -> None:
+    """Draws the baseline's curve, and where on it each stage stands, as PNG."""
+    with chart(path, 7, 4.5) as axes:
+        axes.plot(range(len(curve)), curve, color="black", label="L-BFGS from the photo")
+        for stage, total in enumerate(stages):
+            place = min(equivalent_evaluations(curve, total), len(curve) - 1)
+            axes.plot([0, place], [total, total], ":", color="gray", linewidth=1)
+            axes.plot(
+                place, total, "o", label=f"stage {stage}: worth {equivalent_evaluations_text(curve, total)} evaluations"
+            )
+        axes.set(xlabel="evaluations of the loss", ylabel="total loss", title=title)
+
+
+@contextmanager
+def chart(path: Path, width: float = 9, height: float = 5) -> Iterator:
+    """Gives axes to draw on, losses upward on a logarithmic scale, and then writes them as PNG, whole or not at all."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    yield axes
+    axes.set_yscale("log")
+    axes.grid(alpha=0.3)
+    if axes.lines:
+        axes.legend()
+    file = io.BytesIO()
+    figure.savefig(file, format="png", dpi=100)
+    write_atomically(path, file.getvalue())
+
+
+def plot_curves(entries: Sequence[dict], path: Path, smoothing: int = 50) -> None:
+    """Draws the weighted losses of a training over its steps, stage after stage, and the validation totals, as PNG.
+
+    entries: the log's lines; those with "style" are steps, those with "validation" are validations.  smoothing: how
+    many steps each point of a curve is the mean of.
+    """
+    steps = [entry for entry in entries if "style" in entry]
+    places = np.array([entry["total_step"] for entry in steps])
+    with chart(path) as axes:
+        for name in ("style", "content", "tv", *(["patch"] if steps and "patch" in steps[0] else [])):
+            values = np.array([entry[name] for entry in steps])
+            if len(values):
+                width = min(smoothing, len(values))
+                mean = np.convolve(values, np.ones(width) / width, "valid")
+                label = f"{name}, mean of {width} steps" if width > 1 else name
+                axes.plot(places[len(places) - len(mean) :], mean, label=label)
+        checks = [entry for entry in entries if "validation" in entry]
+        if checks:
+            totals = [entry["validation"]["total"] for entry in checks]
+            label = "total on the validation photos"
+            axes.plot([entry["total_step"] for entry in checks], totals, "o-", color="black", label=label)
+        for before, after in zip(steps, steps[1:]):
+            if after["phase"] != before["phase"]:
+                axes.axvline(after["total_step"], color="gray", linewidth=0.5)
+        axes.set(xlabel="step", ylabel="weighted loss")

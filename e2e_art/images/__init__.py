@@ -1,0 +1,1 @@
+"""Pictures as arrays: files, sizes, colors, regions, contact sheets."""

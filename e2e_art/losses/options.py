@@ -1,0 +1,64 @@
+"""What the loss looks at, and how much each term weighs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from ..errors import OptionError
+
+__all__ = ["LossOptions", "check_shares"]
+
+CONVENTIONS = ("relative", "gatys", "bing-xu", "mean")
+
+
+def option(default, help: str, flag: str | None = None, kind: type | None = None, choices: Sequence[str] | None = None):
+    """Returns a field with what the command line needs to know of it; `kind` where the default does not tell."""
+    return field(default=default, metadata={"help": help, "flag": flag, "kind": kind, "choices": choices})
+
+
+def check_shares(shares: Sequence[float], name: str) -> None:
+    """Raises OptionError where shares of a whole are below 0, or all 0."""
+    if shares and not (min(shares) >= 0 and sum(shares) > 0):
+        raise OptionError(f"{name} must be 0 or more, and their sum above 0, not {', '.join(map(str, shares))}")
+
+
+@dataclass(frozen=True)
+class LossOptions:
+    """What the loss looks at, and how much each term weighs."""
+
+    style_weight: float = option(20.0, "weight of the style")
+    content_weight: float = option(1.0, "weight of the content")
+    tv_weight: float = option(1e-5, "weight of the smoothness")
+    style_layers: tuple[str, ...] = option(tuple(f"relu{block}_1" for block in range(1, 6)), "where style is seen")
+    style_layer_weights: tuple[float, ...] = option(
+        (), "what each style layer counts; all alike if left out", kind=float
+    )
+    content_layers: tuple[str, ...] = option(("relu4_2",), "where content is seen", "--content-layer")
+    content_layer_weights: tuple[float, ...] = option(
+        (), "what each content layer counts; all alike if left out", kind=float
+    )
+    convention: str = option("relative", "how a squared error becomes a loss: docs/losses.md", choices=CONVENTIONS)
+    covariance: bool = option(False, "center features before the Gram matrix")
+    patch_weight: float = option(0.0, "weight of the likeness of patches; needs a single painting, and no training")
+    patch_layers: tuple[str, ...] = option(("relu3_1", "relu4_1"), "where patches are compared")
+    normalize_gradients: bool = option(False, "let each layer pull equally hard, whatever its loss")
+    pooling: str = option("average", "of the loss network", choices=("average", "max"))
+    loss_network: str = option("vgg19", "vgg19 (shipped), or zoo:vgg11, zoo:vgg13, zoo:vgg16, zoo:vgg19 from gluoncv")
+
+    def __post_init__(self):
+        for name in ("style_weight", "content_weight", "tv_weight", "patch_weight"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise OptionError(f"{name.replace('_', ' ')} must be 0 or more, not {getattr(self, name)}")
+        if self.convention not in CONVENTIONS:
+            raise OptionError(f"'{self.convention}' is no convention: choose from {', '.join(CONVENTIONS)}")
+        for layers, weights, kind in (
+            (self.style_layers, self.style_layer_weights, "style"),
+            (self.content_layers, self.content_layer_weights, "content"),
+        ):
+            if not layers:
+                raise OptionError(f"The loss needs at least one {kind} layer")
+            if weights and len(weights) != len(layers):
+                raise OptionError(f"{len(layers)} {kind} layers were named, but {len(weights)} weights for them")
+            check_shares(weights, f"{kind} layer weights")

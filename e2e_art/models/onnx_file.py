@@ -1,0 +1,86 @@
+"""A model as one self-contained ONNX file, for runtimes that know nothing of this package."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from ..errors import OptionError, UserError
+from .folder import NOISE_FILE, Model, graph_file
+
+__all__ = ["METADATA", "inline_weights", "onnx_file"]
+
+METADATA = "e2e_art"  # the key below which a file says what it is
+LICENSE = "Apache-2.0"
+NOISE = "float32, even in -1..1, as e2e_art/noise.py makes it of a seed"
+CONVENTIONS = {
+    "chain": (
+        "image: float32 (N, 3, H, W), RGB in 0..255, any H, W >= 1; strength: float32 (1,), 0 is the photo, 1 the "
+        "trained look; outputs stage_0, stage_1, ...: as image, one for each boosted stage"
+    ),
+    "texture": (
+        f"noise: (1, 6, H, W), {NOISE}, H and W multiples of 32; outputs stage_0, ...: float32 (1, 3, H, W), RGB in "
+        "0..255, which tile"
+    ),
+    "doodle": (
+        "regions: float32 (1, R, H, W), 1 where a region is and 0 elsewhere, in the order of the palette; "
+        f"noise: (1, 16, H, W), {NOISE}; outputs stage_0, ...: float32 (1, 3, H, W), RGB in 0..255"
+    ),
+}
+
+
+def onnx_file(model: Model, stage: int | None = None, size: tuple[int, int] | None = None, half: bool = False) -> bytes:
+    """Returns a model as one ONNX file with metadata: its name, license and input convention.
+
+    stage: where the chain ends, the last one by default.  size: height and width, for runtimes that want them fixed;
+    any by default.  half: compute in float16, for graphics processors and phones; inputs and outputs stay float32.
+
+    Raises OptionError for a stage or size that there is not, UserError where the onnx library is missing.
+    """
+    try:
+        import onnx
+    except ImportError as error:
+        raise UserError("Exports need the onnx library: pip install onnx") from error
+    count = len(model.stages)
+    last = count - 1 if stage is None else stage
+    if not 0 <= last < count:
+        raise OptionError(f"{model.name} has stages 0 to {count - 1}, not {stage}: choose one of them")
+    beside = {name: model.path(name).read_bytes() for name in {*model.stage_files(), NOISE_FILE} & model.files.keys()}
+    graph = inline_weights(model.path(graph_file(last, count)).read_bytes(), beside)
+    proto = onnx.load_model_from_string(graph)
+    if half:
+        from onnxruntime.transformers.float16 import convert_float_to_float16
+        from onnxruntime.transformers.onnx_model import OnnxModel
+
+        proto = convert_float_to_float16(proto, keep_io_types=True)
+        OnnxModel(proto).topological_sort()  # its casts come last, whoever reads them
+    if size is not None:
+        if min(size) < 1:
+            raise OptionError(f"Both sides of a size need at least 1 pixel, not {size[0]}x{size[1]}")
+        for place in (*proto.graph.input, *proto.graph.output):
+            dimensions = place.type.tensor_type.shape.dim
+            for axis, length in ((0, 1), (2, size[0]), (3, size[1])) if len(dimensions) == 4 else ():
+                dimensions[axis].dim_value = length
+    convention = CONVENTIONS[model.kind]
+    about = {"name": model.name, "title": model.title, "stages": last + 1, "convention": convention}
+    if model.kind == "doodle":
+        about["palette"] = model.record["palette"]
+    onnx.helper.set_model_props(proto, {METADATA: json.dumps(about), "license": LICENSE})
+    proto.doc_string = f"{model.title}: a {model.kind} of {last + 1} stages, by e2e-art.  {convention}"
+    onnx.checker.check_model(proto)
+    return proto.SerializeToString()
+
+
+def inline_weights(graph: bytes, weight_files: Mapping[str, bytes]) -> bytes:
+    """Returns a graph whose weights lie in files beside it as one self-contained model."""
+    import onnx
+
+    proto = onnx.load_model_from_string(graph)
+    for tensor in proto.graph.initializer:
+        if tensor.data_location == onnx.TensorProto.EXTERNAL:
+            place = {entry.key: entry.value for entry in tensor.external_data}
+            begin = int(place["offset"])
+            tensor.raw_data = weight_files[place["location"]][begin : begin + int(place["length"])]
+            tensor.data_location = onnx.TensorProto.DEFAULT
+            del tensor.external_data[:]
+    return proto.SerializeToString()

@@ -1,0 +1,1 @@
+"""The networks, as Gluon blocks."""

@@ -1,0 +1,59 @@
+"""What all generators share: a picture repainted, blended with itself by a residual weight."""
+
+from __future__ import annotations
+
+from ..engines.mxnet import mx
+from ..errors import OptionError
+from ..images.arrays import CHANNEL_MEANS
+
+__all__ = ["PIXEL_SCALE", "Generator"]
+
+PIXEL_SCALE = 1 / 64  # brings VGG space, about -128..128, to the unit variance that initializers expect
+
+
+class Generator(mx.gluon.HybridBlock):
+    """What all generators share: a picture in, the same picture repainted out.
+
+    residual_weight: how much of the painting shows, 0..1.
+    norm: "instance", or "batch" (whose running means then paint other than it trained: see docs/recipe.md).
+
+    Inputs: x (N, 3, H, W) with H and W multiples of `multiple`, followed by the channels of the chain's guide (for
+    photos: the original photo, and noise) where it has any; strength (1,), a factor on the residual weight.
+    Output: (N, 3, H, W).  Subclasses write `paint_layers`, which returns three channels for the tanh.
+    """
+
+    kind = ""
+    multiple = 1  # what H and W must divide by
+    conditioning_channels = 0  # what it sees beside the picture
+
+    def __init__(self, residual_weight: float = 0.4, norm: str = "instance"):
+        super().__init__()
+        if not 0 <= residual_weight <= 1:
+            raise OptionError(f"A residual weight lies in 0..1, not at {residual_weight}")
+        self.residual_weight = residual_weight
+        self.norm = norm
+        self.means = self.params.get_constant("means", [[[[mean]] for mean in CHANNEL_MEANS]])
+
+    @property
+    def inputs(self) -> int:
+        """How many channels it takes."""
+        return 3 + self.conditioning_channels
+
+    @property
+    def guided(self) -> bool:
+        """Whether it sees more than the picture."""
+        return self.conditioning_channels > 0
+
+    def describe(self) -> dict:
+        """Returns the arguments that make this generator again."""
+        return {"kind": self.kind, "residual_weight": self.residual_weight, "norm": self.norm}
+
+    def paint_layers(self, F, x):
+        raise NotImplementedError
+
+    def hybrid_forward(self, F, x, strength, means):
+        # 128 * tanh + 128 covers all colors, 0..256; far out, tanh keeps a stray value from running away.
+        colors = 128 * F.tanh(self.paint_layers(F, x)) + 128
+        painting = F.broadcast_sub(colors, means)
+        x = F.slice_axis(x, axis=1, begin=0, end=3) if self.guided else x
+        return x + F.broadcast_mul(painting - x, F.reshape(strength * self.residual_weight, shape=(1, 1, 1, 1)))

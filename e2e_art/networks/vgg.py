@@ -1,0 +1,207 @@
+"""VGG features as a Gluon block: the eyes of the loss.
+
+The network looks at pictures in "VGG space" (RGB, 0..255 minus the channel means) and answers with the
+ReLU maps that were asked for.  Weights are the original ones of 2014, in 8 bit, shipped in
+``pretrained/vgg19``; any other plain VGG can be taken from gluoncv's model zoo.
+
+K. Simonyan, A. Zisserman: Very Deep Convolutional Networks for Large-Scale Image Recognition, arXiv 1409.1556.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import zipfile
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ..engines.mxnet import mx, to_bfloat16
+from ..errors import UserError
+from ..files import pretrained_folder
+from ..images.arrays import CHANNEL_MEANS
+from ..machine import bfloat16_is_fast
+
+__all__ = ["LossNetworkError", "VGGFeatures", "convolutions_of", "load_vgg"]
+
+log = logging.getLogger(__name__)
+
+# How many convolutions each of the five blocks has, by the network's number of weight layers.
+_BLOCKS = {11: (1, 1, 2, 2, 2), 13: (2, 2, 2, 2, 2), 16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
+_CHANNELS = (64, 128, 256, 512, 512)
+
+_POOL_TYPES = {"average": "avg", "max": "max"}
+
+# gluoncv's zoo was trained on pictures in 0..1, minus these means, over these deviations.
+_ZOO_MEANS = np.array((0.485, 0.456, 0.406), np.float32)
+_ZOO_DEVIATIONS = np.array((0.229, 0.224, 0.225), np.float32)
+
+
+class LossNetworkError(UserError):
+    """The loss network cannot be had, or has no such layer; the message says what to do."""
+
+
+class VGGFeatures(mx.gluon.HybridBlock):
+    """The ReLU maps of a VGG, from a batch of pictures in VGG space.
+
+    layers: names such as "relu1_1" or "relu4_2"; the network is built only as deep as the deepest of them.
+    depth: 11, 13, 16 or 19.
+    pooling: "average" (Gatys: smoother pictures) or "max" (as the network was trained).
+    bfloat16: compute the convolutions in bfloat16; the maps come back in float32.
+
+    Input: (N, 3, H, W) float32, RGB, 0..255 minus CHANNEL_MEANS.  Output: a list of maps, in the order of `layers`;
+    the map of block b has floor(H / 2**(b - 1)) rows.  Raises LossNetworkError for a layer that the network lacks.
+    """
+
+    def __init__(
+        self, layers: Sequence[str], depth: int = 19, pooling: str = "average", bfloat16: bool = False, params=None
+    ):
+        super().__init__(prefix="vgg_", params=params)
+        blocks = _blocks(depth)
+        if pooling not in _POOL_TYPES:
+            raise LossNetworkError(f"'{pooling}' is no kind of pooling: choose average or max")
+        everything = [f"{block}_{index}" for block, count in enumerate(blocks, 1) for index in range(1, count + 1)]
+        names = [f"relu{position}" for position in everything]
+        for layer in layers:
+            if layer not in names:
+                raise LossNetworkError(f"VGG-{depth} has no layer '{layer}': choose from {', '.join(names)}")
+        self.layers = list(layers)
+        self.depth = depth
+        self.positions = everything[: max(names.index(layer) for layer in layers) + 1]
+        self._pooling = pooling
+        self.bfloat16 = bfloat16
+        channels = 3
+        with self.name_scope():
+            self.scale = self.params.get("scale", shape=(1, 3, 1, 1), init="ones", grad_req="null")
+            self.shift = self.params.get("shift", shape=(1, 3, 1, 1), init="zeros", grad_req="null")
+            for position in self.positions:
+                filters = _CHANNELS[int(position[0]) - 1]
+                for part, shape in (("weight", (filters, channels, 3, 3)), ("bias", (filters,))):
+                    name = f"conv{position}_{part}"
+                    setattr(self, name, self.params.get(name, shape=shape, grad_req="null"))
+                channels = filters
+
+    def looking_at(self, layers: Sequence[str]) -> VGGFeatures:
+        """Returns a network of other layers, no deeper than this one, that shares this one's weights."""
+        other = VGGFeatures(layers, self.depth, self._pooling, self.bfloat16, params=self.params)
+        other.hybridize(static_alloc=True)
+        return other
+
+    def hybrid_forward(self, F, x, scale, shift, **weights):
+        maps = {}
+        x = F.broadcast_add(F.broadcast_mul(x, scale), shift)  # (N, 3, H, W)
+        if self.bfloat16:
+            x = to_bfloat16(F, x)
+            weights = {name: to_bfloat16(F, weight) for name, weight in weights.items()}
+        for position in self.positions:
+            block, index = map(int, position.split("_"))
+            if index == 1 and block > 1:
+                x = F.Pooling(x, kernel=(2, 2), stride=(2, 2), pool_type=_POOL_TYPES[self._pooling])  # halves H and W
+            x = F.Convolution(
+                x,
+                weights[f"conv{position}_weight"],
+                weights[f"conv{position}_bias"],
+                kernel=(3, 3),
+                pad=(1, 1),
+                num_filter=_CHANNELS[block - 1],
+            )
+            x = F.Activation(x, act_type="relu")  # (N, channels of the block, H / 2**(block - 1), W / 2**(block - 1))
+            if f"relu{position}" in self.layers:
+                if self.bfloat16:  # the map and the next block's input fork in float32: there gradients add up fast
+                    x = F.amp_cast(x, dtype="float32")
+                maps[f"relu{position}"] = x
+                if self.bfloat16:
+                    x = to_bfloat16(F, x)
+        return [maps[layer] for layer in self.layers]
+
+
+def load_vgg(
+    layers: Sequence[str],
+    name: str = "vgg19",
+    *,
+    pooling: str = "average",
+    bfloat16: bool | None = None,
+    contexts: Sequence | None = None,
+) -> VGGFeatures:
+    """Returns a trained VGG, frozen and hybridized.
+
+    name: "vgg19" is the shipped one; "zoo:vgg16" and its like come from gluoncv's model zoo (downloaded there).
+    bfloat16: None takes it where the processor is fast at it.  Raises LossNetworkError where the weights cannot be had.
+    """
+    contexts = list(contexts or [mx.cpu()])
+    if bfloat16 is None:
+        bfloat16 = bfloat16_is_fast() and all(context.device_type == "cpu" for context in contexts)
+        log.debug("The loss network computes in %s", "bfloat16" if bfloat16 else "float32")
+    from_zoo, depth = _parse(name)
+    network = VGGFeatures(layers, depth, pooling, bfloat16)
+    if from_zoo:
+        weights = _zoo_weights(depth, network.positions)
+    elif name == "vgg19":
+        weights = _shipped_weights(pretrained_folder() / "vgg19" / "vgg19-conv-8bit.npz", network.positions)
+    else:
+        raise LossNetworkError(f"'{name}' is not shipped: choose vgg19, or zoo:{name} from gluoncv's model zoo")
+    network.initialize(ctx=contexts)
+    for key, value in weights.items():
+        getattr(network, key).set_data(mx.nd.array(value))
+    network.hybridize(static_alloc=True)
+    return network
+
+
+def convolutions_of(name: str) -> tuple[int, ...]:
+    """Returns how many convolutions each block of a loss network has; raises LossNetworkError for an unknown one."""
+    return _blocks(_parse(name)[1])
+
+
+def _blocks(depth: int) -> tuple[int, ...]:
+    if depth not in _BLOCKS:
+        raise LossNetworkError(f"There is no VGG-{depth}: choose one of {', '.join(map(str, _BLOCKS))}")
+    return _BLOCKS[depth]
+
+
+def _parse(name: str) -> tuple[bool, int]:
+    """Returns whether a loss network comes from the zoo, and its number of weight layers."""
+    match = re.fullmatch(r"(zoo:)?vgg(\d+)", name)
+    if not match:
+        raise LossNetworkError(f"'{name}' is no loss network: choose vgg19 (shipped), or zoo:vgg11, 13, 16 or 19")
+    return bool(match.group(1)), int(match.group(2))
+
+
+def _shipped_weights(path: Path, positions: Sequence[str]) -> dict[str, np.ndarray]:
+    """Reads the 8-bit weights: a table of 256 levels for each layer, and an index into it for each weight."""
+    try:
+        with np.load(path) as file:
+            weights = {}
+            for position in positions:
+                weights[f"conv{position}_weight"] = file[f"conv{position}_table"][file[f"conv{position}_index"]]
+                weights[f"conv{position}_bias"] = file[f"conv{position}_bias"]
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise LossNetworkError(
+            f"The loss network's weights cannot be read from {path} ({error}): reinstall the package"
+        ) from error
+    weights["conv1_1_weight"] = weights["conv1_1_weight"][:, ::-1]  # trained on BGR; our pictures are RGB
+    return weights
+
+
+def _zoo_weights(depth: int, positions: Sequence[str]) -> dict[str, np.ndarray]:
+    """Takes a VGG of gluoncv's model zoo, and folds its input convention into scale and shift."""
+    try:
+        from gluoncv import model_zoo
+    except ImportError as error:
+        raise LossNetworkError(f"gluoncv is not installed, zoo:vgg{depth} needs it: pip install gluoncv") from error
+    try:
+        zoo = model_zoo.get_model(f"vgg{depth}", pretrained=True)
+    except Exception as error:  # the zoo lets requests', urllib3's and its own errors through
+        raise LossNetworkError(
+            f"gluoncv could not download vgg{depth} ({error}): check the network, or train with the shipped vgg19"
+        ) from error
+    convolutions = [block for block in zoo.features if isinstance(block, mx.gluon.nn.Conv2D)]
+    weights = {}
+    for position, convolution in zip(positions, convolutions):
+        weights[f"conv{position}_weight"] = convolution.weight.data().asnumpy()
+        weights[f"conv{position}_bias"] = convolution.bias.data().asnumpy()
+    means = np.array(CHANNEL_MEANS, np.float32)
+    weights["scale"] = (1 / (255 * _ZOO_DEVIATIONS)).reshape(1, 3, 1, 1)
+    weights["shift"] = ((means / 255 - _ZOO_MEANS) / _ZOO_DEVIATIONS).reshape(1, 3, 1, 1)
+    return weights

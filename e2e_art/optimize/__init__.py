@@ -1,0 +1,1 @@
+"""A picture optimized by the loss, without a network that learns."""

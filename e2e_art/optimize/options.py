@@ -1,0 +1,55 @@
+"""Everything that decides where the optimization of one picture ends."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ..errors import OptionError
+from ..losses.options import LossOptions, option
+
+__all__ = ["OptimizeOptions"]
+
+DESCENTS = {"lbfgs": None, "adam": 5.0, "sgd": None}  # ways downhill, with their rates; None finds one by itself
+STOPS = ("loss", "change")
+
+
+@dataclass(frozen=True)
+class OptimizeOptions:
+    """Everything that decides where a descent on the pixels of one picture arrives."""
+
+    optimizer: str = option("lbfgs", "the way downhill", choices=tuple(DESCENTS))
+    steps: int = option(200, "evaluations of the loss at most, on each scale")
+    learning_rate: float | None = option(
+        None, f"of adam: gray levels a step ({DESCENTS['adam']:g} if left out); of sgd: on the gradient", kind=float
+    )
+    tolerance: float = option(0.01, "stop when 10 evaluations gain less than this share of the loss; 0 goes on")
+    stop: str = option("loss", "what must go on: the loss's fall, or the picture's change in a step", choices=STOPS)
+    scales: int = option(
+        1, "go from coarse to fine over so many sizes, each sqrt(2) times the one before; from noise 4"
+    )
+    style_size: int = option(400, "long edge of the painting, for a photo at its full size")
+    seed: int = option(0, "of the noise to start from")
+    loss: LossOptions = field(default_factory=LossOptions)
+
+    def __post_init__(self):
+        if self.optimizer not in DESCENTS:
+            raise OptionError(f"'{self.optimizer}' is no way downhill: choose from {', '.join(DESCENTS)}")
+        if self.stop not in STOPS:
+            raise OptionError(f"'{self.stop}' is no rule to stop by: choose from {', '.join(STOPS)}")
+        for name in ("steps", "scales", "style_size"):
+            if getattr(self, name) < 1:
+                raise OptionError(f"{name.replace('_', ' ')} must be at least 1, not {getattr(self, name)}")
+        if not self.tolerance >= 0:
+            raise OptionError(f"tolerance must be 0 or more, not {self.tolerance}")
+        if self.seed < 0:
+            raise OptionError(f"seed must be 0 or more, not {self.seed}")
+        if self.optimizer == "lbfgs" and self.learning_rate is not None:
+            raise OptionError(
+                "lbfgs finds its steps' lengths itself: leave the learning rate out, or choose adam or sgd"
+            )
+        if self.learning_rate is None:
+            object.__setattr__(self, "learning_rate", DESCENTS[self.optimizer])
+        if self.loss.normalize_gradients and self.optimizer == "lbfgs":
+            raise OptionError("Normalized gradients are not those of the loss, which lbfgs needs: choose adam or sgd")
+        if self.learning_rate is not None and not self.learning_rate > 0:
+            raise OptionError(f"learning rate must be above 0, not {self.learning_rate}")

@@ -1,0 +1,82 @@
+"""Three ways downhill, for the pixels of one picture: L-BFGS, Adam, and gradient descent with momentum.
+
+Each takes a function that returns value and gradient at a point, calls it again and again at points that should be
+lower, and returns nothing: whoever wrote the function has seen all points.  It ends a descent by raising `StopOptimization`.
+
+C. Zhu, R. Byrd, P. Lu, J. Nocedal: L-BFGS-B, ACM TOMS 23 (1997).  D. Kingma, J. Ba: Adam, arXiv 1412.6980.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+__all__ = ["DESCENTS", "StopOptimization"]
+
+MEMORY = 10  # pairs of steps and gradients that L-BFGS remembers
+FIRST_MOVE = 0.01  # gray levels
+FIRST_GAIN = 0.25  # share of the value that its first step would take away on a straight slope
+MOMENTUM, WEIGHT_DECAY, DECAY, DECAY_EVERY = 0.95, 1e-4, 0.9, 75  # of the MXNet example of 2016, nstyle.py
+
+Evaluate = Callable[[np.ndarray], tuple[float, np.ndarray]]
+
+
+class StopOptimization(Exception):
+    """Ends a descent from within the function that it calls."""
+
+
+def lbfgs(evaluate: Evaluate, start: np.ndarray, low: np.ndarray, high: np.ndarray, rate: float | None) -> None:
+    """L-BFGS within bounds: the fewest evaluations by far.  It finds its step lengths itself; rate is not used.
+
+    Left alone, it would try as its first step the gradient itself, here far shorter than a gray level, and spend its
+    first evaluations on growing it.  So it sees the pixels in a unit in which that step would take FIRST_GAIN of the
+    value away, were the slope to go on like this.
+    """
+    from scipy.optimize import Bounds, minimize
+
+    known = value, gradient = evaluate(start)
+    unit = np.sqrt(FIRST_GAIN * value) / max(np.linalg.norm(gradient), 1e-30)
+
+    def scaled(x: np.ndarray) -> tuple[float, np.ndarray]:
+        nonlocal known
+        value, gradient = known or evaluate((x * unit).reshape(start.shape).astype(np.float32))
+        known = None
+        return value, unit * gradient.astype(np.float64).ravel()
+
+    bounds = Bounds(low.ravel() / unit, high.ravel() / unit)
+    options = {"maxcor": MEMORY, "ftol": 0, "gtol": 0, "maxiter": 10**9, "maxfun": 10**9}
+    minimize(scaled, start.ravel() / unit, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
+
+
+def adam(evaluate: Evaluate, start: np.ndarray, low: np.ndarray, high: np.ndarray, rate: float) -> None:
+    """Adam, clipped to the bounds after each step of about `rate` gray levels; it never ends by itself."""
+    x, mean, square, step = start.copy(), np.zeros_like(start), np.zeros_like(start), 0
+    while True:
+        _, gradient = evaluate(x)
+        step += 1
+        mean += 0.1 * (gradient - mean)
+        square += 0.001 * (gradient**2 - square)
+        ahead = mean / (1 - 0.9**step) / (np.sqrt(square / (1 - 0.999**step)) + 1e-16)
+        x = np.clip(x - rate * ahead, low, high)
+
+
+def sgd(evaluate: Evaluate, start: np.ndarray, low: np.ndarray, high: np.ndarray, rate: float | None) -> None:
+    """Gradient descent with Nesterov's momentum as in the MXNet example of 2016; it never ends by itself.
+
+    The gradient is cut to the length of a picture of ones, pixels decay toward the mean color, and the rate falls to
+    0.9 every 75 steps.  A rate of None is such that the first gradient alone moves pixels by FIRST_MOVE gray levels.
+    """
+    x, velocity, step = start.copy(), np.zeros_like(start), 0
+    decay = WEIGHT_DECAY if rate else 0.0  # it belongs to the example's rate
+    while True:
+        _, gradient = evaluate(x)
+        length = max(np.linalg.norm(gradient), 1e-30)
+        rate = rate or FIRST_MOVE * np.sqrt(x.size) / length
+        gradient = gradient * min(1.0, x.size / length) + decay * x
+        velocity = MOMENTUM * velocity + gradient
+        x = np.clip(x - rate * DECAY ** (step // DECAY_EVERY) * (gradient + MOMENTUM * velocity), low, high)
+        step += 1
+
+
+DESCENTS = {"lbfgs": lbfgs, "adam": adam, "sgd": sgd}

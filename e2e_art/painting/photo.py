@@ -1,0 +1,155 @@
+"""A photo through a trained model: engines, strength, size, colors."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ..engines.onnxruntime import has_gpu
+from ..errors import OptionError, UserError
+from ..images.colors import keep_colors as with_colors_of
+from ..images.denoise import denoise as remove_noise
+from ..images.resize import resize, resize_long_edge
+from ..images.upsample import upsample_guided
+from ..machine import free_memory
+from ..models.folder import Model, read_model, tile_file
+from .engines import ENGINES, MxnetEngine, OnnxEngine
+from .external import SUFFIX, ExternalEngine
+from .tiles import TILE, TiledPainter
+
+__all__ = ["MOST_PIXELS", "Painter", "load"]
+
+log = logging.getLogger(__name__)
+MOST_PIXELS = 4_000_000  # larger photos are painted at this size unless told otherwise: strokes keep their scale
+STRONGEST = 2.0
+BYTES_A_PIXEL = 900  # of memory, to paint a photo whole: above what is left, it is painted in tiles
+
+
+def load(
+    model: str | Path, engine: str = "auto", threads: int | None = None, gpu: int | None = None
+) -> Painter:  # fmt: skip
+    """Returns a trained model, ready to paint.
+
+    model: a shipped name, the folder of a trained model, or one ONNX file (`foreign.py`).  engine: "onnx"
+    (onnxruntime), "mxnet", or "auto": onnx where it can.  threads: how many to use, all cores by default.  gpu: the
+    number of a GPU; None is the CPU.
+
+    >>> painter = load("starry_night")
+    >>> painting = painter(photo)  # uint8 (H, W, 3) -> uint8 (H, W, 3)
+
+    Raises ModelError for a model that is missing or damaged, UserError where the engine or GPU is not to be had.
+    """
+    if engine not in ENGINES:
+        raise OptionError(f"'{engine}' is no engine: choose from {', '.join(ENGINES)}")
+    if str(model).lower().endswith(SUFFIX):
+        if engine == "mxnet":
+            raise OptionError(f"{model} is a file for onnxruntime: leave --engine mxnet out")
+        return Painter(ExternalEngine(Path(model), threads, gpu))
+    verified = read_model(model, "chain")
+    if engine == "mxnet" or (engine == "auto" and gpu is not None and not has_gpu()):
+        return Painter(MxnetEngine(verified, gpu))
+    return Painter(OnnxEngine(verified, threads, gpu), threads, gpu)
+
+
+class Painter:
+    """A trained model with an engine that runs it; call it with a photo to get the painting."""
+
+    def __init__(self, engine, threads: int | None = None, gpu: int | None = None):
+        self.model: Model = engine.model
+        self.engine = engine
+        self._threads, self._gpu = threads, gpu
+        self._tiled: TiledPainter | None = None
+
+    def __call__(self, photo: np.ndarray, stage: int | None = None, **options) -> np.ndarray:
+        """Returns the painting of a photo, uint8 (H, W, 3); stage: where to stop, the last one by default.
+
+        Other options as for `stages`.
+        """
+        stage = len(self.model.stages) - 1 if stage is None else stage
+        return self.stages(photo, [stage], **options)[0]
+
+    def stages(
+        self,
+        photo: np.ndarray,
+        stages: Sequence[int] | None = None,
+        *,
+        strength: float = 1.0,
+        size: int | None = None,
+        as_painted: bool = False,
+        keep_colors: bool = False,
+        denoise: float = 0.0,
+        tile: int | None = None,
+        guided: bool = False,
+        on_tile: Callable[[int, int], None] = lambda done, count: None,
+    ) -> list[np.ndarray]:
+        """Returns the pictures of several stages, all by default, each uint8 (H, W, 3).
+
+        photo: uint8 (H, W, 3) RGB, any H, W >= 1.  strength: 0 gives the photo, 1 the trained look, 2 is the most.
+        size: long edge to paint at, 0 for the photo's own; by default that, up to 4 megapixels.  as_painted: leave it
+        at that size; else the painting returns to the photo's.  keep_colors: luminance of the painting, color of the
+        photo.  denoise: weight of a total variation filter; Bing Xu's script used 0.02.  tile: edge of the tiles to
+        paint in (`posters.py`); 0 paints the photo whole, None decides by the memory that is left.  guided: a painting
+        made at a smaller size grows back with the photo's edges (`upsample.py`).  on_tile: told how many tiles are
+        done, and how many there are.
+
+        Raises OptionError for options out of range, UserError where memory does not suffice.
+        """
+        count = len(self.model.stages)
+        stages = list(range(count)) if stages is None else list(stages)
+        if not all(0 <= stage < count for stage in stages):
+            raise OptionError(
+                f"{self.model.name} has stages 0 to {count - 1}, not {max(stages, key=abs)}: choose one of them"
+            )
+        if not 0 <= strength <= STRONGEST:
+            raise OptionError(f"A strength lies in 0..{STRONGEST:g}, not at {strength:g}")
+        if min(size or 0, tile or 0) < 0:
+            raise OptionError(f"Sizes are counted in pixels, not {min(size or 0, tile or 0)}")
+        if photo.dtype != np.uint8 or photo.ndim != 3 or photo.shape[2] != 3 or 0 in photo.shape:
+            raise OptionError(
+                f"A photo is an array of uint8 (H, W, 3), not {photo.dtype} {photo.shape}: use read_image"
+            )
+        small = self._working_copy(photo, size)
+        try:
+            paintings = self._paint(small, stages, strength, tile, on_tile)
+        except MemoryError as error:
+            height, width = small.shape[:2]
+            raise UserError(
+                f"There is not enough memory to paint {width}x{height} pixels: give a smaller --size"
+            ) from error
+        height, width = (small if as_painted else photo).shape[:2]
+        finished = []
+        for painting in paintings:
+            painting = remove_noise(painting, denoise) if denoise else painting
+            grows = guided and painting.shape[0] < height
+            painting = upsample_guided(painting, photo) if grows else resize(painting, height, width)
+            if keep_colors:
+                painting = with_colors_of(painting, resize(photo, height, width))
+            finished.append(np.ascontiguousarray(painting))
+        return finished
+
+    def _paint(self, photo: np.ndarray, stages: list[int], strength: float, tile: int | None, on_tile) -> list:
+        """Returns the pictures of stages, uint8 (H, W, 3), in the photo's size."""
+        tiles = tile_file(0) in self.model.files
+        if tile and not tiles:
+            raise OptionError(f"{self.model.name} has no graphs for tiles: train it again, or leave --tile out")
+        if tile is None and tiles and photo.shape[0] * photo.shape[1] * BYTES_A_PIXEL > free_memory():
+            tile = TILE
+        if tile:
+            self._tiled = self._tiled or TiledPainter(self.model, self._threads, self._gpu)
+            return self._tiled.paint(photo, stages, strength, tile, on_tile=on_tile)
+        inputs = np.ascontiguousarray(photo.transpose(2, 0, 1)[None], np.float32)  # (1, 3, H, W)
+        outputs = self.engine.paint(inputs, stages, strength)
+        return [np.clip(np.rint(output[0]), 0, 255).astype(np.uint8).transpose(1, 2, 0) for output in outputs]
+
+    def _working_copy(self, photo: np.ndarray, size: int | None) -> np.ndarray:
+        height, width = photo.shape[:2]
+        if size:
+            return resize_long_edge(photo, size)
+        if size == 0 or height * width <= MOST_PIXELS:
+            return photo
+        edge = int(max(height, width) * (MOST_PIXELS / (height * width)) ** 0.5)
+        log.info("%dx%d pixels are painted at long edge %d; --size chooses another", width, height, edge)
+        return resize_long_edge(photo, edge)

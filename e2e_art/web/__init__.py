@@ -1,0 +1,1 @@
+"""The page that paints in the browser."""

@@ -1,0 +1,115 @@
+"""The page that paints in the browser, as a table of its files: the page itself, its painting engine, the styles.
+
+The page is plain HTML, CSS and modules in `web/`; its engine, onnxruntime-web, lies in `web/vendor/`, which `make web`
+fills.  A server (`serve.py`) and a static folder (`write_site`) give the same files under the same names.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from urllib.parse import quote
+
+from ..errors import UserError
+from ..files import write_folder
+from ..models.folder import NOISE_FILE, THUMBNAIL, Model, graph_file
+
+__all__ = ["HEADERS", "LISTS", "media_type", "site", "write_site"]
+
+FOLDER = Path(__file__).resolve().parent / "static"
+PAGES = (
+    "index.html", "draw.html", "style.css", "icon.svg", "app.js", "board.js", "camera.js", "choices.js", "draw.js",
+    "noise.js", "painter.js", "pictures.js", "worker.js",
+)  # fmt: skip
+ENGINE = (
+    "ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm", "ort.webgpu.min.mjs",
+    "ort-wasm-simd-threaded.asyncify.mjs", "ort-wasm-simd-threaded.asyncify.wasm",
+)  # fmt: skip
+LISTS = {"chain": "styles.json", "doodle": "doodles.json"}  # what the pages read first
+MEDIA_TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".mjs": "text/javascript; charset=utf-8",
+    ".json": "application/json",
+    ".svg": "image/svg+xml",
+    ".jpg": "image/jpeg",
+    ".wasm": "application/wasm",
+}
+# What lets the engine use threads, and keeps the page to itself.
+HEADERS = {
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Embedder-Policy": "require-corp",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; connect-src 'self'; "
+        "img-src 'self' blob: data:; media-src 'self' blob:; style-src 'self'; base-uri 'none'; form-action 'none'; "
+        "frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-cache",
+}
+
+
+def media_type(name: str) -> str:
+    """Returns the Content-Type of a file, by its name's end."""
+    return MEDIA_TYPES.get(Path(name).suffix, "application/octet-stream")
+
+
+def site(models: Sequence[Model]) -> dict[str, Path | bytes]:
+    """Returns every file of the page by its path below the page's folder, as a file on disk or as its content.
+
+    models: chains for photos, and doodles for the drawing board, to offer under their names.
+    Raises UserError where the painting engine is not there.
+    """
+    files: dict[str, Path | bytes] = {name: FOLDER / name for name in PAGES}
+    for name in ENGINE:
+        files[f"vendor/{name}"] = FOLDER / "vendor" / name
+        if not (FOLDER / "vendor" / name).is_file():
+            raise UserError(f"The page's painting engine is not in {FOLDER / 'vendor'}: run 'make web' in a checkout")
+    lists: dict[str, list] = {kind: [] for kind in LISTS}
+    for model in models:
+        entry, wanted = _offer(model)
+        lists[model.kind].append(entry)
+        files.update({f"styles/{model.name}/{name}": path for name, path in wanted.items()})
+    return {**files, **{LISTS[kind]: json.dumps(entries, indent=1).encode() for kind, entries in lists.items()}}
+
+
+def _offer(model: Model) -> tuple[dict, dict[str, Path]]:
+    """Returns what a page has to know of a model, and the files that it needs, by name."""
+    beside = [*dict.fromkeys(model.stage_files()), *([NOISE_FILE] if model.kind == "chain" else [])]
+    graph = graph_file(len(model.stages) - 1, len(model.stages))
+    wanted = {name: model.path(name) for name in (graph, *beside)}
+    entry = {
+        "name": model.name,
+        "title": model.title,
+        "stages": len(model.stages),
+        "folder": f"styles/{quote(model.name)}",
+        "graph": graph,
+        "files": beside,
+        "bytes_in_all": sum(path.stat().st_size for path in wanted.values()),
+    }
+    if model.kind == "doodle":
+        entry["palette"] = model.record["palette"]
+    if THUMBNAIL in model.files:
+        entry["thumbnail"] = THUMBNAIL
+        wanted[THUMBNAIL] = model.path(THUMBNAIL)
+    return entry, wanted
+
+
+def write_site(folder: Path, models: Sequence[Model], overwrite: bool = False) -> None:
+    """Writes the page as a folder for any web host, whole or not at all; one written before may be replaced.
+
+    `_headers` in it tells hosts that read such a file to send what threads need; without, painting has one thread.
+    Raises UserError where the folder exists or cannot be written.
+    """
+    if folder.exists() and not (overwrite and (folder / LISTS["chain"]).is_file()):
+        raise UserError(f"{folder} exists: choose another folder, or add --overwrite to replace a page written before")
+    headers = "/*\n" + "".join(f"  {name}: {value}\n" for name, value in HEADERS.items())
+    contents = {name: file if isinstance(file, bytes) else file.read_bytes() for name, file in site(models).items()}
+    try:
+        write_folder(folder, {**contents, "_headers": headers.encode()})
+    except OSError as error:
+        raise UserError(f"{folder} cannot be written ({error.strerror}): free space, or choose another") from error
