@@ -16,6 +16,7 @@ from e2e_art.images.io import read_image
 from e2e_art.images.resize import resize_short_edge
 from e2e_art.losses.options import LossOptions
 from e2e_art.losses.perceptual import PerceptualLoss
+from e2e_art.losses.style_target import StyleTarget
 from e2e_art.models.folder import Model, read_model
 from e2e_art.painting.photo import load
 
@@ -27,8 +28,10 @@ def losses_of_layers(judge: Evaluator) -> list[PerceptualLoss]:
     """Returns the loss of each style layer alone, with its share of the style weight."""
     share = DEFAULT.style_weight / len(DEFAULT.style_layers)
     return [
-        PerceptualLoss(LossOptions(style_weight=share, content_weight=0, tv_weight=0, style_layers=(layer,)), [target])
-        for layer, target in zip(DEFAULT.style_layers, judge.targets)
+        PerceptualLoss(
+            LossOptions(style_weight=share, content_weight=0, tv_weight=0, style_layers=(layer,)), StyleTarget((gram,))
+        )
+        for layer, gram in zip(DEFAULT.style_layers, judge.target.grams)
     ]
 
 
@@ -44,7 +47,7 @@ def rows_of(model: Model, photos: list[np.ndarray], evaluations: int) -> list[li
 
     pictures = {
         model.name: painter,
-        f"L-BFGS, {evaluations} evaluations": lambda photo: baseline_curve(photo, judge.targets, evaluations)[2],
+        f"L-BFGS, {evaluations} evaluations": lambda photo: baseline_curve(photo, judge.target, evaluations)[2],
     }
     means = {
         name: np.mean([figures(photo, paint(photo)) for photo in photos], axis=0) for name, paint in pictures.items()

@@ -60,7 +60,7 @@ class Subject:
             noise_picture(SIZE, SIZE, seed),
             [],
             options=OptimizeOptions(steps=EVALUATIONS + 1, tolerance=0, loss=self.judge.options),
-            targets=self.judge.targets,
+            target=self.judge.target,
             regions=None if planes is None else (planes, planes),
             on_evaluation=lambda evaluation, picture: course.append((evaluation.best, evaluation.seconds)),
         )

@@ -47,7 +47,7 @@ def show(model, folder: Path) -> None:
             began = time.perf_counter()
             options = OptimizeOptions(steps=EVALUATIONS, tolerance=0, loss=judge.options)
             noise = noise_picture(*drawing.shape[:2])
-            descent = optimize(noise, [], options=options, targets=judge.targets, regions=(regions, regions))
+            descent = optimize(noise, [], options=options, target=judge.target, regions=(regions, regions))
             seconds = time.perf_counter() - began
             below.append(descent.picture)
             results.append(f"by descent, the classic drawing\n{descent.total:.2f} in {seconds:.0f} s")

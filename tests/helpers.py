@@ -16,9 +16,8 @@ from skimage import data
 from e2e_art.engines.mxnet import mx
 from e2e_art.images.arrays import to_vgg_space
 from e2e_art.losses.options import LossOptions
-from e2e_art.losses.perceptual import style_targets
+from e2e_art.losses.style_target import StyleTarget
 from e2e_art.models.publish import publish
-from e2e_art.models.style_file import pack_targets
 from e2e_art.networks.chain import Chain
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -74,10 +73,10 @@ def tiny_chain(seed: int = 3, stages: int = 4) -> Chain:
 def tiny_model(folder: Path) -> Path:
     """Publishes a small random chain of four stages, with a painting's statistics; returns its folder."""
     style = mx.nd.array(to_vgg_space(data.immunohistochemistry()[:64, :64]))
-    targets = style_targets(LossOptions(), [style])
+    targets = StyleTarget.of(LossOptions(), [style])
     record = {"command": "e2e-art train --style waves.jpg", "photos": 12, "seconds": 34, "versions": {"mxnet": "1.9.1"}}
     record["validation"] = [{"stage": stage, "total": 3.5 - stage / 2} for stage in range(4)]
-    publish(tiny_chain(), folder, record, {"style.npz": pack_targets(targets)})
+    publish(tiny_chain(), folder, record, {"style.npz": targets.save()})
     return folder
 
 

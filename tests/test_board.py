@@ -9,7 +9,7 @@ from PIL import Image
 from e2e_art.images.regions import snap
 from e2e_art.models.folder import read_model
 from e2e_art.models.publish import publish
-from e2e_art.networks.chain import make_chain
+from e2e_art.networks.chain import DoodleChain
 from e2e_art.networks.inputs import seeded_noise
 from e2e_art.painting.noise import load_doodle
 from e2e_art.web.site import site
@@ -25,7 +25,7 @@ def model(tmp_path_factory):
     from e2e_art.engines.mxnet import mx
 
     mx.random.seed(1)
-    chain = make_chain("doodle", [{"kind": "doodle", "regions": 3}])
+    chain = DoodleChain([{"kind": "doodle", "regions": 3}])
     chain.initialize(mx.init.Xavier(magnitude=2))
     palette = [{"color": "#" + bytes(color).hex(), "name": name} for color, name in zip(PALETTE, NAMES)]
     folder = tmp_path_factory.mktemp("doodles") / "lake"

@@ -16,10 +16,11 @@ from e2e_art.images.regions import color_name, style_regions
 from e2e_art.images.resize import resize_long_edge
 from e2e_art.losses.options import LossOptions
 from e2e_art.losses.perceptual import PerceptualLoss, total_variation
+from e2e_art.losses.style_target import StyleTarget
 from e2e_art.models.folder import ModelError, read_model
+from e2e_art.models.kinds import DOODLE
 from e2e_art.models.publish import publish
-from e2e_art.models.style_file import pack_targets, unpack_targets
-from e2e_art.networks.chain import make_chain
+from e2e_art.networks.chain import DoodleChain
 from e2e_art.painting.noise import load_doodle
 from e2e_art.training.options import TrainingOptions
 from e2e_art.training.trainer import Training
@@ -33,7 +34,7 @@ def doodle_chain(stages=STAGES[:1], seed: int = 1):
     """Returns a chain of random weights, those of the regions' own scales and shifts among them."""
     mx.random.seed(seed)
     random = np.random.RandomState(seed)
-    chain = make_chain("doodle", stages)
+    chain = DoodleChain(stages)
     chain.initialize(mx.init.Xavier(magnitude=2))
     for index in range(len(stages)):
         weights = chain.stage_weights(index)
@@ -250,7 +251,7 @@ def test_a_missing_region_does_not_count(files, tmp_path):
     picture = mx.nd.array(np.random.RandomState(0).normal(0, 40, (1, 3, 256, 256)))
     style = training.task.losses(picture, training.task.features(mx.nd.array(given)))["style"].asscalar()
     loss = training.task.loss.options
-    alone = [target[1:2] for target in training.task.targets(loss)]
+    alone = StyleTarget(tuple(gram[1:2] for gram in training.task.target(loss).grams))
     assert style == pytest.approx(
         PerceptualLoss(loss, alone, bfloat16=False)(picture, [])["style"].asscalar(), rel=1e-4
     )
@@ -259,7 +260,7 @@ def test_a_missing_region_does_not_count(files, tmp_path):
 def test_targets_of_regions_survive_the_file():
     random = np.random.RandomState(0)
     grams = [x @ x.transpose(0, 2, 1) for x in (random.normal(size=(3, 8, 20)), random.normal(size=(3, 5, 20)))]
-    for gram, again in zip(grams, unpack_targets(pack_targets(grams))):
+    for gram, again in zip(grams, StyleTarget.load(StyleTarget(tuple(grams)).save()).grams):
         assert again.shape == gram.shape and np.allclose(gram, again, atol=np.abs(gram).max() / 1000)
 
 
@@ -267,7 +268,7 @@ def test_the_painting_itself_is_the_best_of_its_doodles(files, tmp_path):
     """Judged by its own regions it is perfect, up to how the file keeps them; by those of others it is not."""
     options = options_of(files, style_size=128, loss=LossOptions(content_weight=0.0))
     task = Training(options, tmp_path / "checkpoint.npz").task
-    style = pack_targets(task.targets(task.loss.options))
+    style = task.target(task.loss.options).save()
     judge = Evaluator(publish(doodle_chain(), tmp_path / "pond", RECORD, {"style.npz": style}))
     painting = resize_long_edge(read_image(files / "painting.png"), 128)
     palette, regions = style_regions(painting, read_image(files / "mask.png"), "mask.png")
@@ -286,7 +287,7 @@ def test_train_and_paint_as_the_readme_shows(files, tmp_path):
     done = process("train.py", *subject, "--out", out, "--no-bfloat16", *course)
     assert done.returncode == 0, done.stderr
     assert f"infer DOODLE --model {out}" in done.stdout.decode()
-    palette = read_model(out, "doodle").record["palette"]
+    palette = read_model(out, DOODLE).record["palette"]
     assert sorted(each["name"] for each in palette) == ["blue", "red", "white"]
     doodle, target = save(tmp_path / "doodle.png", drawing()), tmp_path / "made.png"
     done = process("infer.py", doodle, "--model", out, "-o", target, "--seed", 3)

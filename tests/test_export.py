@@ -15,9 +15,10 @@ from e2e_art.engines.mxnet import mx
 from e2e_art.errors import OptionError, UserError
 from e2e_art.images.resize import resize
 from e2e_art.models.folder import ModelError, read_model
+from e2e_art.models.kinds import KINDS
 from e2e_art.models.onnx_file import METADATA, onnx_file
 from e2e_art.models.publish import publish
-from e2e_art.networks.chain import make_chain
+from e2e_art.networks.chain import TextureChain
 from e2e_art.networks.inputs import seeded_noise
 from e2e_art.painting.noise import load_doodle, load_texture
 from e2e_art.painting.photo import load
@@ -188,7 +189,7 @@ def test_export_of_a_page_through_the_command(published, tmp_path, capsys):
     words = ["export", "--web", str(tmp_path / "page"), "--model", str(published)]
     assert main([*words, str(published)]) == 2
     assert "Two models are called small_model" in capsys.readouterr().err
-    chain = make_chain("texture", [{"kind": "texture", "residual_weight": 1.0}])
+    chain = TextureChain([{"kind": "texture", "residual_weight": 1.0}])
     chain.initialize(mx.init.Xavier(magnitude=2))
     texture = publish(chain, tmp_path / "wall", {})
     assert main([*words, str(texture.folder)]) == 2
@@ -201,7 +202,7 @@ def test_export_of_a_page_through_the_command(published, tmp_path, capsys):
 def test_textures_and_doodles_as_one_file(kind, size, tmp_path):
     stage = {"kind": kind, "residual_weight": 1.0, **({"regions": 2} if kind == "doodle" else {})}
     palette = [{"color": "#ffffff", "name": "white"}, {"color": "#0000ff", "name": "blue"}]
-    chain = make_chain(kind, [stage])
+    chain = KINDS[kind].chain([stage])
     chain.initialize(mx.init.Xavier(magnitude=2))
     model = publish(chain, tmp_path / "lake", {"palette": palette})
     graph = onnx_file(model, size=size)

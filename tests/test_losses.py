@@ -9,7 +9,8 @@ from e2e_art.engines.mxnet import mx
 from e2e_art.errors import OptionError
 from e2e_art.images.arrays import to_vgg_space
 from e2e_art.losses.options import LossOptions
-from e2e_art.losses.perceptual import PerceptualLoss, gram_matrix, relative_error, style_targets, total_variation
+from e2e_art.losses.perceptual import PerceptualLoss, gram_matrix, relative_error, total_variation
+from e2e_art.losses.style_target import StyleTarget
 from e2e_art.machine import bfloat16_is_fast
 
 # A small loss: its layers lie near the surface, so that it is fast, and smooth enough for finite differences.
@@ -26,7 +27,7 @@ def pictures(photo):
 @pytest.fixture(scope="module")
 def loss(pictures):
     """What a picture has of the style of the first crop."""
-    return PerceptualLoss(SHALLOW, style_targets(SHALLOW, pictures[:1]), bfloat16=False)
+    return PerceptualLoss(SHALLOW, StyleTarget.of(SHALLOW, pictures[:1]), bfloat16=False)
 
 
 def terms_of(loss, picture, photo) -> dict[str, np.ndarray]:
@@ -136,7 +137,7 @@ def test_each_region_has_a_style_of_its_own_and_counts_alike(pictures):
     mask = np.zeros((2, 24, 32), np.float32)
     mask[0, :, :4], mask[1, :, 4:] = 1, 1
     guides = region_weights(mask)
-    loss = PerceptualLoss(SHALLOW, style_targets(SHALLOW, pictures[:1], guides=guides), bfloat16=False)
+    loss = PerceptualLoss(SHALLOW, StyleTarget.of(SHALLOW, pictures[:1], guides=guides), bfloat16=False)
 
     def style(picture, order=(0, 1)) -> float:
         turned = [mx.nd.array(guide.asnumpy()[list(order)]) for guide in guides]
@@ -146,7 +147,7 @@ def test_each_region_has_a_style_of_its_own_and_counts_alike(pictures):
     assert style(pictures[0], order=(1, 0)) > 0.1
     mixed = pictures[0].copy()
     mixed[:, :, :, :4] = pictures[1][:, :, :, :4]  # an eighth of the picture is another one's
-    plain = PerceptualLoss(SHALLOW, style_targets(SHALLOW, pictures[:1]), bfloat16=False)
+    plain = PerceptualLoss(SHALLOW, StyleTarget.of(SHALLOW, pictures[:1]), bfloat16=False)
     assert style(mixed) > 2 * terms_of(plain, mixed, pictures[0])["style"][0]
 
 
@@ -173,7 +174,7 @@ def test_normalized_gradients_pull_equally_hard_in_the_gradients_direction(pictu
                 style_layers=("relu1_1",), content_layers=("relu1_1",), style_weight=style, content_weight=content,
                 tv_weight=0, covariance=covariance, normalize_gradients=normalized,
             )  # fmt: skip
-            loss = PerceptualLoss(options, style_targets(options, pictures[:1]), bfloat16=False)
+            loss = PerceptualLoss(options, StyleTarget.of(options, pictures[:1]), bfloat16=False)
             loss.hybridize(active=False)
             features = loss.network(pictures[1])[0]
             features.attach_grad()
@@ -193,7 +194,7 @@ def test_normalized_gradients_pull_equally_hard_in_the_gradients_direction(pictu
 
 def test_without_content_there_need_be_no_photo(loss, pictures):
     options = replace(SHALLOW, content_weight=0.0)
-    alone = PerceptualLoss(options, style_targets(options, pictures[:1]), bfloat16=False)
+    alone = PerceptualLoss(options, StyleTarget.of(options, pictures[:1]), bfloat16=False)
     terms = alone(pictures[1], [])
     assert terms["content"].asscalar() == 0
     assert terms["style"].asscalar() == pytest.approx(terms_of(loss, pictures[1], pictures[0])["style"][0], rel=1e-5)
@@ -272,7 +273,7 @@ def test_weights_of_terms_and_layers_count(loss, pictures):
 
     def total_of(**options):
         options = LossOptions(style_layers=SHALLOW.style_layers, content_layers=SHALLOW.content_layers, **options)
-        other = PerceptualLoss(options, style_targets(options, [painting]), bfloat16=False)
+        other = PerceptualLoss(options, StyleTarget.of(options, [painting]), bfloat16=False)
         return terms_of(other, picture, photo)
 
     doubled = total_of(style_weight=40.0, content_weight=3.0, tv_weight=0.0)
@@ -296,7 +297,7 @@ def test_a_batch_of_two_has_the_losses_of_two_singles(loss, pictures):
 
 def test_hybridized_or_not_it_is_the_same_loss(loss, pictures):
     painting, photo, picture, _ = pictures
-    slow = PerceptualLoss(SHALLOW, style_targets(SHALLOW, [painting]), bfloat16=False)
+    slow = PerceptualLoss(SHALLOW, StyleTarget.of(SHALLOW, [painting]), bfloat16=False)
     slow.hybridize(False)
     for name, value in terms_of(slow, picture, photo).items():
         assert value == pytest.approx(terms_of(loss, picture, photo)[name], rel=1e-5), name
@@ -305,7 +306,7 @@ def test_hybridized_or_not_it_is_the_same_loss(loss, pictures):
 @pytest.mark.skipif(not bfloat16_is_fast(), reason="this processor only emulates bfloat16, slowly")
 def test_a_batch_in_bfloat16_has_the_losses_of_two_singles(pictures):
     photo, painting = pictures[:2]
-    fast = PerceptualLoss(SHALLOW, style_targets(SHALLOW, [painting]), bfloat16=True)
+    fast = PerceptualLoss(SHALLOW, StyleTarget.of(SHALLOW, [painting]), bfloat16=True)
     both = mx.nd.concat(photo, painting, dim=0)
     batch = fast(both, fast.content_features(both[::-1]))
     for n, (one, other) in enumerate(((photo, painting), (painting, photo))):
@@ -318,7 +319,7 @@ def test_a_batch_in_bfloat16_has_the_losses_of_two_singles(pictures):
 @pytest.mark.skipif(not bfloat16_is_fast(), reason="this processor only emulates bfloat16, slowly")
 def test_bfloat16_finds_nearly_the_same_loss(loss, pictures):
     painting, photo, picture, _ = pictures
-    fast = PerceptualLoss(SHALLOW, style_targets(SHALLOW, [painting]), bfloat16=True)
+    fast = PerceptualLoss(SHALLOW, StyleTarget.of(SHALLOW, [painting]), bfloat16=True)
     for name, value in terms_of(fast, picture, photo).items():
         assert value == pytest.approx(terms_of(loss, picture, photo)[name], rel=0.03), name
 
@@ -329,7 +330,7 @@ def test_gradient_is_what_finite_differences_find(pictures, covariance):
         style_layers=("relu1_1", "relu2_1"), content_layers=("relu2_1",), tv_weight=1e-3, covariance=covariance
     )
     painting, photo, picture = (image[:, :, :8, :8] for image in pictures[:3])
-    loss = PerceptualLoss(options, style_targets(options, [painting]), bfloat16=False)
+    loss = PerceptualLoss(options, StyleTarget.of(options, [painting]), bfloat16=False)
     features = loss.content_features(photo)
 
     def total(image):
@@ -353,9 +354,9 @@ def test_gradient_is_what_finite_differences_find(pictures, covariance):
 
 
 def test_blended_styles_are_the_mean_of_their_gram_matrices(pictures):
-    one, other = (style_targets(SHALLOW, [painting]) for painting in pictures[:2])
+    one, other = (StyleTarget.of(SHALLOW, [painting]).grams for painting in pictures[:2])
     assert [target.shape for target in one] == [(1, 64, 64), (1, 128, 128)]
-    alike, weighted = (style_targets(SHALLOW, pictures[:2], blend) for blend in ((), (6.0, 2.0)))
+    alike, weighted = (StyleTarget.of(SHALLOW, pictures[:2], blend).grams for blend in ((), (6.0, 2.0)))
     for a, b, half, quarter in zip(one, other, alike, weighted):
         assert np.allclose(half, (a + b) / 2, rtol=1e-5)
         assert np.allclose(quarter, 0.75 * a + 0.25 * b, rtol=1e-5)
@@ -363,13 +364,13 @@ def test_blended_styles_are_the_mean_of_their_gram_matrices(pictures):
 
 def test_paintings_of_any_sizes_blend(pictures):
     small = pictures[1][:, :, :9, :13]
-    (one, _), (other, _) = (style_targets(SHALLOW, [painting]) for painting in (pictures[0], small))
-    assert np.allclose(style_targets(SHALLOW, [pictures[0], small])[0], (one + other) / 2, rtol=1e-5)
+    (one, _), (other, _) = (StyleTarget.of(SHALLOW, [painting]).grams for painting in (pictures[0], small))
+    assert np.allclose(StyleTarget.of(SHALLOW, [pictures[0], small]).grams[0], (one + other) / 2, rtol=1e-5)
 
 
 def test_options_that_do_not_add_up_are_refused(pictures):
     with pytest.raises(OptionError, match="There are 2 paintings, but 3 shares"):
-        style_targets(SHALLOW, pictures[:2], (1.0, 1.0, 1.0))
+        StyleTarget.of(SHALLOW, pictures[:2], (1.0, 1.0, 1.0))
     with pytest.raises(OptionError, match="5 style layers were named, but 2 weights"):
         LossOptions(style_layer_weights=(1.0, 2.0))
     with pytest.raises(OptionError, match="at least one content layer"):

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from helpers import edit_description
 
+from e2e_art.losses.style_target import StyleTarget
 from e2e_art.models import folder as models
 from e2e_art.models.folder import FORMAT, ModelError, find_model, list_models, read_model, write_model
-from e2e_art.models.style_file import pack_targets, unpack_targets
 
 FILES = {"stage-0.params": b"weights " * 50, "model.onnx": bytes(range(256)), "sheet.jpg": b"picture"}
 
@@ -43,7 +43,7 @@ def everything_in(folder) -> dict[str, bytes]:
 
 def test_a_model_is_read_as_it_was_written(folder):
     model = read_model(folder)
-    assert (model.name, model.title, model.kind) == ("starry_night", "Starry Night", "chain")
+    assert (model.name, model.title, model.kind.name) == ("starry_night", "Starry Night", "chain")
     titles = {"composition_vii": "Composition VII", "my-style": "My Style", "Udnie": "Udnie", "vivid": "Vivid"}
     titles |= {"the_shipwreck_of_the_sea": "The Shipwreck of the Sea"}
     assert {name: replace(model, name=name).title for name in titles} == titles
@@ -316,9 +316,9 @@ def test_targets_are_kept_within_half_precision(tmp_path):
     for channels, size in ((1, 5.0), (64, 1e-3), (128, 3e6)):
         maps = random.rand(channels, 200).astype(np.float32) * size**0.5
         targets.append((maps @ maps.T / 200)[None])
-    packed = pack_targets(targets)
+    packed = StyleTarget(tuple(targets)).save()
     assert len(packed) < 2.2 * (1 + 64 * 65 / 2 + 128 * 129 / 2) + 2000  # one triangle, two bytes a number
-    unpacked = unpack_targets(packed)
+    unpacked = StyleTarget.load(packed).grams
     assert [target.shape for target in unpacked] == [(1, 1, 1), (1, 64, 64), (1, 128, 128)]
     for target, found in zip(targets, unpacked):
         assert found.dtype == np.float32

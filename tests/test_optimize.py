@@ -20,7 +20,8 @@ from e2e_art.errors import OptionError
 from e2e_art.images.arrays import from_vgg_space, to_vgg_space
 from e2e_art.images.resize import resize
 from e2e_art.losses.options import LossOptions
-from e2e_art.losses.perceptual import PerceptualLoss, style_targets
+from e2e_art.losses.perceptual import PerceptualLoss
+from e2e_art.losses.style_target import StyleTarget
 from e2e_art.networks.vgg import load_vgg
 from e2e_art.optimize import multiscale as room
 from e2e_art.optimize.multiscale import fitting_edge, memory_needed, noise_picture, optimize
@@ -59,7 +60,7 @@ def test_the_loss_falls(method, left):
 def test_the_picture_has_the_loss_that_is_told():
     result = descend()
     style = mx.nd.array(to_vgg_space(resize(PAINTING, 64, 64)))
-    loss = PerceptualLoss(SHALLOW, style_targets(SHALLOW, [style]), bfloat16=False)
+    loss = PerceptualLoss(SHALLOW, StyleTarget.of(SHALLOW, [style]), bfloat16=False)
     features = loss.content_features(mx.nd.array(to_vgg_space(PHOTO)))
     found = {name: term.asscalar() for name, term in loss(mx.nd.array(to_vgg_space(result.picture)), features).items()}
     for name, value in result.losses.items():
@@ -202,11 +203,11 @@ def test_noise_depends_on_its_seed_alone():
 
 def test_targets_stand_for_paintings():
     style = mx.nd.array(to_vgg_space(resize(PAINTING, 64, 64)))
-    targets = style_targets(SHALLOW, [style])
+    target = StyleTarget.of(SHALLOW, [style])
     options = OptimizeOptions(steps=3, style_size=64, tolerance=0, loss=SHALLOW)
     one, other = (
-        optimize(PHOTO, styles, PHOTO, options, targets=given, bfloat16=False)
-        for styles, given in (([PAINTING], None), ([], targets))
+        optimize(PHOTO, styles, PHOTO, options, target=given, bfloat16=False)
+        for styles, given in (([PAINTING], None), ([], target))
     )
     assert one.total == pytest.approx(other.total, rel=1e-5)
 
@@ -294,7 +295,7 @@ def test_presets_are_their_formulas(name):
     expected = by_hand(
         name, maps[2][:5], maps[1][:5], maps[2][5], maps[0][5], arrays[2].asnumpy()[0].astype(np.float64)
     )
-    loss = PerceptualLoss(options, style_targets(options, [arrays[1]]), bfloat16=False)
+    loss = PerceptualLoss(options, StyleTarget.of(options, [arrays[1]]), bfloat16=False)
     found = loss(arrays[2], loss.content_features(arrays[0]))
     assert [found["style"].asscalar(), found["content"].asscalar()] == pytest.approx(expected[:2], rel=1e-3)
     # Ours is a mean over neighbors, theirs a sum over pixels: at 32x48 a border's width apart.

@@ -172,7 +172,7 @@ def test_what_is_shipped_is_small_and_each_stage_lowers_the_loss():
 
 
 def shipped(kind: str) -> list:
-    return [model for model in map(read_model, list_shipped()) if model.kind == kind]
+    return [model for model in map(read_model, list_shipped()) if model.kind.name == kind]
 
 
 def test_three_textures_are_shipped_that_tile_and_differ_by_seed():

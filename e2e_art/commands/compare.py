@@ -112,7 +112,7 @@ def _examine(findings: _Findings, painter, judge, path: Path, photo: np.ndarray,
     findings.seconds.append(seconds)
     labels = [path.name, *(f"stage {stage}: {loss['total']:.2f}" for stage, loss in enumerate(losses[1:]))]
     if flags.evaluations:
-        curve, spent, reached = baseline_curve(photo, judge.targets, flags.evaluations)
+        curve, spent, reached = baseline_curve(photo, judge.target, flags.evaluations)
         findings.curves.append(curve)
         findings.baseline_seconds.append(spent[-1] / len(spent))
         pictures.append(reached)

@@ -21,6 +21,7 @@ from ..errors import ImageError, OptionError, UserError
 from ..images.io import WRITABLE_SUFFIXES, check_suffix, encode_image, list_images, read_image, write_image
 from ..images.sheet import sheet
 from ..models.folder import Model, read_model
+from ..models.kinds import DOODLE
 from ..painting.engines import ENGINES
 from ..painting.photo import Painter, load
 from . import infer_doodle as cli_doodle
@@ -100,7 +101,7 @@ def run(flags: argparse.Namespace) -> int:
         os.environ["OMP_NUM_THREADS"] = str(flags.threads)  # MXNet reads it when it is imported
     if flags.texture:
         return cli_texture.run(flags)
-    if not flags.model.lower().endswith(".onnx") and read_model(flags.model).kind == "doodle":
+    if not flags.model.lower().endswith(".onnx") and read_model(flags.model).kind is DOODLE:
         return cli_doodle.run(flags)
     flags.size = _size(flags.size)
     if cli_video.is_clip(flags):

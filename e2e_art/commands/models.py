@@ -52,11 +52,11 @@ def _paragraph(model: Model) -> list[str]:
     lines = [f"{model.title}  ({model.folder})", f"  {stages}, {model.megabytes:.1f} MB"]
     styles = ", ".join(style["file"] for style in record.get("styles", []))
     if styles:
-        seen = f"on {record['photos']} photos" if model.kind == "chain" else f"a {model.kind}"
+        seen = f"on {record['photos']} photos" if model.kind.paints_photos else f"a {model.kind.name}"
         lines.append(f"  after {styles}, {seen} in {model.training_time}")
     totals = " ".join(f"{stage['total']:.2f}" for stage in record.get("validation", []))
     if totals:
-        judged = f"{record['validation_photos']} other photos" if model.kind == "chain" else "seeds of its own"
+        judged = f"{record['validation_photos']} other photos" if model.kind.paints_photos else "seeds of its own"
         lines.append(f"  total loss on {judged}, stage by stage: {totals}")
     if THUMBNAIL in model.files:
         path = model.path(THUMBNAIL)

@@ -9,7 +9,7 @@ from pathlib import Path
 from ..errors import OptionError, UserError
 from ..models.folder import Model, list_models, list_shipped, read_model
 from ..web.server import make_server
-from ..web.site import LISTS, site
+from ..web.site import site
 
 __all__ = ["add_command", "add_styles", "styles_of"]
 
@@ -45,10 +45,10 @@ def styles_of(flags: argparse.Namespace) -> list[Model]:
         inside = list_models(Path(name)) if Path(name).is_dir() else []
         folders += inside or [name]
     models = [read_model(folder) for folder in folders or list_shipped()]
-    other = [model.name for model in models if model.kind not in LISTS]
+    other = [model.name for model in models if not model.kind.page_list]
     if folders and other:
         raise OptionError(f"The page paints photos and doodles, and no textures: leave {', '.join(other)} out")
-    models = [model for model in models if model.kind in LISTS]
+    models = [model for model in models if model.kind.page_list]
     names = [model.name for model in models]
     twice = {name for name in names if names.count(name) > 1}
     if twice:

@@ -117,13 +117,14 @@ def run(flags: argparse.Namespace) -> int:
     from ..images.arrays import to_vgg_space
     from ..images.io import read_image
     from ..models.folder import read_model
+    from ..models.kinds import KINDS
     from ..models.publish import load_chain
     from ..training.trainer import Training
 
     devices = contexts(flags.gpus, flags.cpu_devices)
     validation = _validation_photos(flags.validate) if flags.validate else []
     previews = [(path, to_vgg_space(read_image(path))) for path in flags.preview]
-    beginning = read_model(flags.start_from, options.kind) if flags.start_from else None
+    beginning = read_model(flags.start_from, KINDS[options.kind]) if flags.start_from else None
     training = Training(
         options,
         checkpoint,

@@ -7,15 +7,17 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ..losses.style_target import StyleTarget
+
 __all__ = ["baseline_curve", "equivalent_evaluations", "equivalent_evaluations_text"]
 
 
 def baseline_curve(
-    photo: np.ndarray, targets: Sequence[np.ndarray], evaluations: int, until: float = 0.0
+    photo: np.ndarray, target: StyleTarget, evaluations: int, until: float = 0.0
 ) -> tuple[list[float], list[float], np.ndarray]:
     """Returns how far L-BFGS, from the photo, brings the default loss down.
 
-    photo: uint8 (H, W, 3).  targets: the painting's Gram matrices.  evaluations: how many at most, after that of the
+    photo: uint8 (H, W, 3).  target: the painting's style.  evaluations: how many at most, after that of the
     photo itself.  until: the total at which it may stop.
     Returns the lowest total after 0, 1, 2 ... evaluations, the seconds spent until then, and the picture reached.
     """
@@ -33,7 +35,7 @@ def baseline_curve(
             raise StopOptimization("reached")
 
     options = OptimizeOptions(steps=evaluations + 1, tolerance=0)
-    result = optimize(photo, [], photo, options, targets=targets, on_evaluation=on_evaluation)
+    result = optimize(photo, [], photo, options, target=target, on_evaluation=on_evaluation)
     if result.reason == "interrupted":
         raise KeyboardInterrupt
     return curve, seconds, result.picture

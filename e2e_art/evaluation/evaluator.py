@@ -9,8 +9,8 @@ import numpy as np
 from ..errors import OptionError
 from ..images.arrays import to_vgg_space
 from ..losses.options import LossOptions
-from ..models.folder import Model
-from ..models.style_file import STYLE_FILE, unpack_targets
+from ..losses.style_target import StyleTarget
+from ..models.folder import STYLE_FILE, Model
 
 __all__ = ["Evaluator"]
 
@@ -20,7 +20,7 @@ SMALLEST = 16  # pixels, which four poolings bring down to one
 class Evaluator:
     """Judges pictures by a model's painting, with the default weights and layers.
 
-    `targets`: its Gram matrices.  `options`: of the loss, which for textures and doodles has no content.
+    `target`: its style.  `options`: of the loss, which for textures and doodles has no content.
 
     Raises EngineError where MXNet is not installed, ModelError where the model does not carry its style.
     """
@@ -28,9 +28,9 @@ class Evaluator:
     def __init__(self, model: Model):
         from ..losses.perceptual import PerceptualLoss
 
-        self.targets = unpack_targets(model.path(STYLE_FILE).read_bytes())
-        self.options = LossOptions() if model.kind == "chain" else LossOptions(content_weight=0.0)
-        self._loss = PerceptualLoss(self.options, self.targets)
+        self.target = StyleTarget.load(model.path(STYLE_FILE).read_bytes())
+        self.options = LossOptions() if model.kind.paints_photos else LossOptions(content_weight=0.0)
+        self._loss = PerceptualLoss(self.options, self.target)
 
     def losses(self, photo: np.ndarray, pictures: Sequence[np.ndarray]) -> list[dict[str, float]]:
         """Returns the weighted terms and the total of each picture.

@@ -11,16 +11,17 @@ form is ours; the conventions of others multiply the same squared errors by othe
 from __future__ import annotations
 
 from collections.abc import Sequence
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from ..engines.mxnet import mx, to_bfloat16
-from ..errors import OptionError
 from ..networks.vgg import VGGFeatures, load_vgg
-from .options import LossOptions, check_shares
+from .options import LossOptions
 from .patches import Patches, matched_features
 
-__all__ = ["PerceptualLoss", "gram_matrix", "relative_error", "total_variation", "style_targets"]
+if TYPE_CHECKING:
+    from .style_target import StyleTarget
+
+__all__ = ["PerceptualLoss", "gram_matrix", "relative_error", "normalized", "total_variation"]
 
 # What others multiply mean squared errors by, in a layer of C channels and M pixels: of Gram matrices, of features; and
 # the mean squared difference of neighbors, in a picture of M pixels.
@@ -139,37 +140,17 @@ def total_variation(F, x):
     return F.mean(F.square(down), axis=0, exclude=True) + F.mean(F.square(across), axis=0, exclude=True)
 
 
-def _shares(weights: Sequence[float], count: int) -> list[float]:
+def normalized(weights: Sequence[float], count: int) -> list[float]:
     """Returns weights that add up to 1; all alike where none are given."""
     weights = list(weights) or [1.0] * count
     return [weight / sum(weights) for weight in weights]
-
-
-def style_targets(
-    options: LossOptions, styles: Sequence, blend: Sequence[float] = (), guides: Sequence = ()
-) -> list[np.ndarray]:
-    """Returns the Gram matrix to reach in each style layer, (1, C, C): the mean of the paintings' own.
-
-    styles: one or more paintings, each (1, 3, H, W) in VGG space.  blend: what each counts; all alike where left out.
-    guides: the regions of a single painting in each style layer, as `gram_matrix` takes them; then (R, C, C).
-    """
-    if blend and len(blend) != len(styles):
-        raise OptionError(f"There are {len(styles)} paintings, but {len(blend)} shares to blend them by")
-    check_shares(blend, "style blend")
-    network = load_vgg(options.style_layers, options.loss_network, pooling=options.pooling, bfloat16=False)
-    targets = [0.0] * len(options.style_layers)
-    for style, share in zip(styles, _shares(blend, len(styles))):
-        for index, maps in enumerate(network(style)):
-            guide = guides[index] if guides else None
-            targets[index] = targets[index] + share * gram_matrix(mx.nd, maps, options.covariance, guide).asnumpy()
-    return targets
 
 
 class PerceptualLoss(mx.gluon.HybridBlock):
     """How far a picture is from a painting's style and from a photo's content.
 
     options: layers, weights, pooling.
-    targets: the Gram matrices to reach, from `style_targets`.
+    target: the style to reach.
     contexts: where to compute; bfloat16: None takes it where the processor is fast at it.
     patches: with a patch weight, in each patch layer the painting's patches, and the picture's regions or None.
 
@@ -182,7 +163,7 @@ class PerceptualLoss(mx.gluon.HybridBlock):
     def __init__(
         self,
         options: LossOptions,
-        targets: Sequence[np.ndarray],
+        target: StyleTarget,
         contexts: Sequence | None = None,
         bfloat16: bool | None = None,
         patches: Sequence[tuple[Patches, object]] = (),
@@ -195,11 +176,11 @@ class PerceptualLoss(mx.gluon.HybridBlock):
         self.network: VGGFeatures = load_vgg(
             layers, options.loss_network, pooling=options.pooling, bfloat16=bfloat16, contexts=contexts
         )
-        self._channels = [target.shape[-1] for target in targets]
+        self._channels = [gram.shape[-1] for gram in target.grams]
         self.content_network = self.network.looking_at(options.content_layers)
         with self.name_scope():
-            for index, target in enumerate(targets):
-                setattr(self, f"target_{index}", self.params.get_constant(f"target_{index}", target))
+            for index, gram in enumerate(target.grams):
+                setattr(self, f"target_{index}", self.params.get_constant(f"target_{index}", gram))
         self.collect_params(".*target.*").initialize(ctx=contexts)
         if not patches:  # matching looks at shapes
             self.hybridize(static_alloc=True)
@@ -229,7 +210,7 @@ class PerceptualLoss(mx.gluon.HybridBlock):
         photo_features, guides = given[:kept], given[kept:]
         maps = dict(zip(self.network.layers, self.network(picture)))
         style = content = 0
-        for index, share in enumerate(_shares(options.style_layer_weights, len(options.style_layers))):
+        for index, share in enumerate(normalized(options.style_layer_weights, len(options.style_layers))):
             features, target = maps[options.style_layers[index]], targets[f"target_{index}"]
             guide = guides[index] if guides else None
             channels = self._channels[index] if self.network.bfloat16 else None
@@ -242,7 +223,7 @@ class PerceptualLoss(mx.gluon.HybridBlock):
                 there = F.sum(F.square(guide), axis=(1, 2))  # (R,): 1, or 0
                 error = F.sum(error * there, keepdims=True) / F.sum(there, keepdims=True)
             style = style + share * error
-        for index, share in enumerate(_shares(options.content_layer_weights, len(options.content_layers))[:kept]):
+        for index, share in enumerate(normalized(options.content_layer_weights, len(options.content_layers))[:kept]):
             features, target = maps[options.content_layers[index]], photo_features[index]
             error = self._error(F, features, target, features, 1)
             if options.normalize_gradients:

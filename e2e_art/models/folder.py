@@ -17,6 +17,7 @@ from pathlib import Path
 
 from ..errors import UserError
 from ..files import pretrained_folder, write_folder
+from .kinds import KINDS, Kind
 
 __all__ = [
     "FORMAT",
@@ -36,8 +37,7 @@ __all__ = [
 FORMAT = 1
 DESCRIPTION = "model.json"
 THUMBNAIL = "thumbnail.jpg"
-SUBFOLDERS = ("textures", "doodles")  # folders of shipped models that do not paint photos
-USES = {"chain": "to paint photos, --model", "texture": "as infer.py --texture", "doodle": "to paint doodles, --model"}
+STYLE_FILE = "style.npz"  # `StyleTarget.save`
 NOISE_FILE = "noise.int8"  # `frame.noise_tile`, for all graphs of a model
 
 
@@ -52,13 +52,13 @@ _SMALL_WORDS = ("A", "At", "In", "Of", "On", "Over", "The", "With")  # within a 
 class Model:
     """A verified model.
 
-    folder: where it lies.  name: what people call it.  stages: the arguments of each generator.
+    folder: where it lies.  name: what people call it.  kind: what it paints.  stages: the arguments of each generator.
     record: how it was trained.  files: sha256 of each file beside model.json.
     """
 
     folder: Path
     name: str
-    kind: str
+    kind: Kind
     stages: list[dict]
     record: dict
     files: dict[str, str] = field(default_factory=dict)
@@ -119,8 +119,7 @@ def list_models(folder: Path | None = None) -> list[Path]:
 
 def list_shipped() -> list[Path]:
     """Returns the folders of all shipped models, of every kind."""
-    shelves = [pretrained_folder(), *(pretrained_folder() / shelf for shelf in SUBFOLDERS)]
-    return [path for shelf in shelves for path in list_models(shelf)]
+    return [path for kind in KINDS.values() for path in list_models(pretrained_folder() / kind.subfolder)]
 
 
 def find_model(name: str) -> Path:
@@ -139,10 +138,10 @@ def find_model(name: str) -> Path:
     raise ModelError(f"There is no model '{name}': {hint}")
 
 
-def read_model(name: str | Path, kind: str | None = None) -> Model:
-    """Returns a model given by shipped name or folder, all of its files verified; kind: what it has to be, if told.
+def read_model(name: str | Path, kind: Kind | None = None) -> Model:
+    """Returns a model given by shipped name or folder, all of its files verified; kind: what it has to be, if given.
 
-    Raises ModelError for another kind, and for a missing folder, an unknown format version, a missing or changed file.
+    Raises ModelError for another kind, an unknown kind or format version, a missing folder, a missing or changed file.
     """
     folder = find_model(str(name))
     path = folder / DESCRIPTION
@@ -159,10 +158,15 @@ def read_model(name: str | Path, kind: str | None = None) -> Model:
         )
     _check_checksum(path, description)
     try:
+        if description["kind"] not in KINDS:
+            raise ModelError(
+                f"{folder} is a model of kind '{description['kind']}', which this e2e-art does not know: "
+                "install the one that wrote it"
+            )
         model = Model(
             folder=folder,
             name=description["name"],
-            kind=description["kind"],
+            kind=KINDS[description["kind"]],
             stages=description["stages"],
             record=description["record"],
             files=description["files"],
@@ -171,8 +175,10 @@ def read_model(name: str | Path, kind: str | None = None) -> Model:
     except KeyError as error:
         raise ModelError(f"{path} has no entry {error}: get a whole copy of the model, or train it again") from error
     if kind is not None and model.kind != kind:
-        use = USES.get(model.kind, "with the e2e-art that wrote it")
-        raise ModelError(f"{folder} is a model of kind '{model.kind}', not '{kind}': use it {use}")
+        raise ModelError(
+            f"{folder} is a model of kind '{model.kind.name}', not '{kind.name}': use it as "
+            f"e2e-art infer {model.kind.usage} {name}"
+        )
     for file, expected in model.files.items():
         if Path(file).name != file:
             raise ModelError(f"{path} names a file outside of its folder ({file}): get a whole copy of the model")

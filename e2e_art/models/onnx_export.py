@@ -22,14 +22,33 @@ from ..images.arrays import CHANNEL_MEANS
 from ..networks.chain import Chain
 from ..networks.inputs import NOISE_PERIOD, PADDING, noise_tile
 from ..networks.photo import LEAK
-from .folder import NOISE_FILE
+from .folder import NOISE_FILE, graph_file, tile_file
 from .onnx_graph import KEPT, Graph, TileGraph
 from .quantization import SCALE, stored
 
-__all__ = ["OPSET", "chain_to_onnx", "noise_to_onnx", "stage_to_onnx"]
+__all__ = ["OPSET", "chain_to_onnx", "noise_graphs", "noise_to_onnx", "photo_graphs", "stage_to_onnx"]
 
 OPSET = 17
 PICTURE = ["N", 3, "H", "W"]
+
+
+def photo_graphs(chain: Chain, name: str, stage_files: Sequence[str], files: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Returns the ONNX graphs of a chain that paints photos, by file name, and the noise that all of them read.
+
+    For each stage the graph that ends there, and that of the stage alone.  Arguments as for `chain_to_onnx`.
+    """
+    noise = {NOISE_FILE: noise_tile().tobytes()}
+    files, graphs, count = {**files, **noise}, {}, len(chain.generators)
+    for index in range(count):
+        graphs[graph_file(index, count)] = chain_to_onnx(chain, name, index, stage_files, files)
+        graphs[tile_file(index)] = stage_to_onnx(chain, name, index, stage_files, files)
+    return {**noise, **graphs}
+
+
+def noise_graphs(chain: Chain, name: str, stage_files: Sequence[str], files: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Returns the ONNX graphs of a chain that paints noise, by file name: for each stage the graph that ends there."""
+    count = len(chain.generators)
+    return {graph_file(n, count): noise_to_onnx(chain, name, n, stage_files, files) for n in range(count)}
 
 
 def chain_to_onnx(

@@ -12,21 +12,6 @@ __all__ = ["METADATA", "inline_weights", "onnx_file"]
 
 METADATA = "e2e_art"  # the key below which a file says what it is
 LICENSE = "Apache-2.0"
-NOISE = "float32, even in -1..1, as e2e_art/noise.py makes it of a seed"
-CONVENTIONS = {
-    "chain": (
-        "image: float32 (N, 3, H, W), RGB in 0..255, any H, W >= 1; strength: float32 (1,), 0 is the photo, 1 the "
-        "trained look; outputs stage_0, stage_1, ...: as image, one for each boosted stage"
-    ),
-    "texture": (
-        f"noise: (1, 6, H, W), {NOISE}, H and W multiples of 32; outputs stage_0, ...: float32 (1, 3, H, W), RGB in "
-        "0..255, which tile"
-    ),
-    "doodle": (
-        "regions: float32 (1, R, H, W), 1 where a region is and 0 elsewhere, in the order of the palette; "
-        f"noise: (1, 16, H, W), {NOISE}; outputs stage_0, ...: float32 (1, 3, H, W), RGB in 0..255"
-    ),
-}
 
 
 def onnx_file(model: Model, stage: int | None = None, size: tuple[int, int] | None = None, half: bool = False) -> bytes:
@@ -61,12 +46,12 @@ def onnx_file(model: Model, stage: int | None = None, size: tuple[int, int] | No
             dimensions = place.type.tensor_type.shape.dim
             for axis, length in ((0, 1), (2, size[0]), (3, size[1])) if len(dimensions) == 4 else ():
                 dimensions[axis].dim_value = length
-    convention = CONVENTIONS[model.kind]
+    convention = model.kind.convention
     about = {"name": model.name, "title": model.title, "stages": last + 1, "convention": convention}
-    if model.kind == "doodle":
+    if "palette" in model.record:
         about["palette"] = model.record["palette"]
     onnx.helper.set_model_props(proto, {METADATA: json.dumps(about), "license": LICENSE})
-    proto.doc_string = f"{model.title}: a {model.kind} of {last + 1} stages, by e2e-art.  {convention}"
+    proto.doc_string = f"{model.title}: a {model.kind.name} of {last + 1} stages, by e2e-art.  {convention}"
     onnx.checker.check_model(proto)
     return proto.SerializeToString()
 

@@ -8,10 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from ..engines.mxnet import mx
-from ..networks.chain import CHAINS, Chain, make_chain
-from ..networks.inputs import noise_tile
-from .folder import NOISE_FILE, Model, ModelError, graph_file, tile_file, write_model
-from .onnx_export import chain_to_onnx, noise_to_onnx, stage_to_onnx
+from ..networks.chain import Chain
+from .folder import Model, ModelError, write_model
+from .kinds import KINDS
 from .quantization import restored, stored
 
 __all__ = ["load_chain", "publish"]
@@ -33,13 +32,7 @@ def publish(
             files[name] = _to_params(chain.stage_weights(index))
         stages.append({**description, "file": name})
     stage_files = [stage["file"] for stage in stages]
-    if chain.kind == "chain":
-        files[NOISE_FILE] = noise_tile().tobytes()
-    to_onnx = chain_to_onnx if chain.kind == "chain" else noise_to_onnx
-    for index in range(len(stages)):
-        files[graph_file(index, len(stages))] = to_onnx(chain, folder.name, index, stage_files, files)
-        if chain.kind == "chain":
-            files[tile_file(index)] = stage_to_onnx(chain, folder.name, index, stage_files, files)
+    files.update(KINDS[chain.kind].exporter(chain, folder.name, stage_files, files))
     return write_model(
         folder,
         kind=chain.kind,
@@ -53,14 +46,9 @@ def publish(
 
 def load_chain(model: Model, contexts=None) -> Chain:
     """Returns the chain of a model, ready to paint; raises ModelError where its files do not fit its description."""
-    if model.kind not in CHAINS:
-        raise ModelError(
-            f"{model.folder} is a model of kind '{model.kind}', which this e2e-art does not know: install the one that "
-            "wrote it"
-        )
     try:
         stages = [{key: value for key, value in stage.items() if key != "file"} for stage in model.stages]
-        chain = make_chain(model.kind, stages, model.share_weights)
+        chain = model.kind.chain(stages, model.share_weights)
         chain.initialize(ctx=contexts or [mx.cpu()])
         for index, name in enumerate(model.stage_files()):
             arrays = mx.nd.load_frombuffer(model.path(name).read_bytes())

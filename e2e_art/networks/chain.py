@@ -24,7 +24,7 @@ from .inputs import NOISE_PERIOD, PADDING, noise_tile, reflect
 from .photo import Conv, Deconv, Pyramid
 from .texture import Texture
 
-__all__ = ["CHAINS", "GENERATORS", "Chain", "TextureChain", "make_chain", "make_generator", "multiply_adds"]
+__all__ = ["GENERATORS", "Chain", "DoodleChain", "TextureChain", "make_generator", "multiply_adds"]
 
 
 class Chain(mx.gluon.Block):
@@ -161,16 +161,6 @@ class DoodleChain(Chain):
         """Returns flat gray, (N, 3, H, W), and the regions and their noise, all framed."""
         guide = self.frame(given)
         return mx.nd.zeros_like(mx.nd.slice_axis(guide, axis=1, begin=0, end=3)), guide
-
-
-CHAINS = {block.kind: block for block in (Chain, TextureChain, DoodleChain)}
-
-
-def make_chain(kind: str, stages: Sequence[dict], share_weights: bool = False) -> Chain:
-    """Returns an untrained chain of a kind: "chain" (for photos), "texture" or "doodle"; OptionError for others."""
-    if kind not in CHAINS:
-        raise OptionError(f"'{kind}' is no kind of chain: choose from {', '.join(CHAINS)}")
-    return CHAINS[kind](stages, share_weights)
 
 
 def multiply_adds(generator) -> float:

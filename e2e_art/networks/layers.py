@@ -93,7 +93,7 @@ class PaddedConv(mx.gluon.HybridBlock):
 
 
 class JoinedConv(mx.gluon.HybridBlock):
-    """`PaddedConv` of coarse maps, grown to twice their size by nearest neighbors, and fine ones; both go on as in a mirror.
+    """A `PaddedConv` of coarse maps, upsampled to twice their size by nearest neighbors, and of fine ones.
 
     Grown maps hold each value four times, so there a 3x3 kernel sees but 2x2 values.  Each pixel of a grown square has
     its kernel of 2x2, with the weights that fall on one value summed up: the same result for 4/9 of the multiply-adds.

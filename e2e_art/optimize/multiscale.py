@@ -22,6 +22,7 @@ from ..errors import OptionError
 from ..images.arrays import from_vgg_space, to_vgg_space
 from ..images.resize import resize, resize_long_edge, resize_short_edge
 from ..losses.patches import EDGE
+from ..losses.style_target import StyleTarget
 from .objective import Objective
 from .options import OptimizeOptions
 
@@ -94,7 +95,7 @@ def optimize(
     options: OptimizeOptions | None = None,
     *,
     blend: Sequence[float] = (),
-    targets: Sequence[np.ndarray] | None = None,
+    target: StyleTarget | None = None,
     regions: tuple[np.ndarray, np.ndarray] | None = None,
     tileable: bool = False,
     on_evaluation: Callable[[Evaluation, np.ndarray], None] = lambda evaluation, picture: None,
@@ -104,10 +105,10 @@ def optimize(
     """Returns the picture that a descent from `start` arrives at.
 
     start: where to begin, and how large the result is.  styles: paintings, with their shares in `blend`; or none, and
-    the Gram matrices to reach as `targets`, as `style_targets` returns them.
+    their style as `target`.
     photo: whose content to keep; None makes a texture.  tileable: the result continues at its other side.
     regions: of the one painting and of the result, each (R, H, W) float32: each region of the result takes its style
-    from the painting's region of that number; with targets, those of each region.  All pictures are uint8 RGB,
+    from the painting's region of that number; with a target, that of each region.  All pictures are uint8 RGB,
     (H, W, 3).
 
     on_evaluation is called after each evaluation with a report and the picture there, (1, 3, H, W) in VGG space.  What
@@ -116,7 +117,7 @@ def optimize(
     Raises OptionError for pictures too small to look at, and for what does not go together.
     """
     options = options or OptimizeOptions()
-    _check(options, len(styles), photo, regions, tileable, targets is not None)
+    _check(options, len(styles), photo, regions, tileable, target is not None)
     if photo is None:
         options = replace(options, loss=replace(options.loss, content_weight=0.0))
     height, width = start.shape[:2]
@@ -144,7 +145,7 @@ def optimize(
                 None if photo is None else resize(photo, *size),
                 [_scaled(style, round(options.style_size * factor), smallest) for style in styles],
                 blend=blend,
-                targets=targets,
+                target=target,
                 regions=regions,
                 tileable=tileable,
                 context=contexts[0] if contexts else None,

@@ -15,8 +15,9 @@ from ..engines.mxnet import mx
 from ..images.arrays import CHANNEL_MEANS, to_vgg_space
 from ..images.regions import resize_regions
 from ..losses.patches import Patches, patches_of
-from ..losses.perceptual import PerceptualLoss, style_targets
+from ..losses.perceptual import PerceptualLoss
 from ..losses.regions import carry, normalize_weights, region_weights
+from ..losses.style_target import StyleTarget
 from ..networks.vgg import convolutions_of, load_vgg
 from .options import OptimizeOptions
 from .solvers import DESCENTS, StopOptimization
@@ -31,7 +32,7 @@ class Objective:
     """What a descent on pictures of one size sees.
 
     photo: whose content to keep, uint8 (H, W, 3), or None.  paintings: uint8, in the size that their style is taken at;
-    or targets instead.  regions: of the one painting and of the picture, (R, H, W) each, or None.
+    or their `target` instead.  regions: of the one painting and of the picture, (R, H, W) each, or None.
 
     After a descent: `best`, (1, 3, H, W) in VGG space, its `total` and weighted `losses`; `evaluations`, how many.
     """
@@ -44,16 +45,14 @@ class Objective:
         paintings: Sequence[np.ndarray],
         *,
         blend: Sequence[float] = (),
-        targets: Sequence[np.ndarray] | None = None,
+        target: StyleTarget | None = None,
         regions: tuple[np.ndarray, np.ndarray] | None = None,
         tileable: bool = False,
         context=None,
         bfloat16: bool | None = None,
     ):
         self.options, self.tileable, self.context = options, tileable, context or mx.cpu()
-        own: list = []
         if regions is not None:
-            own = [] if targets else region_weights(resize_regions(regions[0], *paintings[0].shape[:2]), options.loss)
             guides = region_weights(resize_regions(regions[1], *size), options.loss)
         elif tileable:
             guides = _inside(size, options.loss.style_layers)
@@ -61,7 +60,8 @@ class Objective:
             guides = []
         self._guides = [guide.as_in_context(self.context) for guide in guides]
         arrays = [mx.nd.array(to_vgg_space(painting)) for painting in paintings]
-        self._targets = targets or style_targets(options.loss, arrays, blend, own)
+        own = None if regions is None or target else resize_regions(regions[0], *paintings[0].shape[:2])
+        self._target = target or StyleTarget.of(options.loss, arrays, blend, own)
         self._patches: list = []
         if options.loss.patch_weight:
             self._patches = _patches_of(paintings[0], size, options, regions, self.context)
@@ -76,7 +76,7 @@ class Objective:
     def _look(self, bfloat16: bool | None) -> None:
         """Sets up the loss, in the precision asked for, after the one before has given its memory back."""
         self._release()
-        self.loss = PerceptualLoss(self.options.loss, self._targets, [self.context], bfloat16, self._patches)
+        self.loss = PerceptualLoss(self.options.loss, self._target, [self.context], bfloat16, self._patches)
         self._features = [] if self._photo is None else self.loss.content_features(self._photo)
 
     def _release(self) -> None:

@@ -1,7 +1,7 @@
 """Three ways downhill, for the pixels of one picture: L-BFGS, Adam, and gradient descent with momentum.
 
 Each takes a function that returns value and gradient at a point, calls it again and again at points that should be
-lower, and returns nothing: whoever wrote the function has seen all points.  It ends a descent by raising `StopOptimization`.
+lower, and returns nothing: whoever wrote the function has seen all points, and ends it by raising `StopOptimization`.
 
 C. Zhu, R. Byrd, P. Lu, J. Nocedal: L-BFGS-B, ACM TOMS 23 (1997).  D. Kingma, J. Ba: Adam, arXiv 1412.6980.
 """

@@ -15,6 +15,7 @@ import numpy as np
 from ..engines.onnxruntime import open_session, out_of_memory
 from ..images.resize import resize
 from ..models.folder import Model, ModelError
+from ..models.kinds import EXTERNAL
 
 __all__ = ["SUFFIX", "ExternalEngine"]
 
@@ -45,7 +46,7 @@ class ExternalEngine:
             raise ModelError(f"{path} takes {places}, not one picture (1, 3, H, W): export it so")
         self._ours = bool(others)
         self._outputs = [place.name for place in (outputs if self._ours else outputs[:1])]
-        self.model = Model(path.parent, path.stem, "onnx", [{} for _ in self._outputs], record={})
+        self.model = Model(path.parent, path.stem, EXTERNAL, [{} for _ in self._outputs], record={})
 
     def _takes_pictures(self) -> bool:
         shape = self._photo.shape

@@ -11,6 +11,7 @@ from ..engines.onnxruntime import has_gpu
 from ..errors import OptionError, UserError
 from ..images.regions import matches, one_hot, snap
 from ..models.folder import Model, read_model
+from ..models.kinds import DOODLE, TEXTURE
 from ..networks.inputs import SEEDS, seeded_noise
 from .engines import MxnetNoiseEngine, OnnxNoiseEngine
 
@@ -34,7 +35,7 @@ def load_texture(
 
     Raises ModelError for a model that is missing, damaged or of another kind, UserError without such a GPU.
     """
-    verified = read_model(model, "texture")
+    verified = read_model(model, TEXTURE)
     return TexturePainter(verified, _engine(verified, engine, threads, gpu))
 
 
@@ -50,7 +51,7 @@ def load_doodle(
 
     Raises ModelError for a model that is missing, damaged or of another kind, UserError without such a GPU.
     """
-    verified = read_model(model, "doodle")
+    verified = read_model(model, DOODLE)
     return DoodlePainter(verified, _engine(verified, engine, threads, gpu))
 
 

@@ -16,6 +16,7 @@ from ..images.resize import resize, resize_long_edge
 from ..images.upsample import upsample_guided
 from ..machine import free_memory
 from ..models.folder import Model, read_model, tile_file
+from ..models.kinds import PHOTO
 from .engines import ENGINES, MxnetEngine, OnnxEngine
 from .external import SUFFIX, ExternalEngine
 from .tiles import TILE, TiledPainter
@@ -48,7 +49,7 @@ def load(
         if engine == "mxnet":
             raise OptionError(f"{model} is a file for onnxruntime: leave --engine mxnet out")
         return Painter(ExternalEngine(Path(model), threads, gpu))
-    verified = read_model(model, "chain")
+    verified = read_model(model, PHOTO)
     if engine == "mxnet" or (engine == "auto" and gpu is not None and not has_gpu()):
         return Painter(MxnetEngine(verified, gpu))
     return Painter(OnnxEngine(verified, threads, gpu), threads, gpu)

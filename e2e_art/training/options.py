@@ -142,7 +142,7 @@ class TrainingOptions:
         if self.optimizer not in OPTIMIZERS:
             raise OptionError(f"'{self.optimizer}' is no optimizer: choose from {', '.join(OPTIMIZERS)}")
         if self.kind not in _RECIPES:
-            raise OptionError(f"'{self.kind}' is nothing to train: choose from {', '.join(_RECIPES)}")
+            raise OptionError(f"unknown kind of model '{self.kind}': choose {', '.join(_RECIPES)}")
         recipe = _RECIPES[self.kind]
         if not self.stages:
             object.__setattr__(self, "stages", recipe.stages)

@@ -11,7 +11,8 @@ from pathlib import Path
 from .. import __version__
 from ..commands.train_progress import TrainingProgress
 from ..losses.options import LossOptions
-from ..models.folder import THUMBNAIL
+from ..models.folder import STYLE_FILE, THUMBNAIL
+from ..models.kinds import KINDS
 
 __all__ = ["SHEET_EDGE", "THUMBNAIL_EDGE", "publish_training"]
 
@@ -28,22 +29,21 @@ def publish_training(training, flags: argparse.Namespace, diary: TrainingProgres
     from ..engines.mxnet import mx
     from ..images.arrays import from_vgg_space
     from ..images.io import encode_image
-    from ..images.regions import color_name
     from ..images.resize import resize_long_edge
     from ..images.sheet import sheet
     from ..losses.perceptual import PerceptualLoss
     from ..models.publish import publish
-    from ..models.style_file import STYLE_FILE, pack_targets
 
     options = training.options
+    kind = KINDS[options.kind]
     stages = list(range(len(training.chain.generators)))
     # Whatever the recipe weighed, records are in the house's convention, so that they compare.
     convention = LossOptions(content_weight=LossOptions().content_weight * (options.loss.content_weight > 0))
-    targets = training.task.targets(convention)
+    target = training.task.target(convention)
     validation = []
     if diary.validation or training.task.keeps_best:
         validation = training.task.validate(
-            diary.validation, stages, PerceptualLoss(convention, targets, training.contexts)
+            diary.validation, stages, PerceptualLoss(convention, target, training.contexts)
         )
     record = {
         "command": shlex.join(["e2e-art", *(word for word in flags.command_line if word != "--resume")]),
@@ -65,17 +65,15 @@ def publish_training(training, flags: argparse.Namespace, diary: TrainingProgres
         },
         "options": options.describe(),
     }
-    if options.kind == "doodle":
-        palette = training.task.palette
-        record["palette"] = [{"color": "#" + bytes(color).hex(), "name": color_name(color)} for color in palette]
+    record.update(training.task.record())
     if beginning:
         record["started_from"] = beginning.record
-    extras = {STYLE_FILE: pack_targets(targets)}
+    extras = {STYLE_FILE: target.save()}
     if diary.previews:
         path, given = diary.previews[0]
         pictures = [from_vgg_space(picture.asnumpy()) for picture in training.task.paint(given, len(stages))]
-        first = given if options.kind == "chain" else training.task.styles[0].asnumpy()  # a texture has no photo
-        labels = [path.name if options.kind == "chain" else "", *(f"stage {stage}" for stage in stages)]
+        first = given if kind.paints_photos else training.task.styles[0].asnumpy()
+        labels = [path.name if kind.paints_photos else "", *(f"stage {stage}" for stage in stages)]
         title = f"{flags.out.name}, after {', '.join(Path(style).name for style in options.styles)}"
         picture = sheet([from_vgg_space(first), *pictures], labels, title, SHEET_EDGE)
         extras["sheet.jpg"] = encode_image(picture, ".jpg")
@@ -85,5 +83,4 @@ def publish_training(training, flags: argparse.Namespace, diary: TrainingProgres
         count = len(training.skipped)
         words = "1 photo could not be read and was" if count == 1 else f"{count} photos could not be read and were"
         print(f"{words} skipped: {', '.join(training.skipped)}")
-    subject = {"chain": "PHOTO --model", "texture": "--texture", "doodle": "DOODLE --model"}[model.kind]
-    print(f"{model.folder} is trained: e2e-art infer {subject} {model.folder} -o OUT")
+    print(f"{model.folder} is trained: e2e-art infer {kind.usage} {model.folder} -o OUT")

@@ -14,10 +14,13 @@ from ..data.photos import PhotoStream
 from ..engines.mxnet import mx
 from ..images.arrays import to_vgg_space
 from ..images.io import read_image
-from ..images.regions import style_regions
+from ..images.regions import color_name, style_regions
 from ..images.resize import resize_long_edge, resize_short_edge
-from ..losses.perceptual import PerceptualLoss, style_targets
+from ..losses.options import LossOptions
+from ..losses.perceptual import PerceptualLoss
 from ..losses.regions import region_weights
+from ..losses.style_target import StyleTarget
+from ..models.kinds import KINDS
 from ..networks.chain import Chain
 from ..networks.doodle import NOISE
 from ..networks.inputs import NOISE_PERIOD, seeded_noise
@@ -42,12 +45,15 @@ class Task:
         self.options, self.chain, self.contexts = options, chain, contexts
         styles = [to_vgg_space(resize_long_edge(read_image(path), options.style_size)) for path in options.styles]
         self.styles = [mx.nd.array(style) for style in styles]  # each (1, 3, H, W)
-        targets = self.targets(options.loss)
-        self.loss = PerceptualLoss(options.loss, targets, contexts, bfloat16)
+        self.loss = PerceptualLoss(options.loss, self.target(options.loss), contexts, bfloat16)
 
-    def targets(self, loss) -> list[np.ndarray]:
-        """Returns the Gram matrices to reach, for the layers that loss options name."""
-        return style_targets(loss, self.styles, self.options.style_blend)
+    def target(self, loss: LossOptions) -> StyleTarget:
+        """Returns the style to reach, in the layers that loss options name."""
+        return StyleTarget.of(loss, self.styles, self.options.style_blend)
+
+    def record(self) -> dict:
+        """Returns what the record of a model has to hold for this task."""
+        return {}
 
     def features(self, given, position: int | None = None) -> list:
         """Returns what the pictures should keep of what was given; position: in training, its first crop's number."""
@@ -188,12 +194,17 @@ class DoodleTask(Task):
 
     keeps_best = True
 
-    def targets(self, loss) -> list[np.ndarray]:
-        """Returns the Gram matrices of the painting's regions, (R, C, C) for each layer."""
+    def target(self, loss: LossOptions) -> StyleTarget:
+        """Returns the style of the painting's regions, in the layers that loss options name."""
         options = self.options
         painting = resize_long_edge(read_image(options.styles[0]), options.style_size)
         self.palette, regions = style_regions(painting, read_image(options.style_mask), options.style_mask)
-        return style_targets(loss, self.styles, (), region_weights(regions, loss))
+        return StyleTarget.of(loss, self.styles, regions=regions)
+
+    def record(self) -> dict:
+        """Returns the palette of the regions."""
+        palette = [{"color": "#" + bytes(color).hex(), "name": color_name(color)} for color in self.palette]
+        return {"palette": palette}
 
     def batches(self, size: int, position: int, workers: int = 1) -> NoiseStream:
         """Returns the stream of masks and noise that the steps show."""
@@ -247,9 +258,6 @@ class DoodleTask(Task):
         return [{**mean, "total": sum(mean.values())} for mean in means]
 
 
-TASKS = {"chain": PhotoTask, "texture": TextureTask, "doodle": DoodleTask}
-
-
 def make_task(options: TrainingOptions, chain, contexts: Sequence, bfloat16: bool | None = None) -> Task:
     """Returns the lesson of a training, by its kind."""
-    return TASKS[options.kind](options, chain, contexts, bfloat16)
+    return KINDS[options.kind].task(options, chain, contexts, bfloat16)

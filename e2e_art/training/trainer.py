@@ -18,7 +18,8 @@ import numpy as np
 
 from ..engines.mxnet import mx
 from ..errors import UserError
-from ..networks.chain import Chain, make_chain
+from ..models.kinds import KINDS
+from ..networks.chain import Chain
 from .checkpoint import load_checkpoint, optimizer_state, restore_optimizer, save_checkpoint
 from .muon import clip_gradients, make_optimizer
 from .options import TrainingOptions
@@ -77,7 +78,7 @@ class Training:
             devices = len(self.contexts)
             raise TrainingError(f"A batch of {options.batch} cannot be split over {devices} devices: raise it")
         mx.random.seed(options.seed)
-        self.chain = make_chain(options.kind, options.generators(), options.share_weights)
+        self.chain = KINDS[options.kind].chain(options.generators(), options.share_weights)
         self.chain.initialize(mx.init.Xavier(magnitude=2), ctx=self.contexts)
         self.chain.hybridize(static_alloc=True)
         if start_from is not None:

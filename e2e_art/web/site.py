@@ -14,8 +14,9 @@ from urllib.parse import quote
 from ..errors import UserError
 from ..files import write_folder
 from ..models.folder import NOISE_FILE, THUMBNAIL, Model, graph_file
+from ..models.kinds import KINDS, PHOTO
 
-__all__ = ["HEADERS", "LISTS", "media_type", "site", "write_site"]
+__all__ = ["HEADERS", "media_type", "site", "write_site"]
 
 FOLDER = Path(__file__).resolve().parent / "static"
 PAGES = (
@@ -26,7 +27,6 @@ ENGINE = (
     "ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm", "ort.webgpu.min.mjs",
     "ort-wasm-simd-threaded.asyncify.mjs", "ort-wasm-simd-threaded.asyncify.wasm",
 )  # fmt: skip
-LISTS = {"chain": "styles.json", "doodle": "doodles.json"}  # what the pages read first
 MEDIA_TYPES = {
     ".html": "text/html; charset=utf-8",
     ".css": "text/css; charset=utf-8",
@@ -69,17 +69,19 @@ def site(models: Sequence[Model]) -> dict[str, Path | bytes]:
         files[f"vendor/{name}"] = FOLDER / "vendor" / name
         if not (FOLDER / "vendor" / name).is_file():
             raise UserError(f"The page's painting engine is not in {FOLDER / 'vendor'}: run 'make web' in a checkout")
-    lists: dict[str, list] = {kind: [] for kind in LISTS}
+    lists: dict[str, list] = {
+        kind.page_list: [] for kind in KINDS.values() if kind.page_list
+    }  # what the pages read first
     for model in models:
         entry, wanted = _offer(model)
-        lists[model.kind].append(entry)
+        lists[model.kind.page_list].append(entry)
         files.update({f"styles/{model.name}/{name}": path for name, path in wanted.items()})
-    return {**files, **{LISTS[kind]: json.dumps(entries, indent=1).encode() for kind, entries in lists.items()}}
+    return {**files, **{name: json.dumps(entries, indent=1).encode() for name, entries in lists.items()}}
 
 
 def _offer(model: Model) -> tuple[dict, dict[str, Path]]:
     """Returns what a page has to know of a model, and the files that it needs, by name."""
-    beside = [*dict.fromkeys(model.stage_files()), *([NOISE_FILE] if model.kind == "chain" else [])]
+    beside = [*dict.fromkeys(model.stage_files()), *{NOISE_FILE} & model.files.keys()]
     graph = graph_file(len(model.stages) - 1, len(model.stages))
     wanted = {name: model.path(name) for name in (graph, *beside)}
     entry = {
@@ -91,7 +93,7 @@ def _offer(model: Model) -> tuple[dict, dict[str, Path]]:
         "files": beside,
         "bytes_in_all": sum(path.stat().st_size for path in wanted.values()),
     }
-    if model.kind == "doodle":
+    if "palette" in model.record:
         entry["palette"] = model.record["palette"]
     if THUMBNAIL in model.files:
         entry["thumbnail"] = THUMBNAIL
@@ -105,7 +107,7 @@ def write_site(folder: Path, models: Sequence[Model], overwrite: bool = False) -
     `_headers` in it tells hosts that read such a file to send what threads need; without, painting has one thread.
     Raises UserError where the folder exists or cannot be written.
     """
-    if folder.exists() and not (overwrite and (folder / LISTS["chain"]).is_file()):
+    if folder.exists() and not (overwrite and (folder / PHOTO.page_list).is_file()):
         raise UserError(f"{folder} exists: choose another folder, or add --overwrite to replace a page written before")
     headers = "/*\n" + "".join(f"  {name}: {value}\n" for name, value in HEADERS.items())
     contents = {name: file if isinstance(file, bytes) else file.read_bytes() for name, file in site(models).items()}

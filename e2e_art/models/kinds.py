@@ -1,0 +1,99 @@
+"""The kinds of models that there are: one record each, with all that differs between them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+__all__ = ["DOODLE", "EXTERNAL", "KINDS", "PHOTO", "TEXTURE", "Kind"]
+
+_NOISE = "float32, even in -1..1, as e2e_art/networks/inputs.py makes it of a seed"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What a kind of model is made of, and how it is used.
+
+    Parts that need an engine are named ("module:attribute", below this package), and imported when they are asked for:
+    a model is read and painted with where no engine to train with is installed.
+    """
+
+    name: str  # in model.json
+    usage: str  # what follows "e2e-art infer" to paint with it
+    convention: str = ""  # inputs and outputs of its ONNX graph
+    chain_name: str = ""
+    task_name: str = ""  # what its training shows and asks
+    exporter_name: str = ""  # what makes its ONNX graphs
+    noise_planes: int = 0  # planes of seeded noise that it is given; 0 where it is given a photo
+    subfolder: str = ""  # of `pretrained/`, where shipped models of this kind lie
+    page_list: str = ""  # the file that names them to the page; empty where the page has no use for them
+
+    @property
+    def paints_photos(self) -> bool:
+        """Whether it is given a photo, whose content its loss keeps."""
+        return not self.noise_planes
+
+    @property
+    def chain(self) -> type:
+        """The class of its chain of generators."""
+        return _named(self.chain_name)
+
+    @property
+    def task(self) -> type:
+        """The class of its training task."""
+        return _named(self.task_name)
+
+    @property
+    def exporter(self) -> Callable[..., dict[str, bytes]]:
+        """The function that makes its ONNX graphs."""
+        return _named(self.exporter_name)
+
+
+def _named(name: str) -> Any:
+    module, attribute = name.split(":")
+    return getattr(import_module(f"..{module}", __package__), attribute)
+
+
+PHOTO = Kind(
+    name="chain",
+    usage="PHOTO --model",
+    convention=(
+        "image: float32 (N, 3, H, W), RGB in 0..255, any H, W >= 1; strength: float32 (1,), 0 is the photo, 1 the "
+        "trained look; outputs stage_0, stage_1, ...: as image, one for each boosted stage"
+    ),
+    chain_name="networks.chain:Chain",
+    task_name="training.tasks:PhotoTask",
+    exporter_name="models.onnx_export:photo_graphs",
+    page_list="styles.json",
+)
+TEXTURE = Kind(
+    name="texture",
+    usage="--texture",
+    convention=(
+        f"noise: (1, 6, H, W), {_NOISE}, H and W multiples of 32; outputs stage_0, ...: float32 (1, 3, H, W), RGB in "
+        "0..255, which tile"
+    ),
+    chain_name="networks.chain:TextureChain",
+    task_name="training.tasks:TextureTask",
+    exporter_name="models.onnx_export:noise_graphs",
+    noise_planes=6,
+    subfolder="textures",
+)
+DOODLE = Kind(
+    name="doodle",
+    usage="DOODLE --model",
+    convention=(
+        "regions: float32 (1, R, H, W), 1 where a region is and 0 elsewhere, in the order of the palette; "
+        f"noise: (1, 16, H, W), {_NOISE}; outputs stage_0, ...: float32 (1, 3, H, W), RGB in 0..255"
+    ),
+    chain_name="networks.chain:DoodleChain",
+    task_name="training.tasks:DoodleTask",
+    exporter_name="models.onnx_export:noise_graphs",
+    noise_planes=16,
+    subfolder="doodles",
+    page_list="doodles.json",
+)
+KINDS = {kind.name: kind for kind in (PHOTO, TEXTURE, DOODLE)}
+EXTERNAL = Kind(name="onnx", usage="PHOTO --model")  # one ONNX file of others; not trained here
