@@ -1,4 +1,4 @@
-"""`e2e-art compare`: what the stages of a model are worth, beside the baseline."""
+"""`e2e-art compare`: the losses of a model's stages, and how many evaluations of the baseline they are worth."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from tqdm import tqdm
@@ -19,13 +20,18 @@ from ..images.io import list_images, read_image, write_image
 from ..images.resize import resize, resize_short_edge
 from ..images.sheet import sheet
 from ..losses.options import LossOptions
+from .flags import add_overwrite, add_parser, parse_size
+
+if TYPE_CHECKING:
+    from ..evaluation.evaluator import Evaluator
+    from ..painting.photo import Painter
 
 __all__ = ["add_command"]
 
 
 @dataclass
 class _Findings:
-    """What was found of one model, photo by photo."""
+    """The measurements of one model, photo by photo."""
 
     name: str
     losses: list[list[dict[str, float]]] = field(default_factory=list)  # of the photo itself, then of each stage
@@ -44,26 +50,33 @@ class _Findings:
 
 def add_command(commands) -> None:
     """Adds `compare` to the commands."""
-    parser = commands.add_parser(
+    parser = add_parser(
+        commands,
         "compare",
-        help="tell what each stage is worth",
-        description="Print the mean losses of each stage of a model, in the convention of docs/losses.md, and how many "
-        "evaluations the baseline, L-BFGS on the pixels, needs for the same.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        run,
+        "PHOTO... [--model NAME...] [options]",
+        "print the losses of each stage, and how many L-BFGS evaluations they are worth",
+        "Print the mean losses of each stage of a model, in the convention of docs/losses.md, and how many "
+        "evaluations the baseline, L-BFGS on the pixels, needs to reach the same total.",
+        "photos/ --model starry_night",
+        "photo.jpg --model starry_night models/mine --crop 640x480 -o comparison/",
     )
-    parser.set_defaults(run=run)
     parser.add_argument("photos", nargs="+", metavar="PHOTO", help="files or folders")
-    parser.add_argument("--model", nargs="+", default=["starry_night"], help="shipped names, or models' folders")
-    parser.add_argument("--short-edge", type=int, default=320, help="size of the photos; 0 leaves them as they are")
-    parser.add_argument("--crop", metavar="WxH", help="cut the middle to this shape and scale to it, such as 640x480")
     parser.add_argument(
+        "--model", nargs="+", default=["starry_night"], metavar="NAME", help="shipped names, or models' folders"
+    )
+    parser.add_argument(
+        "-o", "--out", type=Path, metavar="DIR", help="also write the curves, a sheet for each photo, and all numbers"
+    )
+    add_overwrite(parser)
+    measuring = parser.add_argument_group("measuring")
+    measuring.add_argument(
         "--evaluations", type=int, default=30, metavar="N", help="of the baseline on each photo; 0 leaves it out"
     )
-    parser.add_argument(
-        "-o", "--out", type=Path, metavar="DIR", help="also write the curves, a sheet for each photo, and all figures"
+    measuring.add_argument(
+        "--short-edge", type=int, default=320, metavar="N", help="short edge to resize photos to; 0 leaves them"
     )
-    parser.add_argument("--overwrite", action="store_true", help="replace files that exist")
-    parser.add_argument("--verbose", action="store_true", help="say more")
+    measuring.add_argument("--crop", metavar="WxH", help="instead: crop the middle, and resize it, such as 640x480")
 
 
 def run(flags: argparse.Namespace) -> int:
@@ -85,41 +98,46 @@ def run(flags: argparse.Namespace) -> int:
     if flags.out and len(set(stems)) < len(stems):
         twice = next(stem for stem in stems if stems.count(stem) > 1)
         raise OptionError(f"Two photos are called {twice}, and so would their sheets: rename one, or leave -o out")
-    photos = [_prepared(read_image(path), flags) for path in paths]
+    crop = parse_size(flags.crop, "--crop") if flags.crop else None
+    models = [read_model(name) for name in flags.model]
+    photos = [_resized(read_image(path), flags.short_edge, crop) for path in paths]
     print(f"Mean of {len(photos)} photos\n")
     print("| picture | total | style term | content | tv | seconds | worth |\n|---|---|---|---|---|---|---|")
-    for name in flags.model:
-        painter, judge = load(name), Evaluator(read_model(name))
-        findings = _Findings(painter.model.name)
+    for model in models:
+        painter, evaluator = load(model), Evaluator(model)
+        findings = _Findings(model.name)
         painter(photos[0])  # the first call sets things up, and is not timed
         for path, photo in zip(paths, tqdm(photos, unit="photo", leave=False)):
-            _examine(findings, painter, judge, path, photo, flags)
+            pictures, labels = _examine(findings, painter, evaluator, photo, flags.evaluations)
+            if flags.out:
+                picture = sheet([photo, *pictures], [path.name, *labels], model.title)
+                write_image(flags.out / f"{model.name}_{path.stem}.jpg", picture, overwrite=True)
         _print(findings)
         if flags.out:
             _write(findings, paths, flags.out)
     return 0
 
 
-def _examine(findings: _Findings, painter, judge, path: Path, photo: np.ndarray, flags: argparse.Namespace) -> None:
-    """Paints one photo stage by stage, descends on it, and notes what came of it."""
+def _examine(
+    findings: _Findings, painter: Painter, evaluator: Evaluator, photo: np.ndarray, evaluations: int
+) -> tuple[list[np.ndarray], list[str]]:
+    """Measures the stages on one photo, and the baseline; returns the pictures that they made, with labels."""
     pictures, seconds = [], []
     for stage in range(len(painter.model.stages)):
         started = time.perf_counter()
         pictures.append(painter(photo, stage=stage))
         seconds.append(time.perf_counter() - started)
-    losses = judge.losses(photo, [photo, *pictures])
+    losses = evaluator.losses(photo, [photo, *pictures])
     findings.losses.append(losses)
     findings.seconds.append(seconds)
-    labels = [path.name, *(f"stage {stage}: {loss['total']:.2f}" for stage, loss in enumerate(losses[1:]))]
-    if flags.evaluations:
-        curve, spent, reached = baseline_curve(photo, judge.target, flags.evaluations)
+    labels = [f"stage {stage}: {loss['total']:.2f}" for stage, loss in enumerate(losses[1:])]
+    if evaluations:
+        curve, spent, reached = baseline_curve(photo, evaluator.target, evaluations)
         findings.curves.append(curve)
         findings.baseline_seconds.append(spent[-1] / len(spent))
         pictures.append(reached)
         labels.append(f"L-BFGS, {len(curve) - 1} evaluations: {curve[-1]:.2f}")
-    if flags.out:
-        picture = sheet([photo, *pictures], labels, painter.model.title)
-        write_image(flags.out / f"{findings.name}_{path.stem}.jpg", picture, overwrite=True)
+    return pictures, labels
 
 
 def _print(findings: _Findings) -> None:
@@ -142,7 +160,7 @@ def _print(findings: _Findings) -> None:
 
 
 def _write(findings: _Findings, paths: list[Path], out: Path) -> None:
-    """Writes the figures of one model, and its place on the baseline's curve."""
+    """Writes the measurements of one model, and a chart of its stages on the baseline's curve."""
     figures = {
         "photos": [path.name for path in paths],
         "losses": findings.losses,
@@ -157,17 +175,11 @@ def _write(findings: _Findings, paths: list[Path], out: Path) -> None:
         plot_worth(findings.mean_curve(), totals, out / f"{findings.name}_worth.png", title)
 
 
-def _prepared(photo: np.ndarray, flags: argparse.Namespace) -> np.ndarray:
-    """Returns the photo in the size to judge it at."""
-    if flags.crop:
-        try:
-            width, height = (int(edge) for edge in flags.crop.lower().split("x"))
-            if min(width, height) < 1:
-                raise ValueError
-        except ValueError:
-            raise OptionError(f"--crop takes a width and a height, such as 640x480, not '{flags.crop}'") from None
-        scale = max(width / photo.shape[1], height / photo.shape[0])
-        rows, columns = max(1, round(height / scale)), max(1, round(width / scale))
-        top, left = (photo.shape[0] - rows) // 2, (photo.shape[1] - columns) // 2
-        return resize(photo[top : top + rows, left : left + columns], height, width)
-    return resize_short_edge(photo, flags.short_edge) if flags.short_edge else photo
+def _resized(photo: np.ndarray, short_edge: int, crop: tuple[int, int] | None) -> np.ndarray:
+    """Returns the photo in the size to compare at; crop: height and width."""
+    if crop is None:
+        return resize_short_edge(photo, short_edge) if short_edge else photo
+    scale = max(edge / side for edge, side in zip(crop, photo.shape))
+    rows, columns = (max(1, round(edge / scale)) for edge in crop)
+    top, left = (photo.shape[0] - rows) // 2, (photo.shape[1] - columns) // 2
+    return resize(photo[top : top + rows, left : left + columns], *crop)

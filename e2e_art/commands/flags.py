@@ -1,33 +1,85 @@
-"""Flags made of options: each field that has a help text becomes one, with its default, type and choices."""
+"""What commands share: parsers whose help people read, flags made of options, sizes, files that must not exist yet."""
 
 from __future__ import annotations
 
 import argparse
+import logging
+import shutil
+from collections.abc import Callable, Iterable
 from dataclasses import fields
+from pathlib import Path
 
-__all__ = ["add_flags", "edges", "gather"]
+from ..errors import OptionError
+
+__all__ = ["HelpFormatter", "add_flags", "add_overwrite", "add_parser", "check_free", "gather", "parse_size"]
+
+log = logging.getLogger(__name__)
+
+WIDEST = 100  # columns of a help text, however wide the terminal is
 
 
-def add_flags(group, options, given_only: bool = False) -> None:
+class HelpFormatter(argparse.HelpFormatter):
+    """Wraps texts, keeps the lines of examples, and shows the defaults that say something."""
+
+    def __init__(self, prog: str):
+        super().__init__(prog, max_help_position=28, width=min(shutil.get_terminal_size().columns, WIDEST) - 2)
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        return text if "\n" in text else super()._fill_text(text, width, indent)
+
+    def _get_help_string(self, action: argparse.Action) -> str:
+        return (action.help or "") + _default_text(action.default, action.help or "")
+
+
+def _default_text(default, help: str) -> str:
+    shown = " ".join(map(str, default)) if isinstance(default, (list, tuple)) else default
+    silent = isinstance(default, bool) or shown in (None, "", argparse.SUPPRESS) or "default" in help
+    return "" if silent else f" (default: {shown:g})" if isinstance(shown, float) else f" (default: {shown})"
+
+
+def add_parser(
+    commands, name: str, run: Callable[[argparse.Namespace], int], usage: str, help: str, about: str, *examples: str
+) -> argparse.ArgumentParser:  # fmt: skip
+    """Adds a command, and returns its parser; usage and examples go without the command's name."""
+    parser = commands.add_parser(
+        name,
+        usage=f"e2e-art {name} {usage}",
+        help=help,
+        description=about,
+        epilog="examples:" + "".join(f"\n  e2e-art {name} {example}".rstrip() for example in examples),
+        formatter_class=HelpFormatter,
+    )
+    parser.set_defaults(run=run)
+    return parser
+
+
+def add_overwrite(parser) -> None:
+    """Adds the flag that allows `check_free` to find files."""
+    parser.add_argument("--overwrite", action="store_true", help="replace what exists")
+
+
+def add_flags(group, options, names: Iterable[str] | None = None, given_only: bool = False) -> None:
     """Adds a flag for each field of an options object or class that has a help text; its values are the defaults.
 
-    given_only: flags that were left out leave no value, so that other defaults can take their place.
+    names: of the fields, all by default.  given_only: flags that are not given leave no value, so that other defaults
+    can take their place.
     """
     for option in fields(options):
-        if "help" in option.metadata:
-            action = _add_flag(group, option, getattr(options, option.name))
-            if given_only:
-                action.default = argparse.SUPPRESS
+        if "help" in option.metadata and (names is None or option.name in names):
+            _add_flag(group, option, getattr(options, option.name), given_only)
 
 
-def _add_flag(group, option, default) -> argparse.Action:
+def _add_flag(group, option, default, given_only: bool) -> None:
     flag = option.metadata["flag"] or "--" + option.name.replace("_", "-")
-    shown = " ".join(map(str, default)) if isinstance(default, tuple) else default
-    silent = isinstance(default, bool) or shown in ("", None)
-    help = option.metadata["help"] + ("" if silent else f" (default: {shown})")
-    settings = {"dest": option.name, "default": default, "help": help}
+    help = option.metadata["help"]
+    settings = {
+        "dest": option.name,
+        "default": argparse.SUPPRESS if given_only else default,
+        "help": help + _default_text(default, help),
+    }
     if isinstance(default, bool):
-        return group.add_argument(flag, action="store_false" if default else "store_true", **settings)
+        group.add_argument(flag, action="store_false" if default else "store_true", **settings)
+        return
     several = isinstance(default, tuple)
     kind = option.metadata["kind"] or type(default[0] if several else default)
     settings["type"] = str if kind is type(None) else kind
@@ -37,7 +89,7 @@ def _add_flag(group, option, default) -> argparse.Action:
         settings["choices"] = option.metadata["choices"]
     else:
         settings["metavar"] = {int: "N", float: "X", str: "NAME"}[settings["type"]]
-    return group.add_argument(flag, **settings)
+    group.add_argument(flag, **settings)
 
 
 def gather(flags: argparse.Namespace, options) -> dict:
@@ -47,7 +99,29 @@ def gather(flags: argparse.Namespace, options) -> dict:
     return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
 
 
-def edges(text: str) -> tuple[int, ...]:
-    """Returns the pixels of a size as people write it, "640" or "480x640"; none where it is no size."""
+def parse_size(text: str, flag: str, shape: tuple[int, ...] | None = None) -> tuple[int, int]:
+    """Returns height and width of a size as people write it: "480x320" is 480 wide and 320 high.
+
+    shape: (H, W, ...) of a picture whose form a long edge such as "640" keeps; without one, an edge alone is no size.
+    Raises OptionError for other texts.
+    """
     parts = text.lower().split("x")
-    return tuple(map(int, parts)) if len(parts) <= 2 and all(part.isdecimal() for part in parts) else ()
+    numbers = [int(part) for part in parts if part.isdecimal()]
+    if len(numbers) != len(parts) or min(numbers) < 1 or len(parts) not in ((2,) if shape is None else (1, 2)):
+        edge = "" if shape is None else "a long edge such as 640, or "
+        raise OptionError(f"{flag} takes {edge}width x height such as 480x320, not '{text}'")
+    if len(numbers) == 2:
+        width, height = numbers
+        if flag == "--size" and width != height:  # for those who know it the other way; --crop never was
+            log.info("%s is %d wide and %d high (before version 0.2 it was the other way)", text, width, height)
+        return height, width
+    factor = numbers[0] / max(shape[:2])
+    return max(1, round(shape[0] * factor)), max(1, round(shape[1] * factor))
+
+
+def check_free(paths: Iterable[Path], overwrite: bool, flag: str = "-o") -> None:
+    """Raises OptionError where files exist, unless they may be replaced; flag: the one that names them."""
+    existing = [] if overwrite else [path for path in paths if path.exists()]
+    if existing:
+        others = f" (and {len(existing) - 1} more)" if len(existing) > 1 else ""
+        raise OptionError(f"{existing[0]}{others} exists: choose another {flag}, or add --overwrite")

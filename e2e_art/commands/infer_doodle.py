@@ -1,33 +1,30 @@
-"""`infer.py` with a model of doodles: a picture drawn in its colors becomes a painting."""
+"""`e2e-art infer` with a model of doodles: a drawing in its colors becomes a painting."""
 
 from __future__ import annotations
 
-import argparse
+from collections.abc import Callable, Sequence
 
 from ..errors import OptionError
 from ..images.io import read_image, write_image
 from ..images.resize import resize
-from ..painting.noise import load_doodle
-from .flags import edges
-from .infer_texture import targets
+from ..painting.noise import DoodlePainter
+from .flags import parse_size
+from .infer_texture import NoiseOptions
 
-__all__ = ["run"]
+__all__ = ["paint_doodle"]
+
+USAGE = "e2e-art infer DOODLE.png --model MODEL -o OUT.png"
 
 
-def run(flags: argparse.Namespace) -> int:
-    """Paints a doodle once for each seed."""
-    if len(flags.photos) != 1 or not flags.out:
-        raise OptionError("One doodle at a time: e2e-art infer DOODLE.png --model MODEL -o OUT.png")
-    paths = targets(flags.out, flags.seed, flags.overwrite, "painting")
-    doodle = read_image(flags.photos[0])
-    if flags.size:
-        size = edges(flags.size)
-        if not size or min(size) < 1:
-            raise OptionError(f"--size takes a long edge, or height and width such as 480x640, not '{flags.size}'")
-        factor = size[0] / max(doodle.shape[:2])
-        height, width = size if len(size) == 2 else (max(1, round(side * factor)) for side in doodle.shape[:2])
-        doodle = resize(doodle, height, width)
-    sketch = load_doodle(flags.model, flags.engine, flags.threads, flags.gpu)
-    for seed, target in zip(flags.seed, paths):
-        write_image(target, sketch(doodle, seed, flags.stage, flags.photos[0]), flags.overwrite)
+def paint_doodle(doodles: Sequence[str], load: Callable[[], DoodlePainter], options: NoiseOptions) -> int:
+    """Paints a doodle once for each seed; load: returns the painter."""
+    if len(doodles) != 1:
+        raise OptionError(f"One doodle at a time: {USAGE}")
+    paths = options.targets(USAGE)
+    doodle = read_image(doodles[0])
+    if options.size not in (None, "0"):
+        doodle = resize(doodle, *parse_size(options.size, "--size", doodle.shape))
+    painter = load()
+    for seed, target in zip(options.seeds, paths):
+        write_image(target, painter(doodle, seed, options.stage, doodles[0]), options.overwrite)
     return 0

@@ -1,4 +1,4 @@
-"""Ctrl-C, answered between two steps: what is half done is finished, what was done is kept."""
+"""Ctrl-C, answered between two steps: the step is finished, and what was done is kept."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ __all__ = ["Interrupt"]
 
 
 class Interrupt:
-    """While entered, remembers Ctrl-C instead of breaking off; `check` raises it.  Pressed again, it is now.
+    """While entered, remembers Ctrl-C instead of breaking off; `check` raises it.  Pressed again, it raises at once.
 
-    It answers in the main thread alone, as Python's signals do; left, it gives Ctrl-C back to whom it belonged.
+    It works in the main thread alone, as Python's signals do; on leaving, the handler before it comes back.
     """
 
     def __init__(self):

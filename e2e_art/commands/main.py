@@ -1,4 +1,4 @@
-"""The command line: flags in, words for people out.  The only rooms that parse arguments or print are cli*.py."""
+"""The command line: arguments in, results and one sentence on errors out."""
 
 from __future__ import annotations
 
@@ -10,14 +10,8 @@ from collections.abc import Sequence
 
 from .. import __version__
 from ..errors import UserError
-from . import compare as cli_compare
-from . import export as cli_export
-from . import infer as cli_infer
-from . import masks as cli_masks
-from . import models as cli_models
-from . import optimize as cli_optimize
-from . import serve as cli_serve
-from . import train as cli_train
+from . import compare, export, infer, masks, models, optimize, serve, train
+from .flags import HelpFormatter
 
 __all__ = ["main"]
 
@@ -27,40 +21,49 @@ INTERRUPTED = 130  # what shells expect after Ctrl-C
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command; returns its exit code: 0, 2 with one sentence on stderr for a mishap, 130 after Ctrl-C."""
-    parser = argparse.ArgumentParser(prog="e2e-art", description="Paint photos in the manner of a painting.")
-    parser.add_argument("--version", action="version", version=f"e2e-art {__version__}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for room in (cli_infer, cli_train, cli_optimize, cli_compare, cli_models, cli_masks, cli_serve, cli_export):
-        room.add_command(commands)
-    options = parser.parse_args(arguments)
-    options.command_line = list(sys.argv[1:] if arguments is None else arguments)
-    level = logging.DEBUG if options.verbose else logging.INFO
+    """Runs one command; returns its exit code: 0, 2 with one sentence on stderr for an error, 130 after Ctrl-C."""
+    flags = _parser().parse_args(arguments)
+    flags.command_line = list(sys.argv[1:] if arguments is None else arguments)
+    level = logging.DEBUG if flags.verbose else logging.INFO
     logging.basicConfig(level=level, format="%(message)s", stream=sys.stderr)
     for noisy in ("PIL", "matplotlib"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     try:
-        return options.run(options) or 0
+        return flags.run(flags) or 0
     except UserError as error:
-        print(f"e2e-art: {error}", file=sys.stderr)
-        _leave_standard_output()
-        return 2
+        return _failed(str(error))
     except BrokenPipeError:
-        _leave_standard_output()
-        return 2
-    except OSError as error:  # what no room foresaw: a name too long for the file system, an unsearchable folder
+        return _failed()
+    except OSError as error:  # not foreseen: a name too long for the file system, a folder that cannot be searched
         log.debug("where it happened", exc_info=True)
         name = error.filename or "standard output or a temporary file"
-        print(f"e2e-art: {name} cannot be used ({error.strerror}): choose another, or free space", file=sys.stderr)
-        _leave_standard_output()
-        return 2
+        return _failed(f"{name} cannot be used ({error.strerror}): choose another, or free space")
     except KeyboardInterrupt:
         return INTERRUPTED
 
 
-def _leave_standard_output() -> None:
-    """Lets what could not be written go: Python would try once more as it ends, and complain."""
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="e2e-art",
+        description="Paint photos in the style of a painting.",
+        epilog="examples:\n  e2e-art infer photo.jpg -o painting.jpg\n  e2e-art infer --help",
+        formatter_class=HelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"e2e-art {__version__}", help="print the version")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for command in (infer, train, optimize, compare, models, masks, serve, export):
+        command.add_command(commands)
+    for command_parser in commands.choices.values():
+        command_parser.add_argument("--verbose", action="store_true", help="print more, such as an error's traceback")
+    return parser
+
+
+def _failed(sentence: str = "") -> int:
+    """Prints what went wrong; returns the exit code."""
+    if sentence:
+        print(f"e2e-art: {sentence}", file=sys.stderr)
     try:
         sys.stdout.flush()
-    except OSError:
+    except OSError:  # what could not be written goes: Python would try once more as it ends, and complain
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 2

@@ -1,4 +1,4 @@
-"""`e2e-art masks`: a look at the masks that doodles are learned on."""
+"""`e2e-art masks`: a preview of the random masks that training on doodles draws."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from ..data.masks import Masks
 from ..errors import OptionError
 from ..images.io import check_suffix, read_image, write_image
 from ..images.regions import find_palette
+from .flags import add_overwrite, add_parser, check_free
 
 __all__ = ["add_command"]
 
 SHOWN = 5  # masks in a row, and rows
 GAP = 4  # pixels between them
-REGIONS = 4  # untold
+REGIONS = 4  # by default
 COLORS = ((255, 255, 255), (255, 51, 31), (0, 0, 255), (0, 255, 0), (255, 255, 0), (192, 0, 0), (0, 200, 200))
 COLORS += ((160, 0, 200), (255, 150, 0), (0, 90, 0), (120, 80, 40), (255, 140, 200), (90, 90, 90), (0, 0, 90))
 COLORS += ((150, 200, 255), (100, 120, 0))
@@ -24,24 +25,28 @@ COLORS += ((150, 200, 255), (100, 120, 0))
 
 def add_command(commands) -> None:
     """Adds `masks` to the commands."""
-    parser = commands.add_parser(
+    parser = add_parser(
+        commands,
         "masks",
-        help="show the masks that doodles are learned on",
-        description="Paint 25 of the masks that train.py --doodle learns on.",
+        run,
+        "--preview OUT [options]",
+        "show the masks that doodles are trained on",
+        "Write a picture of 25 of the random masks that train.py --doodle trains on.",
+        "--preview masks.png --mask painting-mask.png",
     )
-    parser.set_defaults(run=run, verbose=False)
     parser.add_argument("--preview", required=True, type=Path, metavar="OUT", help="the picture to write")
     parser.add_argument("--mask", type=Path, metavar="MASK", help="a painting's mask, for its colors")
-    parser.add_argument("--regions", type=int, metavar="N", help=f"how many, without a mask (default: {REGIONS})")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="the training's (default: 0)")
-    parser.add_argument("--overwrite", action="store_true", help="replace a file that exists")
+    parser.add_argument(
+        "--regions", type=int, metavar="N", help=f"number of regions without a mask (default: {REGIONS})"
+    )
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the training")
+    add_overwrite(parser)
 
 
 def run(flags: argparse.Namespace) -> int:
     """Writes the preview."""
     check_suffix(flags.preview)
-    if flags.preview.exists() and not flags.overwrite:
-        raise OptionError(f"{flags.preview} exists: choose another --preview, or add --overwrite")
+    check_free([flags.preview], flags.overwrite, "--preview")
     if flags.mask and flags.regions:
         raise OptionError("The mask says how many regions there are: leave --regions out")
     if flags.seed < 0:

@@ -1,4 +1,4 @@
-"""`e2e-art models`: what is shipped, with a small picture of each, its size and its record."""
+"""`e2e-art models`: trained models with their size, their record and a small picture."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from ..errors import UserError
 from ..images.io import read_image
 from ..images.resize import resize_long_edge
 from ..models.folder import THUMBNAIL, Model, list_models, list_shipped, read_model
+from .flags import add_parser
 
 __all__ = ["add_command", "describe_model", "describe_models"]
 
@@ -21,19 +22,23 @@ COLUMNS = 40  # of a terminal, that a small picture takes
 
 def add_command(commands) -> None:
     """Adds `models` to the commands."""
-    models = commands.add_parser(
+    parser = add_parser(
+        commands,
         "models",
-        help="list the models that there are",
-        description="List models: their size, how they were trained, what came of it, and a small picture.",
+        run,
+        "[DIR]",
+        "list trained models",
+        "List models: their size, how they were trained, their losses, and a small picture.",
+        "",
+        "models/",
     )
-    models.set_defaults(run=run, verbose=False)
-    models.add_argument(
-        "folder", nargs="?", type=Path, metavar="DIR", help="a folder of models (the shipped ones if left out)"
+    parser.add_argument(
+        "folder", nargs="?", type=Path, metavar="DIR", help="a folder of models, shipped ones by default"
     )
 
 
 def run(flags: argparse.Namespace) -> int:
-    """Prints a paragraph for each model; one that is damaged is said to be so."""
+    """Prints a paragraph for each model, damaged ones included."""
     folders = list_models(flags.folder) if flags.folder else list_shipped()
     if not folders:
         raise UserError(f"{flags.folder} holds no models: give the folder that train.py wrote models into")
@@ -46,7 +51,7 @@ def run(flags: argparse.Namespace) -> int:
 
 
 def _paragraph(model: Model) -> list[str]:
-    """Returns what there is to say about a model, line by line."""
+    """Returns the lines that describe a model."""
     record = model.record
     stages = "1 stage" if len(model.stages) == 1 else f"{len(model.stages)} stages"
     lines = [f"{model.title}  ({model.folder})", f"  {stages}, {model.megabytes:.1f} MB"]
@@ -56,8 +61,8 @@ def _paragraph(model: Model) -> list[str]:
         lines.append(f"  after {styles}, {seen} in {model.training_time}")
     totals = " ".join(f"{stage['total']:.2f}" for stage in record.get("validation", []))
     if totals:
-        judged = f"{record['validation_photos']} other photos" if model.kind.paints_photos else "seeds of its own"
-        lines.append(f"  total loss on {judged}, stage by stage: {totals}")
+        validated = f"{record['validation_photos']} other photos" if model.kind.paints_photos else "seeds of its own"
+        lines.append(f"  total loss on {validated}, stage by stage: {totals}")
     if THUMBNAIL in model.files:
         path = model.path(THUMBNAIL)
         lines.append(f"  {path}")

@@ -1,8 +1,7 @@
-"""What people see of a descent: a progress bar, pictures on the way, an animation, a record."""
+"""Progress of `e2e-art optimize`: a bar, intermediate pictures, an animation, a record of the losses."""
 
 from __future__ import annotations
 
-import argparse
 import json
 import logging
 from dataclasses import asdict
@@ -16,10 +15,9 @@ from ..files import write_atomically
 from ..images.arrays import from_vgg_space
 from ..images.io import encode_animation, write_image
 from ..images.resize import resize, resize_long_edge
-from ..optimize.options import OptimizeOptions
 from .interrupt import Interrupt
 
-__all__ = ["Diary"]
+__all__ = ["OptimizeProgress"]
 
 log = logging.getLogger(__name__)
 
@@ -27,18 +25,16 @@ FRAME_EDGE = 480  # pixels of an animation's long edge
 MOST_FRAMES = 300  # of more, every second one goes
 
 
-class Diary:
-    """Keeps what a descent reports, for the flags of `e2e-art optimize`.
+class OptimizeProgress:
+    """Shows and collects what an optimization reports.
 
-    outputs: "picture", "animation", "log" and "curve", as far as they were asked for.  size: of the result, (H, W).
+    outputs: "picture", "animation", "log" and "curve", as far as they are wanted.  steps: at most, on all scales.
+    size: of the result, (H, W).  every: steps between pictures to write, 0 for none.
     """
 
-    def __init__(
-        self, flags: argparse.Namespace, options: OptimizeOptions, outputs: dict[str, Path], size: tuple[int, int]
-    ):
-        self.flags, self.outputs, self.out = flags, outputs, outputs["picture"]
-        self.bar = None  # until the first step was taken: what goes wrong before needs no bar
-        self.steps = options.steps * options.scales
+    def __init__(self, outputs: dict[str, Path], steps: int, size: tuple[int, int], every: int = 0):
+        self.outputs, self.steps, self.every = outputs, steps, every
+        self.bar: tqdm | None = None  # until the first step: what goes wrong before needs no bar
         self.entries: list[dict] = []
         self.frames: list[np.ndarray] = []
         self.frame_size = resize_long_edge(np.zeros((*size, 3), np.uint8), FRAME_EDGE).shape[:2]
@@ -46,7 +42,7 @@ class Diary:
         self.interrupt = Interrupt()
 
     def evaluation(self, evaluation, picture: np.ndarray) -> None:
-        """Notes one evaluation, and the picture (1, 3, H, W) there; raises KeyboardInterrupt where it is to stop."""
+        """Records one evaluation and its picture, (1, 3, H, W) in VGG space; raises KeyboardInterrupt after Ctrl-C."""
         losses = " ".join(f"{name} {value:.4g}" for name, value in evaluation.losses.items())
         height, width = evaluation.size
         self.bar = self.bar or tqdm(total=self.steps, unit="step", dynamic_ncols=True)
@@ -60,15 +56,16 @@ class Diary:
         self.interrupt.check()
 
     def _keep(self, number: int, picture: np.ndarray, better: bool) -> None:
-        """Writes and collects the pictures on the way."""
-        if self.flags.every and number % self.flags.every == 0:
-            path = self.out.with_name(f"{self.out.stem}_step-{number:05d}{self.out.suffix}")
+        """Writes and collects intermediate pictures."""
+        if self.every and number % self.every == 0:
+            out = self.outputs["picture"]
+            path = out.with_name(f"{out.stem}_step-{number:05d}{out.suffix}")
             try:
                 write_image(path, from_vgg_space(picture), overwrite=True)
             except ImageError as error:
-                log.warning("%s; there will be no more pictures on the way", error)
-                self.flags.every = 0
-        if self.flags.animate and better and number % self.stride == 0:  # line searches may overshoot
+                log.warning("%s; no more intermediate pictures are written", error)
+                self.every = 0
+        if "animation" in self.outputs and better and number % self.stride == 0:  # line searches may overshoot
             self.frames.append(resize(from_vgg_space(picture), *self.frame_size))
             if len(self.frames) > MOST_FRAMES:
                 self.frames, self.stride = self.frames[::2], 2 * self.stride
@@ -85,7 +82,8 @@ class Diary:
 
                 plot_curves(self.entries, path, smoothing=1)
         except OSError as error:
-            raise UserError(f"{self.out} is written, but {path} cannot be ({error.strerror}): free space") from error
+            out = self.outputs["picture"]
+            raise UserError(f"{out} is written, but {path} cannot be ({error.strerror}): free space") from error
 
     def close(self) -> None:
         """Ends the progress bar."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import webbrowser
+from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import OptionError, UserError
 from ..models.folder import Model, list_models, list_shipped, read_model
 from ..web.server import make_server
 from ..web.site import site
+from .flags import add_parser
 
 __all__ = ["add_command", "add_styles", "styles_of"]
 
@@ -18,30 +20,35 @@ HOST, PORT = "127.0.0.1", 8742
 
 def add_command(commands) -> None:
     """Adds `serve` to the commands."""
-    parser = commands.add_parser(
+    parser = add_parser(
+        commands,
         "serve",
-        help="paint in the browser",
-        description="Open a page that paints photos and the camera's picture in the browser; nothing leaves it.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        run,
+        "[options]",
+        "paint in the browser",
+        "Open a page that paints photos and the camera's picture in the browser; nothing leaves it.",
+        "",
+        "--model starry_night models/ --port 8000 --no-browser",
     )
-    parser.set_defaults(run=run, verbose=False)
     add_styles(parser)
-    parser.add_argument("--host", default=HOST, help="who may ask: 127.0.0.1 is this machine, 0.0.0.0 everyone")
-    parser.add_argument("--port", type=int, default=PORT, help="0 takes a free one")
-    parser.add_argument("--no-browser", action="store_true", help="say the address, and open nothing")
+    parser.add_argument(
+        "--host", default=HOST, metavar="ADDRESS", help="address to listen on: 0.0.0.0 lets other machines in"
+    )
+    parser.add_argument("--port", type=int, default=PORT, metavar="N", help="port to listen on; 0 takes a free one")
+    parser.add_argument("--no-browser", action="store_true", help="print the address, and open nothing")
 
 
 def add_styles(parser) -> None:
     """Adds the flag that says which styles a page offers."""
     parser.add_argument(
-        "--model", nargs="+", metavar="NAME", help="shipped names, models' folders, or folders of models; else all"
+        "--model", nargs="+", default=[], metavar="NAME", help="shipped names, models' folders, or folders of models"
     )
 
 
-def styles_of(flags: argparse.Namespace) -> list[Model]:
-    """Returns the models that a page is to offer, each name once: chains for photos, doodles for the drawing board."""
-    folders = []
-    for name in flags.model or []:
+def styles_of(names: Sequence[str]) -> list[Model]:
+    """Returns the models that a page offers, all shipped ones by default: chains for photos, doodles for drawings."""
+    folders: list[str | Path] = []
+    for name in names:
         inside = list_models(Path(name)) if Path(name).is_dir() else []
         folders += inside or [name]
     models = [read_model(folder) for folder in folders or list_shipped()]
@@ -49,8 +56,8 @@ def styles_of(flags: argparse.Namespace) -> list[Model]:
     if folders and other:
         raise OptionError(f"The page paints photos and doodles, and no textures: leave {', '.join(other)} out")
     models = [model for model in models if model.kind.page_list]
-    names = [model.name for model in models]
-    twice = {name for name in names if names.count(name) > 1}
+    found = [model.name for model in models]
+    twice = {name for name in found if found.count(name) > 1}
     if twice:
         raise OptionError(f"Two models are called {', '.join(sorted(twice))}: give each name once")
     if not models:
@@ -60,7 +67,7 @@ def styles_of(flags: argparse.Namespace) -> list[Model]:
 
 def run(flags: argparse.Namespace) -> int:
     """Serves until Ctrl-C."""
-    server = make_server(site(styles_of(flags)), flags.host, flags.port)
+    server = make_server(site(styles_of(flags.model)), flags.host, flags.port)
     shown = "127.0.0.1" if flags.host in ("0.0.0.0", "") else flags.host
     address = f"http://{shown}:{server.server_port}/"
     print(f"e2e-art paints at {address} until Ctrl-C", flush=True)

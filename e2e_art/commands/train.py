@@ -7,6 +7,7 @@ import logging
 import shlex
 import shutil
 from contextlib import closing, suppress
+from dataclasses import fields
 from pathlib import Path
 
 from ..errors import OptionError, UserError
@@ -14,51 +15,58 @@ from ..losses.options import LossOptions
 from ..models.folder import DESCRIPTION
 from ..training.options import TrainingOptions
 from ..training.publish import publish_training
-from .flags import add_flags, gather
+from .flags import add_flags, add_overwrite, add_parser, gather
 from .train_progress import TrainingProgress
 
 __all__ = ["add_command"]
 
 log = logging.getLogger(__name__)
 
+STAGE_OPTIONS = ("stages", "steps", "sizes", "residual_weights", "style_boosts", "learning_rates", "coupling")
+STAGE_OPTIONS += ("warm_start", "share_weights", "norm")
+
 
 def add_command(commands) -> None:
     """Adds `train` to the commands."""
-    parser = commands.add_parser(
+    parser = add_parser(
+        commands,
         "train",
-        help="train a chain on a painting",
-        description="Train a chain of generators on a painting, stage by stage.",
+        run,
+        "--style PAINTING --photos DIR --out DIR [options]",
+        "train a model on a painting",
+        "Train a chain of generators on a painting, stage by stage; or a texture, or a model that paints doodles.",
+        "--style painting.jpg --photos photos/ --out models/painting --validate more-photos/",
+        "--texture bricks.jpg --out models/bricks",
+        "--doodle painting.jpg --mask painting-mask.png --out models/doodles",
     )
-    parser.set_defaults(run=run)
-    files = parser.add_argument_group("files")
-    files.add_argument("--style", nargs="+", default=[], metavar="PAINTING", help="one or more paintings to blend")
-    files.add_argument("--photos", metavar="DIR", help="photos to train on, in any tree of folders")
-    files.add_argument(
-        "--texture", nargs="+", metavar="PAINTING", help="instead of --style and --photos: more of this, from noise"
+    parser.add_argument("--style", nargs="+", default=[], metavar="PAINTING", help="one or more paintings to blend")
+    parser.add_argument("--photos", metavar="DIR", help="photos to train on, in any tree of folders")
+    parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder of the model to write")
+    parser.add_argument(
+        "--texture", nargs="+", metavar="PAINTING", help="instead of --style and --photos: textures like this painting"
     )
-    files.add_argument("--doodle", metavar="PAINTING", help="instead of them: paint doodles, region by region")
-    files.add_argument("--mask", metavar="MASK", help="of --doodle: the painting's regions, each in a flat color")
-    files.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder of the model to write")
-    files.add_argument("--validate", type=Path, metavar="DIR", help="photos to judge by, never trained on")
-    files.add_argument(
-        "--preview", nargs="+", type=Path, default=[], metavar="PHOTO", help="photos to paint as it learns"
+    parser.add_argument(
+        "--doodle", metavar="PAINTING", help="instead of --style and --photos: paint doodles by regions"
     )
-    course = parser.add_argument_group("the chain and its course (lists: one value for all stages, or one each)")
-    add_flags(course, TrainingOptions)
-    add_flags(parser.add_argument_group("the loss"), TrainingOptions().loss)
-    running = parser.add_argument_group("running")
-    running.add_argument("--gpus", metavar="0,1", help="GPUs to split each batch over (the CPU if left out)")
-    running.add_argument(
-        "--cpu-devices", type=int, default=1, metavar="N", help="CPU contexts, to try what --gpus does"
+    parser.add_argument("--mask", metavar="MASK", help="with --doodle: the painting's regions, each in a flat color")
+    parser.add_argument("--validate", type=Path, metavar="DIR", help="photos to validate on, never trained on")
+    parser.add_argument(
+        "--preview", nargs="+", type=Path, default=[], metavar="PHOTO", help="photos to paint at each checkpoint"
     )
-    running.add_argument("--no-bfloat16", action="store_true", help="keep the loss network in single precision")
-    running.add_argument("--workers", type=int, default=1, metavar="N", help="threads that decode photos (default: 1)")
-    running.add_argument(
-        "--checkpoint-every", type=int, default=250, metavar="N", help="steps between checkpoints (default: 250)"
-    )
-    running.add_argument("--resume", action="store_true", help="go on from the last checkpoint of --out")
-    running.add_argument("--overwrite", action="store_true", help="replace a model of that name")
-    running.add_argument("--verbose", action="store_true", help="say more")
+    parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint of --out")
+    add_overwrite(parser)
+    stages = parser.add_argument_group("stages", "Lists hold one value for all stages, or one for each.")
+    add_flags(stages, TrainingOptions, STAGE_OPTIONS)
+    add_flags(parser.add_argument_group("loss"), TrainingOptions().loss)
+    devices = parser.add_argument_group("devices")
+    devices.add_argument("--gpus", metavar="0,1", help="GPUs to split each batch over; the CPU by default")
+    devices.add_argument("--cpu-devices", type=int, default=1, metavar="N", help="CPU devices, to try what --gpus does")
+    devices.add_argument("--no-bfloat16", action="store_true", help="keep the loss network in single precision")
+    devices.add_argument("--workers", type=int, default=1, metavar="N", help="threads that decode photos")
+    advanced = parser.add_argument_group("advanced")
+    others = [option.name for option in fields(TrainingOptions) if option.name not in STAGE_OPTIONS]
+    add_flags(advanced, TrainingOptions, others)
+    advanced.add_argument("--checkpoint-every", type=int, default=250, metavar="N", help="steps between checkpoints")
 
 
 def _options(flags: argparse.Namespace) -> TrainingOptions:

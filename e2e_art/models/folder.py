@@ -138,11 +138,16 @@ def find_model(name: str) -> Path:
     raise ModelError(f"There is no model '{name}': {hint}")
 
 
-def read_model(name: str | Path, kind: Kind | None = None) -> Model:
+def read_model(name: str | Path | Model, kind: Kind | None = None) -> Model:
     """Returns a model given by shipped name or folder, all of its files verified; kind: what it has to be, if given.
+
+    A model that was read before is returned as it is.
 
     Raises ModelError for another kind, an unknown kind or format version, a missing folder, a missing or changed file.
     """
+    if isinstance(name, Model):
+        _check_kind(name, kind)
+        return name
     folder = find_model(str(name))
     path = folder / DESCRIPTION
     try:
@@ -174,11 +179,7 @@ def read_model(name: str | Path, kind: Kind | None = None) -> Model:
         )
     except KeyError as error:
         raise ModelError(f"{path} has no entry {error}: get a whole copy of the model, or train it again") from error
-    if kind is not None and model.kind != kind:
-        raise ModelError(
-            f"{folder} is a model of kind '{model.kind.name}', not '{kind.name}': use it as "
-            f"e2e-art infer {model.kind.usage} {name}"
-        )
+    _check_kind(model, kind)
     for file, expected in model.files.items():
         if Path(file).name != file:
             raise ModelError(f"{path} names a file outside of its folder ({file}): get a whole copy of the model")
@@ -191,6 +192,14 @@ def read_model(name: str | Path, kind: Kind | None = None) -> Model:
         if found != expected:
             raise ModelError(f"{folder / file} has changed since it was trained (sha256 differs): get a whole copy")
     return model
+
+
+def _check_kind(model: Model, kind: Kind | None) -> None:
+    if kind is not None and model.kind != kind:
+        raise ModelError(
+            f"{model.folder} is a model of kind '{model.kind.name}', not '{kind.name}': use it as "
+            f"e2e-art infer {model.kind.usage} {model.folder}"
+        )
 
 
 def _checksum(description: dict) -> str:

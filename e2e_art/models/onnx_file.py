@@ -41,7 +41,7 @@ def onnx_file(model: Model, stage: int | None = None, size: tuple[int, int] | No
         OnnxModel(proto).topological_sort()  # its casts come last, whoever reads them
     if size is not None:
         if min(size) < 1:
-            raise OptionError(f"Both sides of a size need at least 1 pixel, not {size[0]}x{size[1]}")
+            raise OptionError(f"Both sides of a size need at least 1 pixel, not {size[1]}x{size[0]}")
         for place in (*proto.graph.input, *proto.graph.output):
             dimensions = place.type.tensor_type.shape.dim
             for axis, length in ((0, 1), (2, size[0]), (3, size[1])) if len(dimensions) == 4 else ():

@@ -123,9 +123,7 @@ def optimize(
     height, width = start.shape[:2]
     smallest = _smallest(options)
     if min(height, width) < smallest:
-        raise OptionError(
-            f"A picture needs {smallest} pixels or more on each side, not a height of {height} and a width of {width}"
-        )
+        raise OptionError(f"A picture needs {smallest} pixels or more on each side, not {width}x{height}")
     best, evaluations, began = None, [], time.perf_counter()
     picture = start
     for scale in range(options.scales):

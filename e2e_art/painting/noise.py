@@ -23,12 +23,12 @@ DOODLE_CHANNELS = 16  # planes of noise, of a doodle
 
 
 def load_texture(
-    model: str | Path, engine: str = "auto", threads: int | None = None, gpu: int | None = None
+    model: str | Path | Model, engine: str = "auto", threads: int | None = None, gpu: int | None = None
 ) -> TexturePainter:  # fmt: skip
     """Returns a trained model of textures.
 
-    model: a shipped name, or the folder of a model that `train.py --texture` wrote.  engine, threads, gpu: as for
-    `stylize.load`.
+    model: a shipped name, the folder of a model that `train.py --texture` wrote, or what `read_model` returned.
+    engine, threads, gpu: as for `photo.load`.
 
     >>> weave = load_texture("brick")
     >>> texture = weave(512, 512, seed=7)  # uint8 (512, 512, 3)
@@ -40,11 +40,12 @@ def load_texture(
 
 
 def load_doodle(
-    model: str | Path, engine: str = "auto", threads: int | None = None, gpu: int | None = None
+    model: str | Path | Model, engine: str = "auto", threads: int | None = None, gpu: int | None = None
 ) -> DoodlePainter:  # fmt: skip
     """Returns a trained model that paints doodles.
 
-    model: a shipped name, or the folder of a model that `train.py --doodle` wrote.  Others as for `load_texture`.
+    model: a shipped name, the folder of a model that `train.py --doodle` wrote, or what `read_model` returned.  Others
+    as for `load_texture`.
 
     >>> sketch = load_doodle("renoir")
     >>> painting = sketch(doodle, seed=7)  # uint8 (H, W, 3) -> uint8 (H, W, 3)
@@ -82,13 +83,13 @@ class TexturePainter:
         """
         stages = _checked(self.model, seed, stages)
         if min(height, width) < 1:
-            raise OptionError(f"A texture needs a height and a width of 1 pixel or more, not {height}x{width}")
+            raise OptionError(f"A texture needs a width and a height of 1 pixel or more, not {width}x{height}")
         noise = seeded_noise(seed, CHANNELS, height + -height % MULTIPLE, width + -width % MULTIPLE)
         try:
             pictures = self.engine.weave({"noise": noise}, stages)
         except MemoryError as error:
             raise UserError(
-                f"There is not enough memory for a texture of {height}x{width} pixels: make a smaller one, and tile it"
+                f"There is not enough memory for a texture of {width}x{height} pixels: make a smaller one, and tile it"
             ) from error
         return [_to_image(picture[:, :, :height, :width]) for picture in pictures]
 

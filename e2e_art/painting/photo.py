@@ -30,13 +30,13 @@ BYTES_A_PIXEL = 900  # of memory, to paint a photo whole: above what is left, it
 
 
 def load(
-    model: str | Path, engine: str = "auto", threads: int | None = None, gpu: int | None = None
+    model: str | Path | Model, engine: str = "auto", threads: int | None = None, gpu: int | None = None
 ) -> Painter:  # fmt: skip
     """Returns a trained model, ready to paint.
 
-    model: a shipped name, the folder of a trained model, or one ONNX file (`foreign.py`).  engine: "onnx"
-    (onnxruntime), "mxnet", or "auto": onnx where it can.  threads: how many to use, all cores by default.  gpu: the
-    number of a GPU; None is the CPU.
+    model: a shipped name, the folder of a trained model, what `read_model` returned, or one ONNX file (`external.py`).
+    engine: "onnx" (onnxruntime), "mxnet", or "auto": onnx where it can.  threads: how many to use, all cores by
+    default.  gpu: the number of a GPU; None is the CPU.
 
     >>> painter = load("starry_night")
     >>> painting = painter(photo)  # uint8 (H, W, 3) -> uint8 (H, W, 3)
@@ -45,7 +45,7 @@ def load(
     """
     if engine not in ENGINES:
         raise OptionError(f"'{engine}' is no engine: choose from {', '.join(ENGINES)}")
-    if str(model).lower().endswith(SUFFIX):
+    if not isinstance(model, Model) and str(model).lower().endswith(SUFFIX):
         if engine == "mxnet":
             raise OptionError(f"{model} is a file for onnxruntime: leave --engine mxnet out")
         return Painter(ExternalEngine(Path(model), threads, gpu))
