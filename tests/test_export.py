@@ -81,7 +81,7 @@ def test_stages_and_sizes_that_there_are_not(published):
     model = read_model(published)
     with pytest.raises(OptionError, match="small_model has stages 0 to 1, not 2"):
         onnx_file(model, stage=2)
-    with pytest.raises(OptionError, match="at least 1 pixel, not 0x5"):
+    with pytest.raises(OptionError, match="at least 1 pixel, not 5x0"):
         onnx_file(model, size=(0, 5))
 
 
@@ -167,7 +167,7 @@ def test_what_paints_nothing_is_refused_in_one_sentence(tmp_path, photo, capsys)
 def test_export_through_the_command(published, photo_file, tmp_path, capsys):
     out = tmp_path / "new" / "small.onnx"
     words = ["export", "--model", str(published), "--onnx", str(out)]
-    assert main([*words, "--stage", "0", "--size", "97x131"]) == 0
+    assert main([*words, "--stage", "0", "--size", "131x97"]) == 0
     assert "Small Model, " in capsys.readouterr().out
     assert main(["infer", str(photo_file), "--model", str(out), "-o", str(tmp_path / "out.png")]) == 0
     expected = load(published)(pixels(photo_file).astype(np.uint8), stage=0)
@@ -175,7 +175,7 @@ def test_export_through_the_command(published, photo_file, tmp_path, capsys):
     capsys.readouterr()
     for more, says in (
         ([], "exists: choose another --onnx, or add --overwrite"),
-        (["--overwrite", "--size", "97"], "--size takes height and width such as 480x640, not '97'"),
+        (["--overwrite", "--size", "97"], "--size takes width x height such as 480x320, not '97'"),
         (["--overwrite", "--model", str(published), "starry_night"], "One ONNX file holds one model, not 2"),
         (["--overwrite", "--model", "no such"], "There is no model 'no such'"),
     ):

@@ -340,12 +340,12 @@ def test_pictures_on_the_way_an_animation_and_a_record(files, tmp_path):
 
 
 def test_a_texture_of_any_size_from_several_seeds(files, tmp_path):
-    words = ("--texture", files / "painting.jpg", "--size", "24x40", "--tileable")
+    words = ("--texture", files / "painting.jpg", "--size", "40x24", "--tileable")
     assert run(files, *words, "--seeds", 1, 2, "--record", "-o", tmp_path / "out.png", photo=False) == 0
     names = [f"out_seed-{seed}{end}" for seed in (1, 2) for end in (".png", ".jsonl", "_curve.png")]
     assert set(tree(tmp_path)) == set(names)
     last = json.loads((tmp_path / "out_seed-1.jsonl").read_text().splitlines()[-1])
-    assert last["scales"] == 4  # what begins with noise goes from coarse to fine, untold
+    assert last["scales"] == 4  # what begins with noise goes from coarse to fine by default
     one, two = (pixels(tmp_path / f"out_seed-{seed}.png") for seed in (1, 2))
     assert one.shape == (24, 40, 3)
     assert np.abs(one - two).mean() > 3
@@ -353,12 +353,12 @@ def test_a_texture_of_any_size_from_several_seeds(files, tmp_path):
     assert np.array_equal(two, pixels(tmp_path / "alone.png"))
 
 
-def test_what_would_not_fit_into_memory_is_told_with_the_size_that_would(refused, files, tmp_path, monkeypatch):
+def test_what_would_not_fit_into_memory_is_refused_with_the_size_that_would(refused, files, tmp_path, monkeypatch):
     refused("-o", tmp_path / "out.png", "--size", 400_000, says=["400000x", "GB of memory", "--size"])
     monkeypatch.setattr("e2e_art.commands.optimize.free_memory", lambda: 1_000_000_000)
-    refused("-o", tmp_path / "out.png", "--size", "400x800", says=["800x400 pixels take about 2.5 GB", "1.0 GB"])
-    (told,) = re.findall(r"--size (\d+x\d+)", refused.said)
-    height, width = map(int, told.split("x"))
+    refused("-o", tmp_path / "out.png", "--size", "800x400", says=["800x400 pixels take about 2.5 GB", "1.0 GB"])
+    (fits,) = re.findall(r"--size (\d+x\d+)", refused.said)
+    width, height = map(int, fits.split("x"))
     assert height == width // 2
     options = OptimizeOptions()
     assert memory_needed(options, height, width) <= 1e9 < memory_needed(options, height + 2, width + 4)
@@ -442,7 +442,7 @@ def test_presets_set_what_is_not_told(files, tmp_path, monkeypatch):
 
 
 def test_sizes(files, tmp_path):
-    for size, shape in {"25": (20, 25), "100": (80, 100), "0": (40, 50), "32x24": (32, 24)}.items():
+    for size, shape in {"25": (20, 25), "100": (80, 100), "0": (40, 50), "32x24": (24, 32)}.items():
         assert run(files, "--size", size, "--steps", 1, "-o", tmp_path / f"{size}.png") == 0
         assert pixels(tmp_path / f"{size}.png").shape[:2] == shape
 
@@ -488,7 +488,7 @@ def test_what_the_command_refuses(refused, files, tmp_path):
     refused("-o", out, "--start", tmp_path / "none.png", says=[tmp_path / "none.png"])
     refused("-o", out, "--start", "model:starry_nite", says=["starry_nite", "starry_night"])
     refused("-o", out, "--style-blend", 1, 2, says=["1 paintings", "2 shares"])
-    refused("-o", out, "--size", "8x8", says=["16 pixels", "height of 8"])
+    refused("-o", out, "--size", "8x9", says=["16 pixels", "not 8x9"])
     refused("-o", out, "--gpu", 7, says=["GPU 7", "CPU"])
     refused("-o", out, "--every", -1, says=["--every", "-1"])
     refused("-o", out, "--tileable", says=["--tileable", "--texture"])

@@ -229,7 +229,7 @@ def test_train_and_weave_as_the_readme_shows(brick, tmp_path, capsys):
     kept = [json.loads(line) for line in (tmp_path / "wall.training" / "log.jsonl").read_text().splitlines()]
     assert [entry["total_step"] for entry in kept if "validation" in entry] == [2, 4]
     target = tmp_path / "made.png"
-    done = process("infer.py", "--texture", out, "--size", "64x96", "--seed", 3, 4, "-o", target, "--tile-check")
+    done = process("infer.py", "--texture", out, "--size", "96x64", "--seed", 3, 4, "-o", target, "--tile-check")
     assert done.returncode == 0, done.stderr
     assert [pixels(tmp_path / f"made_seed-{seed}.png").shape for seed in (3, 4)] == [(64, 96, 3)] * 2
     assert (tmp_path / "made_sheet.jpg").exists() and not target.exists()
@@ -242,8 +242,8 @@ def test_train_and_weave_as_the_readme_shows(brick, tmp_path, capsys):
     ("words", "says"),
     [
         (["infer", "--texture", "{model}"], "Say where to"),
-        (["infer", "--texture", "{model}", "-o", "{out}.png", "--size", "large"], "--size takes an edge"),
-        (["infer", "--texture", "{model}", "-o", "{out}.png", "--size", "0x64"], "--size takes an edge"),
+        (["infer", "--texture", "{model}", "-o", "{out}.png", "--size", "large"], "--size takes a long edge"),
+        (["infer", "--texture", "{model}", "-o", "{out}.png", "--size", "0x64"], "--size takes a long edge"),
         (["infer", "--texture", "{model}", "-o", "{out}.png", "--seed", "-1"], "A seed lies in"),
         (["infer", "--texture", "{model}", "-o", "{out}.png", "--seed", "1", "1"], "given twice"),
         (["infer", "--texture", "{model}", "-o", "{out}.png", "--stage", "2"], "stages 0 to 1"),

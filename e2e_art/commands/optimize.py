@@ -93,6 +93,7 @@ def run(flags: argparse.Namespace) -> int:
     preset = PRESETS.get(flags.preset)
     start = flags.start or (preset and flags.photo and preset.start) or ("photo" if flags.photo else "noise")
     options = _options(flags, preset, start)
+    runs = [replace(options, seed=seed) for seed in flags.seeds or [options.seed]]
     paintings = _check(flags, start)
     names = [flags.out]
     if flags.seeds:
@@ -114,9 +115,8 @@ def run(flags: argparse.Namespace) -> int:
         "contexts": contexts(flags.gpu),
         "bfloat16": False if flags.no_bfloat16 else None,
     }
-    for seed, files in zip(flags.seeds or [options.seed], outputs):
-        options = replace(options, seed=seed)
-        begin = _start(start, photo, styles[0], size, seed)
+    for options, files in zip(runs, outputs):
+        begin = _start(start, photo, styles[0], size, options.seed)
         progress = OptimizeProgress(files, options.steps * options.scales, size, flags.every)
         reason = _optimize(progress, begin, styles, photo, options, settings, flags.keep_colors == "after")
         _explain(reason, files["picture"], options)

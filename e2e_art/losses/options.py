@@ -28,23 +28,19 @@ def check_shares(shares: Sequence[float], name: str) -> None:
 class LossOptions:
     """What the loss looks at, and how much each term weighs."""
 
-    style_weight: float = option(20.0, "weight of the style")
-    content_weight: float = option(1.0, "weight of the content")
-    tv_weight: float = option(1e-5, "weight of the smoothness")
-    style_layers: tuple[str, ...] = option(tuple(f"relu{block}_1" for block in range(1, 6)), "where style is seen")
-    style_layer_weights: tuple[float, ...] = option(
-        (), "what each style layer counts; all alike if left out", kind=float
-    )
-    content_layers: tuple[str, ...] = option(("relu4_2",), "where content is seen", "--content-layer")
-    content_layer_weights: tuple[float, ...] = option(
-        (), "what each content layer counts; all alike if left out", kind=float
-    )
-    convention: str = option("relative", "how a squared error becomes a loss: docs/losses.md", choices=CONVENTIONS)
+    style_weight: float = option(20.0, "weight of the style term")
+    content_weight: float = option(1.0, "weight of the content term")
+    tv_weight: float = option(1e-5, "weight of the total variation")
+    style_layers: tuple[str, ...] = option(tuple(f"relu{block}_1" for block in range(1, 6)), "layers of the style term")
+    style_layer_weights: tuple[float, ...] = option((), "weight of each style layer; equal by default", kind=float)
+    content_layers: tuple[str, ...] = option(("relu4_2",), "layers of the content term", "--content-layer")
+    content_layer_weights: tuple[float, ...] = option((), "weight of each content layer; equal by default", kind=float)
+    convention: str = option("relative", "how squared errors are normalized: docs/losses.md", choices=CONVENTIONS)
     covariance: bool = option(False, "center features before the Gram matrix")
-    patch_weight: float = option(0.0, "weight of the likeness of patches; needs a single painting, and no training")
-    patch_layers: tuple[str, ...] = option(("relu3_1", "relu4_1"), "where patches are compared")
-    normalize_gradients: bool = option(False, "let each layer pull equally hard, whatever its loss")
-    pooling: str = option("average", "of the loss network", choices=("average", "max"))
+    patch_weight: float = option(0.0, "weight of the patch term; for optimize with one painting")
+    patch_layers: tuple[str, ...] = option(("relu3_1", "relu4_1"), "layers of the patch term")
+    normalize_gradients: bool = option(False, "scale the gradient of each layer to the same norm")
+    pooling: str = option("average", "pooling of the loss network", choices=("average", "max"))
     loss_network: str = option("vgg19", "vgg19 (shipped), or zoo:vgg11, zoo:vgg13, zoo:vgg16, zoo:vgg19 from gluoncv")
 
     def __post_init__(self):

@@ -17,18 +17,22 @@ STOPS = ("loss", "change")
 class OptimizeOptions:
     """Everything that decides where a descent on the pixels of one picture arrives."""
 
-    optimizer: str = option("lbfgs", "the way downhill", choices=tuple(DESCENTS))
+    optimizer: str = option("lbfgs", "solver", choices=tuple(DESCENTS))
     steps: int = option(200, "evaluations of the loss at most, on each scale")
     learning_rate: float | None = option(
-        None, f"of adam: gray levels a step ({DESCENTS['adam']:g} if left out); of sgd: on the gradient", kind=float
+        None,
+        f"of adam: gray levels a step ({DESCENTS['adam']:g} by default); of sgd: factor on the gradient",
+        kind=float,
     )
-    tolerance: float = option(0.01, "stop when 10 evaluations gain less than this share of the loss; 0 goes on")
-    stop: str = option("loss", "what must go on: the loss's fall, or the picture's change in a step", choices=STOPS)
-    scales: int = option(
-        1, "go from coarse to fine over so many sizes, each sqrt(2) times the one before; from noise 4"
+    tolerance: float = option(0.01, "stop when 10 evaluations lower the loss by less than this share; 0 goes on")
+    stop: str = option(
+        "loss",
+        "what the tolerance is compared with: the fall of the loss, or the change of the picture in a step",
+        choices=STOPS,
     )
-    style_size: int = option(400, "long edge of the painting, for a photo at its full size")
-    seed: int = option(0, "of the noise to start from")
+    scales: int = option(1, "sizes to go through from coarse to fine, each sqrt(2) times the one before; 4 from noise")
+    style_size: int = option(400, "long edge of the painting, at the full size of the result")
+    seed: int = option(0, "seed of the noise to start from")
     loss: LossOptions = field(default_factory=LossOptions)
 
     def __post_init__(self):
