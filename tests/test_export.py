@@ -128,6 +128,15 @@ def test_a_network_like_johnsons_just_works(tmp_path, photo_file, capsys):
     assert (tmp_path / "sheet_sheet.jpg").exists()
 
 
+def test_sheets_of_a_network_of_one_size(tmp_path, photo_file):
+    graph = network(tmp_path / "square.onnx", fixed=(64, 64))
+    for number, words in enumerate(([], ["--size", "200", "--as-painted"])):
+        out = tmp_path / f"{number}.png"
+        assert main(["infer", str(photo_file), "--model", str(graph), "--stages", "-o", str(out), *words]) == 0
+        assert (tmp_path / f"{number}_sheet.jpg").exists()
+        assert pixels(out).shape[1] == (200 if words else 131)
+
+
 @pytest.mark.parametrize(("height", "width"), [(97, 131), (1, 1), (2, 50), (64, 64)])
 def test_sizes_that_strides_would_round(tmp_path, height, width):
     picture = np.random.RandomState(0).randint(0, 256, (height, width, 3)).astype(np.uint8)

@@ -31,6 +31,7 @@ from e2e_art.images.denoise import denoise
 from e2e_art.images.io import read_image
 from e2e_art.images.resize import resize, resize_long_edge
 from e2e_art.images.sheet import sheet
+from e2e_art.models import folder
 from e2e_art.models.folder import list_shipped, read_model
 
 PHOTO = data.chelsea()[40:137, 60:191]  # 97x131: no multiple of anything
@@ -62,6 +63,12 @@ def infer(model, *words) -> int:
 
 def difference(one, other) -> int:
     return np.abs(np.asarray(one, int) - np.asarray(other, int)).max()
+
+
+def assert_same_sheet(path, pictures, labels, title="Tiny Waves") -> None:
+    expected, found = sheet(pictures, labels, title), pixels(path)
+    assert found.shape == expected.shape
+    assert np.abs(found - expected).mean() < 2  # JPEG
 
 
 # What it writes
@@ -162,10 +169,56 @@ def test_stages_and_their_sheet(photo, model, painter, tmp_path, capsys):
         f"stage {stage}\ntotal {loss['total']:.2f}: style {loss['style']:.2f}, content {loss['content']:.2f}"
         for stage, loss in enumerate(losses)
     ]
-    expected = sheet([PHOTO, *pictures], ["photo.png", *labels], "Tiny Waves")
-    found = pixels(tmp_path / "out" / "cat_sheet.jpg")
-    assert found.shape == expected.shape
-    assert np.abs(found - expected).mean() < 2  # JPEG
+    assert_same_sheet(tmp_path / "out" / "cat_sheet.jpg", [PHOTO, *pictures], ["photo.png", *labels])
+
+
+@pytest.mark.parametrize(
+    ("words", "shape"),
+    [
+        (("--size", 200, "--as-painted"), (148, 200)),
+        (("--size", 64, "--as-painted", "--keep-colors"), (47, 64)),
+        (("--size", 64, "--guided"), (97, 131)),
+    ],
+)
+def test_a_sheet_measures_losses_at_the_size_of_the_paintings(photo, model, tmp_path, words, shape):
+    assert infer(model, photo, "-o", tmp_path / "cat.png", "--stages", *words) == 0
+    pictures = [pixels(tmp_path / f"cat_stage-{stage}.png").astype(np.uint8) for stage in range(4)]
+    assert {picture.shape[:2] for picture in pictures} == {shape}
+    losses = Evaluator(read_model(model)).losses(resize(PHOTO, *shape), pictures)
+    labels = [
+        f"stage {stage}\ntotal {loss['total']:.2f}: style {loss['style']:.2f}, content {loss['content']:.2f}"
+        for stage, loss in enumerate(losses)
+    ]
+    assert_same_sheet(tmp_path / "cat_sheet.jpg", [PHOTO, *pictures], ["photo.png", *labels])
+
+
+@pytest.mark.parametrize("words", [(), ("--size", 300, "--as-painted"), ("--size", 5, "--as-painted")])
+def test_a_sheet_of_pictures_too_small_for_losses(model, tmp_path, words):
+    """Losses need 16 pixels; a small photo that is painted large has them."""
+    save(tmp_path / "dot.png", PHOTO[:8, :8])
+    assert infer(model, tmp_path / "dot.png", "-o", tmp_path / "out.png", "--stages", *words) == 0
+    pictures = [pixels(tmp_path / f"out_stage-{stage}.png").astype(np.uint8) for stage in range(4)]
+    if 300 not in words:
+        labels = ["dot.png", *(f"stage {stage}" for stage in range(4))]
+        assert_same_sheet(tmp_path / "out_sheet.jpg", [PHOTO[:8, :8], *pictures], labels)
+    assert (tmp_path / "out_sheet.jpg").exists()
+
+
+def test_a_sheet_of_a_model_without_its_style(photo, published, tmp_path):
+    assert infer(published, photo, "-o", tmp_path / "out.png", "--stages") == 0
+    pictures = [pixels(tmp_path / f"out_stage-{stage}.png").astype(np.uint8) for stage in range(2)]
+    labels = ["photo.png", "stage 0", "stage 1"]
+    assert_same_sheet(tmp_path / "out_sheet.jpg", [PHOTO, *pictures], labels, "Small Model")
+
+
+def test_a_model_is_read_and_verified_once(photo, model, tmp_path, monkeypatch):
+    found = []
+    monkeypatch.setattr(folder, "find_model", lambda name, find=folder.find_model: found.append(name) or find(name))
+    assert infer(model, photo, "-o", tmp_path / "out.png", "--stages") == 0
+    assert main(["compare", str(photo), "--model", str(model), "--short-edge", "32", "--evaluations", "0"]) == 0
+    assert found == [str(model)] * 2
+    verified = read_model(model)
+    assert e2e_art.load(verified).model is verified
 
 
 def test_one_stage_is_one_of_all(photo, model, tmp_path):
