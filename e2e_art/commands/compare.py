@@ -1,4 +1,12 @@
-"""`e2e-art compare`: the losses of a model's stages, and how many evaluations of the baseline they are worth."""
+"""Print the mean losses of each stage of a model, in the convention of docs/losses.md, and how many
+evaluations the baseline, L-BFGS on the pixels, needs to reach the same total.
+
+usage: e2e-art compare PHOTO... [--model NAME...] [options]
+
+examples:
+  e2e-art compare photos/ --model starry_night
+  e2e-art compare photo.jpg --model starry_night models/mine --crop 640x480 -o comparison/
+"""
 
 from __future__ import annotations
 
@@ -54,12 +62,8 @@ def add_command(commands) -> None:
         commands,
         "compare",
         run,
-        "PHOTO... [--model NAME...] [options]",
         "print the losses of each stage, and how many L-BFGS evaluations they are worth",
-        "Print the mean losses of each stage of a model, in the convention of docs/losses.md, and how many "
-        "evaluations the baseline, L-BFGS on the pixels, needs to reach the same total.",
-        "photos/ --model starry_night",
-        "photo.jpg --model starry_night models/mine --crop 640x480 -o comparison/",
+        __doc__,
     )
     parser.add_argument("photos", nargs="+", metavar="PHOTO", help="files or folders")
     parser.add_argument(

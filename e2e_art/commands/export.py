@@ -1,4 +1,11 @@
-"""`e2e-art export`: a model as one ONNX file, or the page for a web host."""
+"""Write a model as one ONNX file, or the page that paints in the browser as a folder.
+
+usage: e2e-art export (--onnx FILE --model NAME | --web DIR) [options]
+
+examples:
+  e2e-art export --onnx starry_night.onnx --model starry_night
+  e2e-art export --web site/
+"""
 
 from __future__ import annotations
 
@@ -18,16 +25,7 @@ __all__ = ["add_command"]
 
 def add_command(commands) -> None:
     """Adds `export` to the commands."""
-    parser = add_parser(
-        commands,
-        "export",
-        run,
-        "(--onnx FILE --model NAME | --web DIR) [options]",
-        "write a model as one ONNX file, or the page for a web host",
-        "Write a model as one ONNX file, or the page that paints in the browser as a folder.",
-        "--onnx starry_night.onnx --model starry_night",
-        "--web site/",
-    )
+    parser = add_parser(commands, "export", run, "write a model as one ONNX file, or the page for a web host", __doc__)
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--onnx", type=Path, metavar="FILE", help="one self-contained ONNX file of one model")
     what.add_argument("--web", type=Path, metavar="DIR", help="the page, with all models given, as a static folder")

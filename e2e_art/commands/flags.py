@@ -37,16 +37,15 @@ def _default_text(default, help: str) -> str:
     return "" if silent else f" (default: {shown:g})" if isinstance(shown, float) else f" (default: {shown})"
 
 
-def add_parser(
-    commands, name: str, run: Callable[[argparse.Namespace], int], usage: str, help: str, about: str, *examples: str
-) -> argparse.ArgumentParser:  # fmt: skip
-    """Adds a command, and returns its parser; usage and examples go without the command's name."""
+def add_parser(commands, name: str, run: Callable[[argparse.Namespace], int], help: str, doc: str):
+    """Adds a command, and returns its parser; doc: a description, usage and examples, with empty lines between them."""
+    about, usage, examples = doc.strip().split("\n\n")
     parser = commands.add_parser(
         name,
-        usage=f"e2e-art {name} {usage}",
+        usage=usage.removeprefix("usage: "),
         help=help,
-        description=about,
-        epilog="examples:" + "".join(f"\n  e2e-art {name} {example}".rstrip() for example in examples),
+        description=" ".join(about.split()),
+        epilog=examples,
         formatter_class=HelpFormatter,
     )
     parser.set_defaults(run=run)
@@ -70,25 +69,17 @@ def add_flags(group, options, names: Iterable[str] | None = None, given_only: bo
 
 
 def _add_flag(group, option, default, given_only: bool) -> None:
-    flag = option.metadata["flag"] or "--" + option.name.replace("_", "-")
-    help = option.metadata["help"]
-    settings = {
-        "dest": option.name,
-        "default": argparse.SUPPRESS if given_only else default,
-        "help": help + _default_text(default, help),
-    }
+    flag, help = option.metadata["flag"] or "--" + option.name.replace("_", "-"), option.metadata["help"]
+    settings: dict = {"dest": option.name, "help": help + _default_text(default, help)}
+    settings["default"] = argparse.SUPPRESS if given_only else default
     if isinstance(default, bool):
-        group.add_argument(flag, action="store_false" if default else "store_true", **settings)
-        return
-    several = isinstance(default, tuple)
-    kind = option.metadata["kind"] or type(default[0] if several else default)
-    settings["type"] = str if kind is type(None) else kind
-    if several:
-        settings["nargs"] = "+"
-    if option.metadata["choices"]:
-        settings["choices"] = option.metadata["choices"]
+        settings["action"] = "store_false" if default else "store_true"
     else:
-        settings["metavar"] = {int: "N", float: "X", str: "NAME"}[settings["type"]]
+        several = isinstance(default, tuple)
+        kind = option.metadata["kind"] or type(default[0] if several else default)
+        kind = str if kind is type(None) else kind
+        settings.update(type=kind, nargs="+" if several else None, choices=option.metadata["choices"])
+        settings["metavar"] = None if settings["choices"] else {int: "N", float: "X", str: "NAME"}[kind]
     group.add_argument(flag, **settings)
 
 
@@ -106,17 +97,17 @@ def parse_size(text: str, flag: str, shape: tuple[int, ...] | None = None) -> tu
     Raises OptionError for other texts.
     """
     parts = text.lower().split("x")
-    numbers = [int(part) for part in parts if part.isdecimal()]
-    if len(numbers) != len(parts) or min(numbers) < 1 or len(parts) not in ((2,) if shape is None else (1, 2)):
-        edge = "" if shape is None else "a long edge such as 640, or "
-        raise OptionError(f"{flag} takes {edge}width x height such as 480x320, not '{text}'")
-    if len(numbers) == 2:
+    numbers = [int(part) for part in parts if part.isdecimal() and int(part)]
+    if len(numbers) == len(parts) == 2:
         width, height = numbers
         if flag == "--size" and width != height:  # for those who know it the other way; --crop never was
             log.info("%s is %d wide and %d high (before version 0.2 it was the other way)", text, width, height)
         return height, width
-    factor = numbers[0] / max(shape[:2])
-    return max(1, round(shape[0] * factor)), max(1, round(shape[1] * factor))
+    if len(numbers) == len(parts) == 1 and shape is not None:
+        factor = numbers[0] / max(shape[:2])
+        return max(1, round(shape[0] * factor)), max(1, round(shape[1] * factor))
+    edge = "" if shape is None else "a long edge such as 640, or "
+    raise OptionError(f"{flag} takes {edge}width x height such as 480x320, not '{text}'")
 
 
 def check_free(paths: Iterable[Path], overwrite: bool, flag: str = "-o") -> None:

@@ -1,9 +1,19 @@
-"""`e2e-art infer` (`infer.py`): photos, clips and doodles in, paintings out; textures from noise."""
+"""Paint photos, a clip, the camera's picture or a doodle with a trained model, or make textures.
+
+usage: e2e-art infer PHOTO... -o OUT [--model MODEL] [options]
+
+examples:
+  e2e-art infer photo.jpg -o painting.jpg
+  e2e-art infer holiday/ --model starry_night -o painted/ --strength 0.8
+  e2e-art infer clip.mp4 --model starry_night -o painted.mp4 --steady
+  e2e-art infer --texture kandinsky --size 768x512 -o texture.png
+"""
 
 from __future__ import annotations
 
 import argparse
 import os
+from dataclasses import fields
 from functools import partial
 
 from ..errors import OptionError
@@ -15,8 +25,8 @@ from ..painting.noise import load_doodle, load_texture
 from ..painting.photo import load
 from .flags import add_overwrite, add_parser
 from .infer_doodle import paint_doodle
-from .infer_photos import PaintOptions, paint_photos
-from .infer_texture import NoiseOptions, make_textures
+from .infer_photos import Output, PaintOptions, paint_photos
+from .infer_texture import make_textures
 from .infer_video import is_video, paint_video
 from .models import describe_model, describe_models
 
@@ -25,21 +35,10 @@ __all__ = ["add_command"]
 
 def add_command(commands) -> None:
     """Adds `infer` to the commands."""
-    parser = add_parser(
-        commands,
-        "infer",
-        run,
-        "PHOTO... -o OUT [--model MODEL] [options]",
-        "paint photos, clips and doodles, make textures",
-        "Paint photos, a clip, the camera's picture or a doodle with a trained model, or make textures.",
-        "photo.jpg -o painting.jpg",
-        "holiday/ --model starry_night -o painted/ --strength 0.8",
-        "clip.mp4 --model starry_night -o painted.mp4 --steady",
-        "--texture kandinsky --size 768x512 -o texture.png",
-    )
+    parser = add_parser(commands, "infer", run, "paint photos, clips and doodles, make textures", __doc__)
     parser.add_argument("photos", nargs="*", metavar="PHOTO", help="files, folders, patterns, or - for standard input")
     parser.add_argument(
-        "--model", default="starry_night", metavar="MODEL", help="a shipped model's name, its folder, or an ONNX file"
+        "--model", default="starry_night", metavar="MODEL", help="a shipped model's name, a folder, or an ONNX file"
     )
     parser.add_argument("-o", "--out", metavar="OUT", help="a file for one photo, a folder for several, - for stdout")
     add_overwrite(parser)
@@ -47,12 +46,10 @@ def add_command(commands) -> None:
     parser.add_argument("--info", action="store_true", help="print how the model was trained")
     look = parser.add_argument_group("look of the painting")
     look.add_argument(
-        "--strength", type=float, default=1.0, metavar="X", help="0 is the photo, 1 the trained look, 2 the most"
+        "--strength", type=float, default=1.0, metavar="X", help="0: the photo, 1: the trained look, up to 2"
     )
     look.add_argument("--keep-colors", action="store_true", help="keep the photo's colors")
-    look.add_argument(
-        "--stage", type=int, metavar="K", help="stop at stage K, counted from 0: nearer to the photo, and faster"
-    )
+    look.add_argument("--stage", type=int, metavar="K", help="stop at stage K, from 0: nearer to the photo, and faster")
     look.add_argument("--stages", action="store_true", help="also write every stage, and a sheet of them all")
     look.add_argument(
         "--denoise", type=float, nargs="?", const=0.02, default=0.0, metavar="X", help="smooth by X, 0.02 by default"
@@ -79,7 +76,7 @@ def add_command(commands) -> None:
     clips = parser.add_argument_group("clips", "One clip as PHOTO, or the camera; size, rate and sound are kept.")
     clips.add_argument("--camera", nargs="?", const="0", metavar="N", help="record the camera N (0) until Ctrl-C")
     clips.add_argument(
-        "--steady", action="store_true", help="blend each frame with the one before, warped: less flicker"
+        "--steady", action="store_true", help="blend each frame with the warped one before: less flicker"
     )
     clips.add_argument("--flicker", action="store_true", help="measure how much the painted clip flickers")
     devices = parser.add_argument_group("devices")
@@ -99,30 +96,24 @@ def run(flags: argparse.Namespace) -> int:
             raise OptionError(f"--threads must be at least 1, not {flags.threads}")
         os.environ["OMP_NUM_THREADS"] = str(flags.threads)  # MXNet reads it when it is imported
     device = (flags.engine, flags.threads, flags.gpu)
-    noise = NoiseOptions(flags.out, flags.size, tuple(flags.seed), flags.stage, flags.overwrite)
+    output = Output(flags.out, flags.stage, flags.overwrite)
     if flags.texture:
         if flags.photos:
             raise OptionError("--texture makes a picture of noise: leave the photos out")
-        return make_textures(partial(load_texture, flags.texture, *device), noise, flags.tile_check)
+        texture = partial(load_texture, flags.texture, *device)
+        return make_textures(texture, flags.size, flags.seed, output, flags.tile_check)
     model = flags.model if flags.model.lower().endswith(SUFFIX) else read_model(flags.model)
     if isinstance(model, Model) and model.kind is DOODLE:
-        return paint_doodle(flags.photos, partial(load_doodle, model, *device), noise)
-    options = PaintOptions(
-        strength=flags.strength,
-        size=_long_edge(flags.size),
-        as_painted=flags.as_painted,
-        keep_colors=flags.keep_colors,
-        denoise=flags.denoise,
-        tile=flags.tile,
-        guided=flags.guided,
-    )
+        return paint_doodle(flags.photos, partial(load_doodle, model, *device), flags.size, flags.seed, output)
+    look = {option.name: getattr(flags, option.name) for option in fields(PaintOptions)}
+    options = PaintOptions(**{**look, "size": _long_edge(flags.size)})
     painter = partial(load, model, *device)
     if not is_video(flags.photos, flags.camera):
-        return paint_photos(flags.photos, flags.out, painter, options, flags.stage, flags.stages, flags.overwrite)
+        return paint_photos(flags.photos, painter, options, output, flags.stages)
     if flags.stages:
         raise OptionError("--stages is for photos: leave it out, or choose one with --stage")
     sources = [*flags.photos, *([] if flags.camera is None else [flags.camera])]
-    return paint_video(sources, flags.out, painter, options, flags.stage, flags.steady, flags.flicker, flags.overwrite)
+    return paint_video(sources, painter, options, output, flags.steady, flags.flicker)
 
 
 def _long_edge(text: str | None) -> int | None:

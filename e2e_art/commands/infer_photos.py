@@ -27,7 +27,7 @@ from .flags import check_free
 if TYPE_CHECKING:
     from ..evaluation.evaluator import Evaluator
 
-__all__ = ["PaintOptions", "paint_photos"]
+__all__ = ["Output", "PaintOptions", "paint_photos"]
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +49,15 @@ class PaintOptions:
 
 
 @dataclass(frozen=True)
+class Output:
+    """What to write: OUT as given, of which stage (the last one by default), and whether files may be replaced."""
+
+    out: str | None = None
+    stage: int | None = None
+    overwrite: bool = False
+
+
+@dataclass(frozen=True)
 class _Job:
     """A photo to read, and the file its painting goes to."""
 
@@ -64,26 +73,20 @@ class _Job:
 
 
 def paint_photos(
-    photos: Sequence[str],
-    out: str | None,
-    load: Callable[[], Painter],
-    options: PaintOptions,
-    stage: int | None = None,
-    every_stage: bool = False,
-    overwrite: bool = False,
+    photos: Sequence[str], load: Callable[[], Painter], options: PaintOptions, output: Output, every_stage: bool = False
 ) -> int:
     """Paints photos; photos that cannot be read are skipped where there are others.
 
-    photos: files, folders, patterns or "-".  out: a file, a folder, or "-".  load: returns the painter.  stage: where
-    to stop, the last one by default.  every_stage: also write each stage until then, and a sheet of them all.
+    photos: files, folders, patterns or "-".  load: returns the painter.  output: its OUT is a file, a folder, or "-".
+    every_stage: also write each stage, and a sheet of them all.
     """
-    if not photos or not out:
+    if not photos or not output.out:
         raise OptionError("Say what to paint and where to: e2e-art infer PHOTO... -o OUT (--help lists all flags)")
-    jobs = list(_jobs(photos, out))
+    jobs = list(_jobs(photos, output.out))
     painter = load()
-    last = len(painter.model.stages) - 1 if stage is None else stage
+    last = len(painter.model.stages) - 1 if output.stage is None else output.stage
     stages = [*range(last), last] if every_stage else []
-    _check_targets(jobs, stages, overwrite)
+    _check_targets(jobs, stages, output.overwrite)
     evaluator = _evaluator(painter.model) if every_stage else None
     done, seconds, failures = 0, 0.0, 0
     with ThreadPoolExecutor(1) as reader, tqdm(total=len(jobs), unit="photo", disable=len(jobs) == 1) as bar:
@@ -97,12 +100,12 @@ def paint_photos(
                 started = time.perf_counter()
                 pictures = _paint(painter, photo, stages or [last], options)
                 seconds += time.perf_counter() - started
-                _write(job, pictures, stages, overwrite)
-                if stages and job.target is not None:
+                written = [pictures[-1]]
+                if stages:
                     labels = [Path(job.photo).name, *_labels(evaluator, photo, pictures)]
-                    contact = sheet([photo, *pictures], labels, painter.model.title)
-                    write_image(job.outputs(stages)[-1], contact, overwrite)
-                if job.target is not None and (stages or log.isEnabledFor(logging.DEBUG)):
+                    written += [*pictures, sheet([photo, *pictures], labels, painter.model.title)]
+                _write(job.outputs(stages), written, output.overwrite)
+                if stages or (job.target and log.isEnabledFor(logging.DEBUG)):
                     print("\n".join(map(str, job.outputs(stages))))
                 done += 1
             bar.update()
@@ -198,13 +201,13 @@ def _paint(painter: Painter, photo: np.ndarray, stages: Sequence[int], options: 
         return painter.stages(photo, stages, **asdict(options), on_tile=on_tile)
 
 
-def _write(job: _Job, pictures: Sequence[np.ndarray], stages: Sequence[int], overwrite: bool) -> None:
-    """Writes the painting, the last of the pictures, and those of the stages."""
-    for path, picture in zip(job.outputs(stages), [pictures[-1], *pictures]):
+def _write(paths: Sequence[Path], pictures: Sequence[np.ndarray], overwrite: bool) -> None:
+    """Writes pictures, without paths the only one to standard output."""
+    for path, picture in zip(paths, pictures):
         write_image(path, picture, overwrite)
-    if job.target is None:
+    if not paths:
         try:
-            sys.stdout.buffer.write(encode_image(pictures[-1], ".png"))
+            sys.stdout.buffer.write(encode_image(pictures[0], ".png"))
             sys.stdout.buffer.flush()
         except BrokenPipeError:
             raise

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -15,7 +16,7 @@ from ..errors import OptionError
 from ..painting.photo import Painter
 from ..painting.video import SUFFIXES, Clip, paint_clip
 from .flags import check_free
-from .infer_photos import PaintOptions
+from .infer_photos import Output, PaintOptions
 from .interrupt import Interrupt
 
 __all__ = ["is_video", "paint_video"]
@@ -28,25 +29,23 @@ def is_video(photos: Sequence[str], camera: str | None) -> bool:
 
 def paint_video(
     sources: Sequence[str],
-    out: str | None,
     load: Callable[[], Painter],
     options: PaintOptions,
-    stage: int | None = None,
+    output: Output,
     steady: bool = False,
     measure: bool = False,
-    overwrite: bool = False,
 ) -> int:
     """Paints a clip in its own size.
 
-    sources: one file, or one camera's number or address.  load: returns the painter.  stage: where to stop, the last
-    one by default.  steady: blend each frame with the one before, warped.  measure: print the flicker.
+    sources: one file, or one camera's number or address.  load: returns the painter.  steady: blend each frame
+    with the one before, warped.  measure: print the flicker.
     """
     if len(sources) != 1:
         raise OptionError("One clip at a time: give one file, or --camera without any")
-    target = Path(out or "")
+    target = Path(output.out or "")
     if target.suffix.lower() not in SUFFIXES:
-        raise OptionError(f"-o must be a clip's name, ending in {', '.join(SUFFIXES)}, not '{out}'")
-    check_free([target], overwrite)
+        raise OptionError(f"-o must be a clip's name, ending in {', '.join(SUFFIXES)}, not '{output.out}'")
+    check_free([target], output.overwrite)
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # our message on a broken file says enough
     cv2.setLogLevel(0)
     clip = Clip(int(sources[0]) if sources[0].isdecimal() else sources[0])
@@ -58,14 +57,8 @@ def paint_video(
             interrupt.check()
 
         try:
-            done = paint_clip(
-                clip,
-                target,
-                lambda frame: painter(frame, stage, **look),
-                steady=steady,
-                measure=measure,
-                on_frame=on_frame,
-            )
+            paint = partial(painter, stage=output.stage, **look)
+            done = paint_clip(clip, target, paint, steady=steady, measure=measure, on_frame=on_frame)
         except KeyboardInterrupt:
             bar.write(f"{target} ends after {bar.n} frames", file=sys.stderr)
             raise

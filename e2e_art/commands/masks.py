@@ -1,4 +1,10 @@
-"""`e2e-art masks`: a preview of the random masks that training on doodles draws."""
+"""Write a picture of 25 of the random masks that train.py --doodle trains on.
+
+usage: e2e-art masks --preview OUT [options]
+
+examples:
+  e2e-art masks --preview masks.png --mask painting-mask.png
+"""
 
 from __future__ import annotations
 
@@ -18,22 +24,14 @@ __all__ = ["add_command"]
 SHOWN = 5  # masks in a row, and rows
 GAP = 4  # pixels between them
 REGIONS = 4  # by default
-COLORS = ((255, 255, 255), (255, 51, 31), (0, 0, 255), (0, 255, 0), (255, 255, 0), (192, 0, 0), (0, 200, 200))
-COLORS += ((160, 0, 200), (255, 150, 0), (0, 90, 0), (120, 80, 40), (255, 140, 200), (90, 90, 90), (0, 0, 90))
-COLORS += ((150, 200, 255), (100, 120, 0))
+COLORS = (
+    "ffffff ff331f 0000ff 00ff00 ffff00 c00000 00c8c8 a000c8 ff9600 005a00 785028 ff8cc8 5a5a5a 00005a 96c8ff 647800"
+)
 
 
 def add_command(commands) -> None:
     """Adds `masks` to the commands."""
-    parser = add_parser(
-        commands,
-        "masks",
-        run,
-        "--preview OUT [options]",
-        "show the masks that doodles are trained on",
-        "Write a picture of 25 of the random masks that train.py --doodle trains on.",
-        "--preview masks.png --mask painting-mask.png",
-    )
+    parser = add_parser(commands, "masks", run, "show the masks that doodles are trained on", __doc__)
     parser.add_argument("--preview", required=True, type=Path, metavar="OUT", help="the picture to write")
     parser.add_argument("--mask", type=Path, metavar="MASK", help="a painting's mask, for its colors")
     parser.add_argument(
@@ -54,7 +52,8 @@ def run(flags: argparse.Namespace) -> int:
     if flags.mask:
         palette = find_palette(read_image(flags.mask), name=str(flags.mask))
     else:
-        palette = np.array(COLORS[: REGIONS if flags.regions is None else max(0, flags.regions)], np.uint8)
+        palette = np.array([list(bytes.fromhex(color)) for color in COLORS.split()], np.uint8)
+        palette = palette[: REGIONS if flags.regions is None else max(0, flags.regions)]
     masks = Masks(len(palette) if flags.regions is None else flags.regions, flags.seed, SHOWN * SHOWN)
     pictures = [np.pad(palette[mask], ((GAP, GAP), (GAP, GAP), (0, 0)), constant_values=40) for mask in masks]
     rows = [np.concatenate(pictures[begin : begin + SHOWN], axis=1) for begin in range(0, len(pictures), SHOWN)]

@@ -1,4 +1,11 @@
-"""`e2e-art models`: trained models with their size, their record and a small picture."""
+"""List models: their size, how they were trained, their losses, and a small picture.
+
+usage: e2e-art models [DIR]
+
+examples:
+  e2e-art models
+  e2e-art models models/
+"""
 
 from __future__ import annotations
 
@@ -22,16 +29,7 @@ COLUMNS = 40  # of a terminal, that a small picture takes
 
 def add_command(commands) -> None:
     """Adds `models` to the commands."""
-    parser = add_parser(
-        commands,
-        "models",
-        run,
-        "[DIR]",
-        "list trained models",
-        "List models: their size, how they were trained, their losses, and a small picture.",
-        "",
-        "models/",
-    )
+    parser = add_parser(commands, "models", run, "list trained models", __doc__)
     parser.add_argument(
         "folder", nargs="?", type=Path, metavar="DIR", help="a folder of models, shipped ones by default"
     )
@@ -100,9 +98,10 @@ def describe_model(model: Model) -> int:
         print(f"  stage {index}: " + ", ".join(f"{key} {value}" for key, value in stage.items() if key != "file"))
     for key in ("command", "photos", "seconds", "engine", "versions"):
         print(f"{key}: {record.get(key, 'not recorded')}")
-    while (record := record.get("started_from")) is not None:
-        words = f"seconds: {record.get('seconds')}" + (f", engine: {record['engine']}" if "engine" in record else "")
-        print(f"started from: {record.get('command', 'not recorded')}, {words}")
+    while (earlier := record.get("started_from")) is not None:
+        record = earlier
+        engine = f", engine: {record['engine']}" if "engine" in record else ""
+        print(f"started from: {record.get('command', 'not recorded')}, seconds: {record.get('seconds')}{engine}")
     for result in model.record.get("validation", []):
         print("validation: " + ", ".join(f"{key} {value:.4g}" for key, value in result.items()))
     return 0

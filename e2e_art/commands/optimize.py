@@ -1,4 +1,12 @@
-"""`e2e-art optimize`: a picture optimized on its pixels, without a trained model."""
+"""Minimize the loss over the pixels of one picture: minutes a picture, and the lowest loss there is.
+
+usage: e2e-art optimize PHOTO --style PAINTING -o OUT [options]
+
+examples:
+  e2e-art optimize photo.jpg --style painting.jpg -o out.png
+  e2e-art optimize --texture painting.jpg --size 768x512 --tileable -o texture.png
+  e2e-art optimize --style painting.jpg --style-mask painting-mask.png --mask drawing.png -o out.png
+"""
 
 from __future__ import annotations
 
@@ -34,17 +42,7 @@ FIRST = ("steps", "seed")  # options that everybody needs
 
 def add_command(commands) -> None:
     """Adds `optimize` to the commands."""
-    parser = add_parser(
-        commands,
-        "optimize",
-        run,
-        "PHOTO --style PAINTING -o OUT [options]",
-        "paint a photo, or make a texture, without a trained model",
-        "Minimize the loss over the pixels of one picture: minutes a picture, and the lowest loss there is.",
-        "photo.jpg --style painting.jpg -o out.png",
-        "--texture painting.jpg --size 768x512 --tileable -o texture.png",
-        "--style painting.jpg --style-mask painting-mask.png --mask drawing.png -o out.png",
-    )
+    parser = add_parser(commands, "optimize", run, "paint a photo, or make a texture, without a trained model", __doc__)
     parser.add_argument("photo", nargs="?", metavar="PHOTO", help="the photo to paint")
     parser.add_argument("--style", nargs="+", default=[], metavar="PAINTING", help="one or more paintings")
     parser.add_argument("--texture", metavar="PAINTING", help="instead of a photo: a texture like this painting")
@@ -54,12 +52,8 @@ def add_command(commands) -> None:
         metavar="EDGE|WxH",
         help=f"long edge of the result ({LONG_EDGE} by default, 0 for the photo's own), or width x height",
     )
-    parser.add_argument(
-        "--start", metavar="START", help="photo (default), noise, painting, model:NAME, or a picture file"
-    )
-    parser.add_argument(
-        "--keep-colors", choices=("before", "after"), help="recolor the painting before, or the result after"
-    )
+    parser.add_argument("--start", metavar="START", help="photo (default), noise, painting, model:NAME, or a file")
+    parser.add_argument("--keep-colors", choices=("before", "after"), help="recolor the painting, or the result")
     parser.add_argument("--preset", choices=tuple(PRESETS), help="published settings of others")
     add_flags(parser, OptimizeOptions, FIRST, given_only=True)
     add_overwrite(parser)
@@ -67,9 +61,7 @@ def add_command(commands) -> None:
     more.add_argument("--style-blend", nargs="+", type=float, default=[], metavar="X", help="share of each painting")
     more.add_argument("--tileable", action="store_true", help="make a texture that continues at its other side")
     more.add_argument("--seeds", nargs="+", type=int, metavar="N", help="one picture from noise for each, OUT_seed-N")
-    regions = parser.add_argument_group(
-        "regions", "Each part of the result takes the style of its part of the painting."
-    )
+    regions = parser.add_argument_group("regions", "Each region of the result takes the style of its own region.")
     regions.add_argument("--style-mask", metavar="MASK", help="the painting's regions, each drawn in a flat color")
     regions.add_argument("--mask", metavar="MASK", help="the result's regions, in the same colors; no photo is needed")
     regions.add_argument("--segments", type=int, metavar="K", help="without masks: find K regions by color")
@@ -118,7 +110,8 @@ def run(flags: argparse.Namespace) -> int:
     for options, files in zip(runs, outputs):
         begin = _start(start, photo, styles[0], size, options.seed)
         progress = OptimizeProgress(files, options.steps * options.scales, size, flags.every)
-        reason = _optimize(progress, begin, styles, photo, options, settings, flags.keep_colors == "after")
+        colors = photo if flags.keep_colors == "after" else None
+        reason = _optimize(progress, begin, styles, photo, colors, options, settings)
         _explain(reason, files["picture"], options)
     return 0
 
@@ -208,7 +201,7 @@ def _regions(
     if masks:
         palette, *labels = match_regions(*masks)
         names = [f"#{red:02x}{green:02x}{blue:02x}" for red, green, blue in palette]
-    elif segments is not None:
+    elif segments is not None and photo is not None:
         labels = segment([style, photo], segments)
         names = [f"number {index}" for index in range(segments)]
     else:
@@ -247,18 +240,18 @@ def _optimize(
     start: np.ndarray,
     styles: list[np.ndarray],
     photo: np.ndarray | None,
+    colors: np.ndarray | None,
     options: OptimizeOptions,
     settings: dict,
-    recolor_after: bool,
 ) -> str:
-    """Makes one picture and the files beside it; returns why it ended, as `Descent` names it."""
+    """Makes one picture and the files beside it; returns why it ended.  colors: a photo to take the colors of."""
     from ..optimize.multiscale import optimize
 
     with progress.interrupt, closing(progress):
         result = optimize(start, styles, photo, options, on_evaluation=progress.evaluation, **settings)
         if not result.losses:
             raise UserError("The loss is not finite at the very start: lower --style-weight; nothing was written")
-        picture = keep_colors(result.picture, photo) if recolor_after else result.picture
+        picture = result.picture if colors is None else keep_colors(result.picture, colors)
         out = progress.outputs["picture"]
         write_image(out, picture, overwrite=True)  # whether it may be replaced was checked before the work
         losses = ", ".join(f"{name} {value:.4g}" for name, value in result.losses.items())

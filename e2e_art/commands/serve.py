@@ -1,4 +1,11 @@
-"""`e2e-art serve`: the page that paints in the browser, from this machine."""
+"""Open a page that paints photos and the camera's picture in the browser; nothing leaves it.
+
+usage: e2e-art serve [options]
+
+examples:
+  e2e-art serve
+  e2e-art serve --model starry_night models/ --port 8000 --no-browser
+"""
 
 from __future__ import annotations
 
@@ -20,16 +27,7 @@ HOST, PORT = "127.0.0.1", 8742
 
 def add_command(commands) -> None:
     """Adds `serve` to the commands."""
-    parser = add_parser(
-        commands,
-        "serve",
-        run,
-        "[options]",
-        "paint in the browser",
-        "Open a page that paints photos and the camera's picture in the browser; nothing leaves it.",
-        "",
-        "--model starry_night models/ --port 8000 --no-browser",
-    )
+    parser = add_parser(commands, "serve", run, "paint in the browser", __doc__)
     add_styles(parser)
     parser.add_argument(
         "--host", default=HOST, metavar="ADDRESS", help="address to listen on: 0.0.0.0 lets other machines in"

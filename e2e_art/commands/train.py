@@ -1,4 +1,12 @@
-"""`train.py`: flags for a training, and its course."""
+"""Train a chain of generators on a painting, stage by stage; or a texture, or a model that paints doodles.
+
+usage: e2e-art train --style PAINTING --photos DIR --out DIR [options]
+
+examples:
+  e2e-art train --style painting.jpg --photos photos/ --out models/painting --validate more-photos/
+  e2e-art train --texture bricks.jpg --out models/bricks
+  e2e-art train --doodle painting.jpg --mask painting-mask.png --out models/doodles
+"""
 
 from __future__ import annotations
 
@@ -22,41 +30,26 @@ __all__ = ["add_command"]
 
 log = logging.getLogger(__name__)
 
-STAGE_OPTIONS = ("stages", "steps", "sizes", "residual_weights", "style_boosts", "learning_rates", "coupling")
-STAGE_OPTIONS += ("warm_start", "share_weights", "norm")
+STAGE_OPTIONS = "stages steps sizes residual_weights style_boosts learning_rates coupling warm_start share_weights norm"
 
 
 def add_command(commands) -> None:
     """Adds `train` to the commands."""
-    parser = add_parser(
-        commands,
-        "train",
-        run,
-        "--style PAINTING --photos DIR --out DIR [options]",
-        "train a model on a painting",
-        "Train a chain of generators on a painting, stage by stage; or a texture, or a model that paints doodles.",
-        "--style painting.jpg --photos photos/ --out models/painting --validate more-photos/",
-        "--texture bricks.jpg --out models/bricks",
-        "--doodle painting.jpg --mask painting-mask.png --out models/doodles",
-    )
+    parser = add_parser(commands, "train", run, "train a model on a painting", __doc__)
     parser.add_argument("--style", nargs="+", default=[], metavar="PAINTING", help="one or more paintings to blend")
     parser.add_argument("--photos", metavar="DIR", help="photos to train on, in any tree of folders")
     parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder of the model to write")
-    parser.add_argument(
-        "--texture", nargs="+", metavar="PAINTING", help="instead of --style and --photos: textures like this painting"
-    )
-    parser.add_argument(
-        "--doodle", metavar="PAINTING", help="instead of --style and --photos: paint doodles by regions"
-    )
+    parser.add_argument("--texture", nargs="+", metavar="PAINTING", help="instead of both: textures like this painting")
+    parser.add_argument("--doodle", metavar="PAINTING", help="instead of both: paint doodles, by regions")
     parser.add_argument("--mask", metavar="MASK", help="with --doodle: the painting's regions, each in a flat color")
     parser.add_argument("--validate", type=Path, metavar="DIR", help="photos to validate on, never trained on")
     parser.add_argument(
-        "--preview", nargs="+", type=Path, default=[], metavar="PHOTO", help="photos to paint at each checkpoint"
+        "--preview", nargs="+", type=Path, default=[], metavar="PHOTO", help="paint them at each checkpoint"
     )
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint of --out")
     add_overwrite(parser)
     stages = parser.add_argument_group("stages", "Lists hold one value for all stages, or one for each.")
-    add_flags(stages, TrainingOptions, STAGE_OPTIONS)
+    add_flags(stages, TrainingOptions, STAGE_OPTIONS.split())
     add_flags(parser.add_argument_group("loss"), TrainingOptions().loss)
     devices = parser.add_argument_group("devices")
     devices.add_argument("--gpus", metavar="0,1", help="GPUs to split each batch over; the CPU by default")
@@ -64,7 +57,7 @@ def add_command(commands) -> None:
     devices.add_argument("--no-bfloat16", action="store_true", help="keep the loss network in single precision")
     devices.add_argument("--workers", type=int, default=1, metavar="N", help="threads that decode photos")
     advanced = parser.add_argument_group("advanced")
-    others = [option.name for option in fields(TrainingOptions) if option.name not in STAGE_OPTIONS]
+    others = [option.name for option in fields(TrainingOptions) if option.name not in STAGE_OPTIONS.split()]
     add_flags(advanced, TrainingOptions, others)
     advanced.add_argument("--checkpoint-every", type=int, default=250, metavar="N", help="steps between checkpoints")
 
