@@ -16,7 +16,7 @@ COMMANDS = ("infer", "train", "optimize", "compare", "models", "masks", "serve",
 # Private words of earlier versions; "slope" and "frame" have other meanings, too, and are not among them.
 DIALECT = (
     r"untold|told|houses?|rooms?|floors?|doors?|hills?|downhill|descen\w+|lessons?|diary|judges?|judged|looms?"
-    r"|weav\w+|sketcher|posters?|twins?|eyes?|pulls?|moves the weights|way downhill|mishaps?|if left out"
+    r"|weav\w+|sketcher|posters?|twins?|eyes?|pulls?|mishaps?"
 )
 
 
