@@ -428,7 +428,7 @@ def test_masks_that_do_not_go(refused, files, tmp_path):
 def test_presets_set_what_is_not_told(files, tmp_path, monkeypatch):
     seen = []
     real = room.optimize
-    monkeypatch.setattr(room, "optimize", lambda *words, **more: seen.append(words[3]) or real(*words, **more))
+    monkeypatch.setattr(room, "optimize", lambda *words, **more: seen.append(more["options"]) or real(*words, **more))
     assert run(files, "--preset", "diogojc", "--size", 32, "-o", tmp_path / "out.png") == 0
     (options,) = seen
     assert (options.optimizer, options.learning_rate, options.steps) == ("adam", 5.0, 4)

@@ -58,28 +58,16 @@ class _Findings:
 
 def add_command(commands) -> None:
     """Adds `compare` to the commands."""
-    parser = add_parser(
-        commands,
-        "compare",
-        run,
-        "print the losses of each stage, and how many L-BFGS evaluations they are worth",
-        __doc__,
-    )
+    parser = add_parser(commands, "compare", run, "measure the stages of models beside L-BFGS", __doc__)
     parser.add_argument("photos", nargs="+", metavar="PHOTO", help="files or folders")
     parser.add_argument(
         "--model", nargs="+", default=["starry_night"], metavar="NAME", help="shipped names, or models' folders"
     )
-    parser.add_argument(
-        "-o", "--out", type=Path, metavar="DIR", help="also write the curves, a sheet for each photo, and all numbers"
-    )
+    parser.add_argument("-o", "--out", type=Path, metavar="DIR", help="also write curves, sheets and all numbers")
     add_overwrite(parser)
     measuring = parser.add_argument_group("measuring")
-    measuring.add_argument(
-        "--evaluations", type=int, default=30, metavar="N", help="of the baseline on each photo; 0 leaves it out"
-    )
-    measuring.add_argument(
-        "--short-edge", type=int, default=320, metavar="N", help="short edge to resize photos to; 0 leaves them"
-    )
+    measuring.add_argument("--evaluations", type=int, default=30, metavar="N", help="of the baseline; 0 leaves it out")
+    measuring.add_argument("--short-edge", type=int, default=320, metavar="N", help="of the photos; 0: as they are")
     measuring.add_argument("--crop", metavar="WxH", help="instead: crop the middle, and resize it, such as 640x480")
 
 
@@ -158,9 +146,8 @@ def _print(findings: _Findings) -> None:
     for count in (5, 10, 15, 20, 30, 60, 100):
         if count < len(curve):
             seconds = count * np.mean(findings.baseline_seconds)
-            print(
-                f"| {findings.name}, L-BFGS, {count} evaluations | {curve[count]:.3f} | | | | {seconds:.1f} | {count} |"
-            )
+            label = f"{findings.name}, L-BFGS, {count} evaluations"
+            print(f"| {label} | {curve[count]:.3f} | | | | {seconds:.1f} | {count} |")
 
 
 def _write(findings: _Findings, paths: list[Path], out: Path) -> None:

@@ -37,17 +37,13 @@ def add_command(commands) -> None:
     """Adds `infer` to the commands."""
     parser = add_parser(commands, "infer", run, "paint photos, clips and doodles, make textures", __doc__)
     parser.add_argument("photos", nargs="*", metavar="PHOTO", help="files, folders, patterns, or - for standard input")
-    parser.add_argument(
-        "--model", default="starry_night", metavar="MODEL", help="a shipped model's name, a folder, or an ONNX file"
-    )
+    parser.add_argument("--model", default="starry_night", metavar="MODEL", help="a shipped name, folder, or ONNX file")
     parser.add_argument("-o", "--out", metavar="OUT", help="a file for one photo, a folder for several, - for stdout")
     add_overwrite(parser)
     parser.add_argument("--list", action="store_true", help="list the shipped models")
     parser.add_argument("--info", action="store_true", help="print how the model was trained")
     look = parser.add_argument_group("look of the painting")
-    look.add_argument(
-        "--strength", type=float, default=1.0, metavar="X", help="0: the photo, 1: the trained look, up to 2"
-    )
+    look.add_argument("--strength", type=float, default=1.0, metavar="X", help="0: the photo, 1: as trained, up to 2")
     look.add_argument("--keep-colors", action="store_true", help="keep the photo's colors")
     look.add_argument("--stage", type=int, metavar="K", help="stop at stage K, from 0: nearer to the photo, and faster")
     look.add_argument("--stages", action="store_true", help="also write every stage, and a sheet of them all")
@@ -75,9 +71,7 @@ def add_command(commands) -> None:
     noise.add_argument("--tile-check", action="store_true", help="print how well a texture continues at its edges")
     clips = parser.add_argument_group("clips", "One clip as PHOTO, or the camera; size, rate and sound are kept.")
     clips.add_argument("--camera", nargs="?", const="0", metavar="N", help="record the camera N (0) until Ctrl-C")
-    clips.add_argument(
-        "--steady", action="store_true", help="blend each frame with the warped one before: less flicker"
-    )
+    clips.add_argument("--steady", action="store_true", help="less flicker: blend in the frame before, warped")
     clips.add_argument("--flicker", action="store_true", help="measure how much the painted clip flickers")
     devices = parser.add_argument_group("devices")
     devices.add_argument("--engine", choices=ENGINES, default="auto", help="library that computes")
@@ -117,6 +111,6 @@ def run(flags: argparse.Namespace) -> int:
 
 
 def _long_edge(text: str | None) -> int | None:
-    if text is not None and not text.lstrip("-").isdecimal():
+    if text is not None and not text.removeprefix("-").isdecimal():
         raise OptionError(f"--size takes the long edge of a photo in pixels, such as 800, not '{text}'")
     return None if text is None else int(text)

@@ -33,10 +33,10 @@ def add_command(commands) -> None:
     """Adds `masks` to the commands."""
     parser = add_parser(commands, "masks", run, "show the masks that doodles are trained on", __doc__)
     parser.add_argument("--preview", required=True, type=Path, metavar="OUT", help="the picture to write")
-    parser.add_argument("--mask", type=Path, metavar="MASK", help="a painting's mask, for its colors")
     parser.add_argument(
-        "--regions", type=int, metavar="N", help=f"number of regions without a mask (default: {REGIONS})"
+        "--mask", type=Path, metavar="MASK", help="instead: a painting's mask, for its regions and colors"
     )
+    parser.add_argument("--regions", type=int, metavar="N", help=f"number of regions, {REGIONS} by default")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the training")
     add_overwrite(parser)
 

@@ -14,8 +14,10 @@ import argparse
 import glob
 import logging
 import os
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import fields, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -80,8 +82,6 @@ def add_command(commands) -> None:
 
 def run(flags: argparse.Namespace) -> int:
     """Optimizes, and writes the result; after Ctrl-C, the best picture until then."""
-    from ..engines.mxnet import contexts
-
     preset = PRESETS.get(flags.preset)
     start = flags.start or (preset and flags.photo and preset.start) or ("photo" if flags.photo else "noise")
     options = _options(flags, preset, start)
@@ -100,18 +100,24 @@ def run(flags: argparse.Namespace) -> int:
         photo = resize(photo, *size)
         if flags.keep_colors == "before":
             styles = [recolor(style, photo) for style in styles]
-    settings = {
-        "blend": flags.style_blend,
-        "regions": _regions(masks, flags.segments, styles[0], photo),
-        "tileable": flags.tileable,
-        "contexts": contexts(flags.gpu),
-        "bfloat16": False if flags.no_bfloat16 else None,
-    }
+    from ..engines.mxnet import contexts
+    from ..optimize.multiscale import optimize
+
+    solve = partial(
+        optimize,
+        styles=styles,
+        photo=photo,
+        blend=flags.style_blend,
+        regions=_regions(masks, flags.segments, styles[0], photo),
+        tileable=flags.tileable,
+        contexts=contexts(flags.gpu),
+        bfloat16=False if flags.no_bfloat16 else None,
+    )
+    colors = photo if flags.keep_colors == "after" else None
     for options, files in zip(runs, outputs):
         begin = _start(start, photo, styles[0], size, options.seed)
         progress = OptimizeProgress(files, options.steps * options.scales, size, flags.every)
-        colors = photo if flags.keep_colors == "after" else None
-        reason = _optimize(progress, begin, styles, photo, colors, options, settings)
+        reason = _optimize(partial(solve, begin, options=options), progress, colors)
         _explain(reason, files["picture"], options)
     return 0
 
@@ -235,20 +241,10 @@ def _start(start: str, photo: np.ndarray | None, style: np.ndarray, size: tuple[
     return load(start.removeprefix("model:"))(photo)
 
 
-def _optimize(
-    progress: OptimizeProgress,
-    start: np.ndarray,
-    styles: list[np.ndarray],
-    photo: np.ndarray | None,
-    colors: np.ndarray | None,
-    options: OptimizeOptions,
-    settings: dict,
-) -> str:
+def _optimize(solve: Callable, progress: OptimizeProgress, colors: np.ndarray | None) -> str:
     """Makes one picture and the files beside it; returns why it ended.  colors: a photo to take the colors of."""
-    from ..optimize.multiscale import optimize
-
     with progress.interrupt, closing(progress):
-        result = optimize(start, styles, photo, options, on_evaluation=progress.evaluation, **settings)
+        result = solve(on_evaluation=progress.evaluation)
         if not result.losses:
             raise UserError("The loss is not finite at the very start: lower --style-weight; nothing was written")
         picture = result.picture if colors is None else keep_colors(result.picture, colors)

@@ -29,18 +29,15 @@ def add_command(commands) -> None:
     """Adds `serve` to the commands."""
     parser = add_parser(commands, "serve", run, "paint in the browser", __doc__)
     add_styles(parser)
-    parser.add_argument(
-        "--host", default=HOST, metavar="ADDRESS", help="address to listen on: 0.0.0.0 lets other machines in"
-    )
+    parser.add_argument("--host", default=HOST, metavar="IP", help="address to listen on; 0.0.0.0 lets all machines in")
     parser.add_argument("--port", type=int, default=PORT, metavar="N", help="port to listen on; 0 takes a free one")
     parser.add_argument("--no-browser", action="store_true", help="print the address, and open nothing")
 
 
 def add_styles(parser) -> None:
     """Adds the flag that says which styles a page offers."""
-    parser.add_argument(
-        "--model", nargs="+", default=[], metavar="NAME", help="shipped names, models' folders, or folders of models"
-    )
+    names = "shipped names, models' folders, or folders of models"
+    parser.add_argument("--model", nargs="+", default=[], metavar="NAME", help=names)
 
 
 def styles_of(names: Sequence[str]) -> list[Model]:

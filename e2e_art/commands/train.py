@@ -43,9 +43,7 @@ def add_command(commands) -> None:
     parser.add_argument("--doodle", metavar="PAINTING", help="instead of both: paint doodles, by regions")
     parser.add_argument("--mask", metavar="MASK", help="with --doodle: the painting's regions, each in a flat color")
     parser.add_argument("--validate", type=Path, metavar="DIR", help="photos to validate on, never trained on")
-    parser.add_argument(
-        "--preview", nargs="+", type=Path, default=[], metavar="PHOTO", help="paint them at each checkpoint"
-    )
+    parser.add_argument("--preview", nargs="+", type=Path, default=[], metavar="PHOTO", help="paint at checkpoints")
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint of --out")
     add_overwrite(parser)
     stages = parser.add_argument_group("stages", "Lists hold one value for all stages, or one for each.")
