@@ -37,9 +37,10 @@ def _default_text(default, help: str) -> str:
     return "" if silent else f" (default: {shown:g})" if isinstance(shown, float) else f" (default: {shown})"
 
 
-def add_parser(commands, name: str, run: Callable[[argparse.Namespace], int], help: str, doc: str):
+def add_parser(commands, name: str, run: Callable[[argparse.Namespace], int], help: str, doc: str | None):
     """Adds a command, and returns its parser; doc: a description, usage and examples, with empty lines between them."""
-    about, usage, examples = doc.strip().split("\n\n")
+    doc = doc or f"{help}\n\ne2e-art {name} [options]\n\n "  # python -OO drops docstrings
+    about, usage, examples = doc.rstrip("\n").split("\n\n")
     parser = commands.add_parser(
         name,
         usage=usage.removeprefix("usage: "),
