@@ -41,8 +41,7 @@ class Evaluator:
         from ..engines.mxnet import mx
 
         if min(photo.shape[:2]) < SMALLEST:
-            height, width = photo.shape[:2]
-            raise OptionError(f"Losses need pictures of {SMALLEST} pixels or more on each side, not {width}x{height}")
+            raise OptionError(f"Losses need pictures of {SMALLEST} pixels or more on each side, not {photo.shape[:2]}")
         features = self._loss.content_features(mx.nd.array(to_vgg_space(photo)))
         results = []
         for picture in pictures:
