@@ -488,7 +488,7 @@ def test_what_the_command_refuses(refused, files, tmp_path):
     refused("-o", out, "--start", tmp_path / "none.png", says=[tmp_path / "none.png"])
     refused("-o", out, "--start", "model:starry_nite", says=["starry_nite", "starry_night"])
     refused("-o", out, "--style-blend", 1, 2, says=["1 paintings", "2 shares"])
-    refused("-o", out, "--size", "8x9", says=["16 pixels", "not 8x9"])
+    refused("-o", out, "--size", "8x8", says=["16 pixels", "8x8"])
     refused("-o", out, "--gpu", 7, says=["GPU 7", "CPU"])
     refused("-o", out, "--every", -1, says=["--every", "-1"])
     refused("-o", out, "--tileable", says=["--tileable", "--texture"])
