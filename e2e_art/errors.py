@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-__all__ = ["ImageError", "OptionError", "UserError"]
+from collections.abc import Iterable
+
+__all__ = ["ImageError", "OptionError", "UserError", "unknown"]
 
 
 class UserError(Exception):
@@ -18,3 +20,13 @@ class OptionError(UserError, ValueError):
 
 class ImageError(UserError, ValueError):
     """A picture cannot be read, written or resized; the message names the file and the fix."""
+
+
+def unknown(noun: str, value: object, choices: Iterable[str]) -> str:
+    """Returns the sentence for a wrong choice; choices: two or more.
+
+    >>> unknown("pooling", "median", ("average", "max"))
+    "unknown pooling 'median': choose average or max"
+    """
+    *others, last = choices
+    return f"unknown {noun} '{value}': choose {', '.join(others)} or {last}"

@@ -1,13 +1,15 @@
-"""Stages and methods side by side: on sheets, and measured by the baseline, in evaluations of L-BFGS."""
+"""The baseline, L-BFGS on the pixels, and how many of its evaluations a total loss is equivalent to."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..losses.style_target import StyleTarget
+if TYPE_CHECKING:
+    from ..losses.style_target import StyleTarget
 
 __all__ = ["baseline_curve", "equivalent_evaluations", "equivalent_evaluations_text"]
 
@@ -15,11 +17,11 @@ __all__ = ["baseline_curve", "equivalent_evaluations", "equivalent_evaluations_t
 def baseline_curve(
     photo: np.ndarray, target: StyleTarget, evaluations: int, until: float = 0.0
 ) -> tuple[list[float], list[float], np.ndarray]:
-    """Returns how far L-BFGS, from the photo, brings the default loss down.
+    """Minimizes the default loss by L-BFGS, from the photo on.
 
-    photo: uint8 (H, W, 3).  target: the painting's style.  evaluations: how many at most, after that of the
-    photo itself.  until: the total at which it may stop.
-    Returns the lowest total after 0, 1, 2 ... evaluations, the seconds spent until then, and the picture reached.
+    photo: uint8 (H, W, 3).  target: the style of the painting.  evaluations: how many at most, after that of the photo
+    itself.  until: the total at which it may stop.
+    Returns the lowest total after 0, 1, 2 ... evaluations, the seconds until then, and the resulting picture.
     """
     from ..optimize.multiscale import optimize
     from ..optimize.options import OptimizeOptions
@@ -42,9 +44,9 @@ def baseline_curve(
 
 
 def equivalent_evaluations(curve: Sequence[float], total: float) -> float:
-    """Returns how many evaluations the baseline needs to come down to a total, between two by linear interpolation.
+    """Returns how many evaluations the baseline needs to reach a total, interpolated linearly; inf where it does not.
 
-    curve: the lowest total after 0, 1, 2 ... evaluations.  Infinity where it does not come down so far.
+    curve: the lowest total after 0, 1, 2 ... evaluations.
 
     >>> equivalent_evaluations([13.0, 9.0, 5.0], 7.0)
     1.5
@@ -56,7 +58,7 @@ def equivalent_evaluations(curve: Sequence[float], total: float) -> float:
 
 
 def equivalent_evaluations_text(curve: Sequence[float], total: float) -> str:
-    """Returns `equivalent_evaluations` for people, who read no infinity.
+    """Returns `equivalent_evaluations` as text.
 
     >>> equivalent_evaluations_text([13.0, 9.0, 5.0], 7.0), equivalent_evaluations_text([13.0, 9.0, 5.0], 4.0)
     ('1.5', 'more than 2')

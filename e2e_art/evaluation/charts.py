@@ -1,4 +1,4 @@
-"""What a training or a descent leaves for people to look at: a log, loss curves, previews."""
+"""Charts of losses: the curves of a run log, and the stages of a model beside the baseline."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["chart", "plot_curves", "plot_worth"]
 
 
 def plot_worth(curve: Sequence[float], stages: Sequence[float], path: Path, title: str) -> None:
-    """Draws the baseline's curve, and where on it each stage stands, as PNG."""
+    """Draws the curve of the baseline, and the place of each stage on it, as PNG."""
     with chart(path, 7, 4.5) as axes:
         axes.plot(range(len(curve)), curve, color="black", label="L-BFGS from the photo")
         for stage, total in enumerate(stages):
@@ -30,7 +30,7 @@ def plot_worth(curve: Sequence[float], stages: Sequence[float], path: Path, titl
 
 @contextmanager
 def chart(path: Path, width: float = 9, height: float = 5) -> Iterator:
-    """Gives axes to draw on, losses upward on a logarithmic scale, and then writes them as PNG, whole or not at all."""
+    """Gives axes to draw on, with a logarithmic scale of losses, and writes them as PNG, whole or not at all."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -50,8 +50,8 @@ def chart(path: Path, width: float = 9, height: float = 5) -> Iterator:
 def plot_curves(entries: Sequence[dict], path: Path, smoothing: int = 50) -> None:
     """Draws the weighted losses of a training over its steps, stage after stage, and the validation totals, as PNG.
 
-    entries: the log's lines; those with "style" are steps, those with "validation" are validations.  smoothing: how
-    many steps each point of a curve is the mean of.
+    entries: of the run log; those with "style" are steps, those with "validation" validations.
+    smoothing: how many steps are averaged in each point.
     """
     steps = [entry for entry in entries if "style" in entry]
     places = np.array([entry["total_step"] for entry in steps])

@@ -1,32 +1,35 @@
-"""What the loss looks at, and how much each term weighs."""
+"""Options of the perceptual loss: layers, weights, conventions."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
-from ..errors import OptionError
+from ..errors import OptionError, unknown
 
 __all__ = ["LossOptions", "check_shares"]
 
 CONVENTIONS = ("relative", "gatys", "bing-xu", "mean")
 
 
-def option(default, help: str, flag: str | None = None, kind: type | None = None, choices: Sequence[str] | None = None):
-    """Returns a field with what the command line needs to know of it; `kind` where the default does not tell."""
+def option(
+    default, help: str, flag: str | None = None, kind: type | None = None, choices: Sequence[str] | None = None
+) -> Any:  # fmt: skip
+    """Returns a dataclass field with what the command line needs; kind: the type, where the default has none."""
     return field(default=default, metadata={"help": help, "flag": flag, "kind": kind, "choices": choices})
 
 
 def check_shares(shares: Sequence[float], name: str) -> None:
-    """Raises OptionError where shares of a whole are below 0, or all 0."""
+    """Raises OptionError where a share is below 0, or all are 0."""
     if shares and not (min(shares) >= 0 and sum(shares) > 0):
         raise OptionError(f"{name} must be 0 or more, and their sum above 0, not {', '.join(map(str, shares))}")
 
 
 @dataclass(frozen=True)
 class LossOptions:
-    """What the loss looks at, and how much each term weighs."""
+    """Layers and weights of the perceptual loss."""
 
     style_weight: float = option(20.0, "weight of the style term")
     content_weight: float = option(1.0, "weight of the content term")
@@ -48,7 +51,7 @@ class LossOptions:
             if not 0 <= getattr(self, name) < math.inf:
                 raise OptionError(f"{name.replace('_', ' ')} must be 0 or more, not {getattr(self, name)}")
         if self.convention not in CONVENTIONS:
-            raise OptionError(f"'{self.convention}' is no convention: choose from {', '.join(CONVENTIONS)}")
+            raise OptionError(unknown("convention", self.convention, CONVENTIONS))
         for layers, weights, kind in (
             (self.style_layers, self.style_layer_weights, "style"),
             (self.content_layers, self.content_layer_weights, "content"),
@@ -56,5 +59,5 @@ class LossOptions:
             if not layers:
                 raise OptionError(f"The loss needs at least one {kind} layer")
             if weights and len(weights) != len(layers):
-                raise OptionError(f"{len(layers)} {kind} layers were named, but {len(weights)} weights for them")
+                raise OptionError(f"There are {len(layers)} {kind} layers, but {len(weights)} weights for them")
             check_shares(weights, f"{kind} layer weights")

@@ -1,8 +1,7 @@
-"""The competing style term: every patch of the picture is to be like the patch of the painting that it resembles most.
+"""The patch term: each patch of a picture is to be like the nearest patch of the painting.
 
-Gram matrices ask that the picture as a whole has the painting's statistics; this asks that each place looks like
-some place of it.  A patch is 3x3 features of a layer; the most alike is found by normalized correlation, which is one
-convolution with all of the painting's patches as kernels.
+Gram matrices compare whole pictures, this term compares places.  A patch is 3x3 features of a layer; the nearest has
+the highest normalized correlation, found by one convolution with all patches of the painting as kernels.
 
 C. Li, M. Wand: Combining Markov Random Fields and Convolutional Neural Networks for Image Synthesis, arXiv 1601.04589.
 A. Champandard: Semantic Style Transfer and Turning Two-Bit Doodles into Fine Artworks, arXiv 1603.01768.
@@ -16,49 +15,48 @@ import numpy as np
 
 from ..engines.mxnet import mx
 
-__all__ = ["Patches", "matched_features", "patches_of"]
+__all__ = ["MAX_PATCHES", "PATCH_SIZE", "Patches", "extract_patches", "matched_features"]
 
-EDGE = 3  # features, the side of a patch
-MOST = 2048  # patches that a painting is looked at by: of more, every second, third ... one
-OTHER_REGION = 1e6  # by how much a patch of another region falls behind: no correlation makes up for it
+PATCH_SIZE = 3  # features, the side of a patch
+MAX_PATCHES = 2048  # of a painting: of more, every second, third ... is taken
+SAME_REGION = 1e6  # added to the correlation of patches of the same region, which is far smaller
 
 
 @dataclass(frozen=True)
 class Patches:
-    """The patches of a painting in one layer: features (P, C, 3, 3), and their share in each region (P, R, 1, 1)."""
+    """The patches of a painting in one layer: features (P, C, 3, 3), and how much each belongs to each region."""
 
-    features: mx.nd.NDArray
-    shares: mx.nd.NDArray
-
-
-def patches_of(maps, regions: np.ndarray | None = None) -> Patches:
-    """Returns the patches of a painting's features (1, C, H, W), in its regions (R, H, W) where there are such."""
-    values = maps.asnumpy()[0]
-    windows = np.lib.stride_tricks.sliding_window_view(values, (EDGE, EDGE), axis=(1, 2))  # (C, H - 2, W - 2, 3, 3)
-    chosen = slice(None, None, -(-windows.shape[1] * windows.shape[2] // MOST))
-    patches = windows.transpose(1, 2, 0, 3, 4).reshape(-1, len(values), EDGE, EDGE)[chosen]
-    middles = np.ones((1, *values.shape[1:]), np.float32) if regions is None else regions
-    shares = middles[:, 1:-1, 1:-1].reshape(len(middles), -1).T[chosen]  # (P, R)
-    arrays = (np.ascontiguousarray(array) for array in (patches, shares[:, :, None, None]))
-    return Patches(*(mx.nd.array(array, ctx=maps.context) for array in arrays))
+    features: np.ndarray
+    regions: np.ndarray  # (P, R, 1, 1)
 
 
-def matched_features(features, patches: Patches, regions=None):
-    """Returns features (1, C, H, W) put together from the patches that match best, each place the mean of those there.
+def extract_patches(features: np.ndarray, regions: np.ndarray | None = None) -> Patches:
+    """Returns the patches of a painting's features (1, C, H, W); regions: (R, H, W), to match within, or None."""
+    windows = np.lib.stride_tricks.sliding_window_view(features[0], (PATCH_SIZE, PATCH_SIZE), axis=(1, 2))
+    step = -(-windows.shape[1] * windows.shape[2] // MAX_PATCHES)
+    patches = windows.transpose(1, 2, 0, 3, 4).reshape(-1, len(windows), PATCH_SIZE, PATCH_SIZE)[::step]
+    if regions is None:
+        regions = np.ones((1, *features.shape[2:]), np.float32)
+    middles = regions[:, 1:-1, 1:-1].reshape(len(regions), -1).T[::step]  # (P, R)
+    return Patches(np.ascontiguousarray(patches), np.ascontiguousarray(middles[:, :, None, None]))
 
-    features: (1, C, H, W), at least 3x3.  regions: (1, R, H, W), which lets each place match within its own region.
-    No gradient flows into the result.
+
+def matched_features(F, features, patches, patch_regions=None, regions=None):
+    """Returns features (1, C, H, W) assembled from the nearest patches, averaged where they overlap.
+
+    features: (1, C, H, W), at least 3x3.  patches: (P, C, 3, 3).  patch_regions: (P, R, 1, 1), and regions:
+    (1, R, H, W), or neither; each place then matches within its own region.  No gradient flows into the result.
     """
-    count = len(patches.features)
+    count, kernel = len(patches), (PATCH_SIZE, PATCH_SIZE)
     with mx.autograd.pause():
-        length = mx.nd.sqrt(mx.nd.sum(mx.nd.square(patches.features), axis=(1, 2, 3), keepdims=True)) + 1e-8
-        kernels = mx.nd.broadcast_div(patches.features, length)
-        alike = mx.nd.Convolution(features, kernels, kernel=(EDGE, EDGE), num_filter=count, no_bias=True)
+        norm = F.sqrt(F.sum(F.square(patches), axis=(1, 2, 3), keepdims=True)) + 1e-8
+        kernels = F.broadcast_div(patches, norm)
+        correlation = F.Convolution(features, kernels, kernel=kernel, num_filter=count, no_bias=True)
         if regions is not None:  # (1, P, H - 2, W - 2) both
-            inner = mx.nd.array(regions.asnumpy()[:, :, 1:-1, 1:-1], ctx=features.context)
-            together = mx.nd.Convolution(inner, patches.shares, kernel=(1, 1), num_filter=count, no_bias=True)
-            alike = alike + OTHER_REGION * together
-        best = mx.nd.argmax(alike, axis=1).reshape((-1,))  # (H - 2) * (W - 2) places
-        columns = mx.nd.take(patches.features.reshape((count, -1)), best).T.expand_dims(0)  # (1, C * 9, places)
-        size = {"output_size": features.shape[2:], "kernel": (EDGE, EDGE)}
-        return mx.nd.col2im(columns, **size) / mx.nd.col2im(mx.nd.ones_like(columns), **size)
+            middles = F.slice(regions, begin=(None, None, 1, 1), end=(None, None, -1, -1))
+            same = F.Convolution(middles, patch_regions, kernel=(1, 1), num_filter=count, no_bias=True)
+            correlation = correlation + SAME_REGION * same
+        nearest = F.reshape(F.argmax(correlation, axis=1), shape=(-1,))  # (H - 2) * (W - 2) places
+        columns = F.expand_dims(F.transpose(F.take(F.reshape(patches, shape=(count, -1)), nearest)), axis=0)
+        size = {"output_size": features.shape[2:], "kernel": kernel}  # of columns (1, C * 9, places)
+        return F.col2im(columns, **size) / F.col2im(F.ones_like(columns), **size)

@@ -1,11 +1,11 @@
-"""THE loss: content, style and smoothness, shared by training and by the optimization baseline.
+"""The perceptual loss: content, style and total variation, for training, optimization and evaluation.
 
-Untold, every term is relative, so that a number means the same for each layer, picture size and style: a style of 1
-is as far from the painting as a black image, 0 is the painting's own statistics; a content of 0 is the photo,
-about 1 is nothing of it left.
+By default every term is relative, so that a number means the same for each layer, picture size and style: a style of 1
+is as far from the painting as a black image, 0 has the statistics of the painting; a content of 0 is the photo, about 1
+has nothing left of it.
 
-L. Gatys, A. Ecker, M. Bethge: A Neural Algorithm of Artistic Style, arXiv 1508.06576.  The relative
-form is ours; the conventions of others multiply the same squared errors by other factors (``docs/losses.md``).
+L. Gatys, A. Ecker, M. Bethge: A Neural Algorithm of Artistic Style, arXiv 1508.06576.  Differs from the paper in the
+relative form; the conventions of others multiply the same squared errors by other factors (``docs/losses.md``).
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from typing import TYPE_CHECKING
 from ..engines.mxnet import mx, to_bfloat16
 from ..networks.vgg import VGGFeatures, load_vgg
 from .options import LossOptions
-from .patches import Patches, matched_features
+from .patches import matched_features
 
 if TYPE_CHECKING:
     from .style_target import StyleTarget
 
-__all__ = ["PerceptualLoss", "gram_matrix", "relative_error", "normalized", "total_variation"]
+__all__ = ["PerceptualLoss", "gram_matrix", "normalized", "relative_error", "total_variation"]
 
-# What others multiply mean squared errors by, in a layer of C channels and M pixels: of Gram matrices, of features; and
-# the mean squared difference of neighbors, in a picture of M pixels.
+# Factors of other conventions, in a layer of C channels and M pixels: on the mean squared error of Gram matrices and on
+# that of features; and on the total variation of a picture of M pixels.
 _FACTORS = {
     "gatys": (lambda c, m: c * c / 4, lambda c, m: c * m / 2, lambda m: 1),
     "bing-xu": (lambda c, m: c * c * m, lambda c, m: c * m, lambda m: 3 * m / 16),
@@ -44,22 +44,22 @@ def _times(F, x, factor):
     return x * factor if isinstance(factor, int) else F.broadcast_mul(x, factor)
 
 
-def _rows(F, features, covariance: bool = False, guide=None):
-    """Returns features as rows of pixels, (N, C, H * W), centered for covariances, guided: (R, C, H * W)."""
+def _rows(F, features, covariance: bool = False, weights=None):
+    """Returns features as rows of pixels, (N, C, H * W), centered for covariances; weighted, (R, C, H * W)."""
     rows = F.reshape(features, shape=(0, 0, -1))  # (N, C, H * W)
     if covariance:
         means = F.mean(rows, axis=2, keepdims=True)
-        if guide is not None:
-            means = F.sum(F.broadcast_mul(rows, F.square(guide)), axis=2, keepdims=True)  # (R, C, 1)
+        if weights is not None:
+            means = F.sum(F.broadcast_mul(rows, F.square(weights)), axis=2, keepdims=True)  # (R, C, 1)
         rows = F.broadcast_sub(rows, means)
-    return rows if guide is None else F.broadcast_mul(rows, guide)
+    return rows if weights is None else F.broadcast_mul(rows, weights)
 
 
 def _products(F, x, y, channels: int | None = None):
     """Returns x y^T of rows x (N, K, M) and y (N, C, M); with the number of channels C in bfloat16, N = 1."""
     if channels is None:
         return F.batch_dot(x, y, transpose_b=True)  # (N, K, C)
-    x, y = (to_bfloat16(F, F.reshape(rows, shape=(-3, 0))) for rows in (x, y))  # which `batch_dot` does not know
+    x, y = (to_bfloat16(F, F.reshape(rows, shape=(-3, 0))) for rows in (x, y))  # which `batch_dot` does not support
     product = F.FullyConnected(x, y, num_hidden=channels, no_bias=True)
     return F.expand_dims(F.amp_cast(product, dtype="float32"), axis=0)  # (1, K, C)
 
@@ -67,19 +67,19 @@ def _products(F, x, y, channels: int | None = None):
 def _times_itself(F, rows, channels: int | None = None):
     """Returns rows rows^T, (N, C, C), of rows (N, C, M); with the number of channels in bfloat16, N = 1.
 
-    Both factors are the same, and what a loss wants of a symmetric matrix is symmetric: so one factor takes the
+    As both factors are the same, and a loss has a symmetric gradient to a symmetric matrix, one factor takes the
     gradient of both, at half the work.
     """
     product = _products(F, F.BlockGrad(rows), rows, channels)
     return 2 * product - F.BlockGrad(product)
 
 
-def _times_itself_in_regions(F, rows, guide, covariance: bool, channels: int | None = None):
-    """Returns what `_times_itself` does for each region of one picture, (R, C, C): rows (1, C, M), guide (R, 1, M)."""
-    shares = F.square(guide)
-    seen = F.broadcast_mul(F.BlockGrad(rows), shares)  # (R, C, M): all that is done R times knows no gradient
-    product = _products(F, F.reshape(seen, shape=(1, -1, 0)), rows, channels)  # (1, R C, C)
-    product = F.reshape_like(product, seen, lhs_begin=0, lhs_end=2, rhs_begin=0, rhs_end=2)
+def _times_itself_in_regions(F, rows, weights, covariance: bool, channels: int | None = None):
+    """Returns `_times_itself` in each region of one picture, (R, C, C): rows (1, C, M), weights (R, 1, M)."""
+    shares = F.square(weights)
+    weighted = F.broadcast_mul(F.BlockGrad(rows), shares)  # (R, C, M): what is done R times needs no gradient
+    product = _products(F, F.reshape(weighted, shape=(1, -1, 0)), rows, channels)  # (1, R C, C)
+    product = F.reshape_like(product, weighted, lhs_begin=0, lhs_end=2, rhs_begin=0, rhs_end=2)
     product = 2 * product - F.BlockGrad(product)
     if covariance:
         means = F.transpose(_products(F, F.reshape(shares, shape=(1, -1, 0)), rows), axes=(1, 2, 0))  # (R, C, 1)
@@ -87,21 +87,21 @@ def _times_itself_in_regions(F, rows, guide, covariance: bool, channels: int | N
     return product
 
 
-def gram_matrix(F, features, covariance: bool = False, guide=None, channels: int | None = None):
-    """Returns which channels fire together: F_l F_l^T / (C H W), for each picture of the batch.
+def gram_matrix(F, features, covariance: bool = False, weights=None, channels: int | None = None):
+    """Returns the Gram matrix F_l F_l^T / (C H W) of each picture of the batch, (N, C, C).
 
-    features: (N, C, H, W).  covariance: subtract each channel's mean first.  Returns (N, C, C).
-    guide: (R, 1, H * W), how much each pixel counts in each of R regions, its squares adding up to 1 in each; then
-    N must be 1, and the regions have a Gram matrix each, as if they were pictures of their own: (R, C, C).
+    features: (N, C, H, W).  covariance: subtract the mean of each channel first.
+    weights: (R, 1, H * W), the weight of each pixel in each of R regions, the squares adding up to 1 in each; then N
+    must be 1, and each region has a Gram matrix of its own, as if it were a picture: (R, C, C).
     channels: C, to multiply in bfloat16; then N must be 1, too.
     """
     count, pixels = _channels_and_pixels(F, features)
-    if guide is None:
+    if weights is None:
         product, size = _times_itself(F, _rows(F, features, covariance), channels), count * pixels
     else:
-        product = _times_itself_in_regions(F, _rows(F, features), guide, covariance, channels)
+        product = _times_itself_in_regions(F, _rows(F, features), weights, covariance, channels)
         size = count
-    return F.broadcast_div(product, F.reshape(size, shape=(1, 1, 1)))  # (N, C, C)
+    return F.broadcast_div(product, F.reshape(size, shape=(1, 1, 1)))
 
 
 def mean_squared_error(F, x, target):
@@ -110,7 +110,7 @@ def mean_squared_error(F, x, target):
 
 
 def _squares(F, x):
-    """Returns the sum of x^2 over all axes but the first, (N,): as a product, many times faster than a reduction."""
+    """Returns the sum of x^2 over all axes but the first, (N,): a product, many times faster than a reduction."""
     return F.reshape(_times_itself(F, F.reshape(x, shape=(0, 1, -1))), shape=(-1,))
 
 
@@ -119,19 +119,18 @@ def relative_error(F, x, target):
     return F.broadcast_div(_squares(F, F.broadcast_sub(x, target)), _squares(F, target) + 1e-12)
 
 
-def _pulling(F, error, x, direction):
-    """Returns an error of the same value, but whose gradient to x is a direction, its absolute values adding up to 1.
+def _with_gradient(F, error, x, gradient):
+    """Returns an error (N,) of the same value, but with a given gradient to x, (N, ...), scaled to an L1 norm of 1.
 
-    error: (N,).  x, direction: (N, ...).  So each layer moves the picture as hard as any other.  After the L1 norm of
-    gradients in D. Ulyanov's texture nets.
+    After D. Ulyanov's texture nets, where each layer has a gradient of the same norm.
     """
-    length = F.sum(F.abs(direction), axis=0, exclude=True, keepdims=True) + 1e-8
-    work = F.sum(F.broadcast_mul(F.BlockGrad(F.broadcast_div(direction, length)), x), axis=0, exclude=True)
-    return F.BlockGrad(error) + (work - F.BlockGrad(work))
+    norm = F.sum(F.abs(gradient), axis=0, exclude=True, keepdims=True) + 1e-8
+    product = F.sum(F.broadcast_mul(F.BlockGrad(F.broadcast_div(gradient, norm)), x), axis=0, exclude=True)
+    return F.BlockGrad(error) + (product - F.BlockGrad(product))
 
 
 def total_variation(F, x):
-    """Returns the mean squared difference of neighboring pixels (total variation), in VGG space.
+    """Returns the total variation: the mean squared difference of neighboring pixels, in VGG space.
 
     x: (N, 3, H, W) with H, W >= 2.  Returns (N,).  A checkerboard of 0 and 1 has 2: 1 down and 1 across.
     """
@@ -141,23 +140,22 @@ def total_variation(F, x):
 
 
 def normalized(weights: Sequence[float], count: int) -> list[float]:
-    """Returns weights that add up to 1; all alike where none are given."""
+    """Returns weights that add up to 1, equal ones where none are given."""
     weights = list(weights) or [1.0] * count
     return [weight / sum(weights) for weight in weights]
 
 
 class PerceptualLoss(mx.gluon.HybridBlock):
-    """How far a picture is from a painting's style and from a photo's content.
+    """How far pictures are from the style of a painting and from the content of photos.
 
-    options: layers, weights, pooling.
-    target: the style to reach.
-    contexts: where to compute; bfloat16: None takes it where the processor is fast at it.
-    patches: with a patch weight, in each patch layer the painting's patches, and the picture's regions or None.
+    options: layers, weights, pooling.  target: the style to reach, in those layers.
+    contexts: devices to compute on.  bfloat16: None takes it where the processor is fast at it.
 
-    Calling it with a picture (N, 3, H, W) and the photo's content features (from `content_features`) returns the
-    weighted terms by name, each (N,): their sum is the total.  With a content weight of 0 there need be no photo.
-    guides: where the targets are those of regions, the picture's own regions in each style layer; each region counts
-    alike, however small it is, and one that is missing (0 everywhere) not at all.
+    Calling it with pictures (N, 3, H, W) and the content features of their photos returns the weighted terms by name,
+    each (N,), which add up to the total.  With a content weight of 0 there need be no photo.
+    region_weights: for a target of regions, those of the one picture in each style layer, as `gram_matrix` takes them;
+    all regions have the same weight, however small, and absent ones (0 everywhere) have none.
+    patch_regions: likewise in each patch layer, (1, R, H, W), as `matched_features` takes them.
     """
 
     def __init__(
@@ -166,80 +164,85 @@ class PerceptualLoss(mx.gluon.HybridBlock):
         target: StyleTarget,
         contexts: Sequence | None = None,
         bfloat16: bool | None = None,
-        patches: Sequence[tuple[Patches, object]] = (),
     ):
         super().__init__(prefix="loss_")
-        self.options, self._patches = options, list(patches)
+        self.options = options
         contexts = list(contexts or [mx.cpu()])
-        patch_layers = options.patch_layers if patches else ()
-        layers = list(dict.fromkeys((*options.style_layers, *options.content_layers, *patch_layers)))
+        grams = [target.grams[layer] for layer in options.style_layers]
+        self._channels = [gram.shape[-1] for gram in grams]
+        self._grams = {context: [mx.nd.array(gram, ctx=context) for gram in grams] for context in contexts}
+        patches = [target.patches[layer] for layer in options.patch_layers] if options.patch_weight else []
+        self._patches = [[mx.nd.array(each, ctx=contexts[0]) for each in (p.features, p.regions)] for p in patches]
+        content_layers = options.content_layers if options.content_weight else ()
+        layers = dict.fromkeys((*options.style_layers, *content_layers, *(options.patch_layers if patches else ())))
         self.network: VGGFeatures = load_vgg(
-            layers, options.loss_network, pooling=options.pooling, bfloat16=bfloat16, contexts=contexts
+            list(layers), options.loss_network, pooling=options.pooling, bfloat16=bfloat16, contexts=contexts
         )
-        self._channels = [gram.shape[-1] for gram in target.grams]
-        self.content_network = self.network.looking_at(options.content_layers)
-        with self.name_scope():
-            for index, gram in enumerate(target.grams):
-                setattr(self, f"target_{index}", self.params.get_constant(f"target_{index}", gram))
-        self.collect_params(".*target.*").initialize(ctx=contexts)
-        if not patches:  # matching looks at shapes
+        self.content_network = self.network.of_layers(content_layers) if content_layers else None
+        if not patches:  # matching reads shapes
             self.hybridize(static_alloc=True)
 
     def content_features(self, photo) -> list:
-        """Returns what a painting should keep of its photo (N, 3, H, W): a map for each content layer."""
-        return self.content_network(photo) if self.options.content_weight else []
+        """Returns what a painting should keep of photos (N, 3, H, W): the features of each content layer."""
+        return self.content_network(photo) if self.content_network else []
 
-    def forward(self, picture, photo_features, guides: Sequence = ()) -> dict:
-        singles = [(picture, *photo_features)]
+    def forward(self, picture, content: Sequence = (), region_weights: Sequence = (), patch_regions: Sequence = ()):
+        singles = [(picture, content)]
         if self.network.bfloat16 and len(picture) > 1:  # whose Gram matrices are those of one picture
-            singles = [[x[n : n + 1] for x in singles[0]] for n in range(len(picture))]
-        terms = zip(*(super(PerceptualLoss, self).forward(*single, *guides) for single in singles))
-        terms = [parts[0] if len(parts) == 1 else mx.nd.concat(*parts, dim=0) for parts in terms]
+            singles = [(picture[n : n + 1], [x[n : n + 1] for x in content]) for n in range(len(picture))]
+        constants = (self._grams[picture.context], list(region_weights), list(patch_regions))
+        forward = super().forward
+        terms = [mx.nd.concat(*parts, dim=0) for parts in zip(*(forward(*single, *constants) for single in singles))]
         return dict(zip(("style", "content", "tv", "patch"), terms))
 
     def _error(self, F, x, target, features, term: int):
-        """Returns how far x is from its target, as the convention counts it; term: 0 is style, 1 content."""
+        """Returns the distance of x from its target in the convention; term: 0 is style, 1 content."""
         if self.options.convention == "relative":
             return relative_error(F, x, target)
         factor = _FACTORS[self.options.convention][term](*_channels_and_pixels(F, features))
         return _times(F, mean_squared_error(F, x, target), factor)
 
-    def hybrid_forward(self, F, picture, *given, **targets):
+    def hybrid_forward(self, F, picture, content, grams, region_weights, patch_regions):
         options = self.options
-        kept = len(options.content_layers) if options.content_weight else 0
-        photo_features, guides = given[:kept], given[kept:]
-        maps = dict(zip(self.network.layers, self.network(picture)))
-        style = content = 0
+        features = dict(zip(self.network.layers, self.network(picture)))
+        style_error = content_error = 0
         for index, share in enumerate(normalized(options.style_layer_weights, len(options.style_layers))):
-            features, target = maps[options.style_layers[index]], targets[f"target_{index}"]
-            guide = guides[index] if guides else None
+            x, target = features[options.style_layers[index]], grams[index]
+            weights = region_weights[index] if region_weights else None
             channels = self._channels[index] if self.network.bfloat16 else None
-            gram = gram_matrix(F, features, options.covariance, guide, channels)
-            error = self._error(F, gram, target, features, 0)  # (N,), or (R,)
+            gram = gram_matrix(F, x, options.covariance, weights, channels)
+            error = self._error(F, gram, target, x, 0)  # (N,), or (R,)
             if options.normalize_gradients:
-                rows = _rows(F, features, options.covariance, guide)
-                error = _pulling(F, error, rows, F.batch_dot(F.broadcast_sub(gram, target), rows))
-            if guides:  # the mean over the regions that are there
-                there = F.sum(F.square(guide), axis=(1, 2))  # (R,): 1, or 0
-                error = F.sum(error * there, keepdims=True) / F.sum(there, keepdims=True)
-            style = style + share * error
-        for index, share in enumerate(normalized(options.content_layer_weights, len(options.content_layers))[:kept]):
-            features, target = maps[options.content_layers[index]], photo_features[index]
-            error = self._error(F, features, target, features, 1)
+                rows = _rows(F, x, options.covariance, weights)
+                error = _with_gradient(F, error, rows, F.batch_dot(F.broadcast_sub(gram, target), rows))
+            if region_weights:  # the mean over the regions that are there
+                present = F.sum(F.square(weights), axis=(1, 2))  # (R,): 1, or 0
+                error = F.sum(error * present, keepdims=True) / F.sum(present, keepdims=True)
+            style_error = style_error + share * error
+        shares = normalized(options.content_layer_weights, len(options.content_layers))
+        for layer, target, share in zip(options.content_layers, content, shares):
+            x = features[layer]
+            error = self._error(F, x, target, x, 1)
             if options.normalize_gradients:
-                error = _pulling(F, error, features, features - target)
-            content = content + share * error
-        content = content if kept else 0 * style
+                error = _with_gradient(F, error, x, x - target)
+            content_error = content_error + share * error
+        if not content:
+            content_error = 0 * style_error
         tv = total_variation(F, picture)
         if options.convention != "relative":
             tv = _times(F, tv, _FACTORS[options.convention][2](_channels_and_pixels(F, picture)[1]))
-        terms = (options.style_weight * style, options.content_weight * content, options.tv_weight * tv)
-        return (*terms, options.patch_weight * self._patch_error(F, maps)) if self._patches else terms
+        terms = (options.style_weight * style_error, options.content_weight * content_error, options.tv_weight * tv)
+        if not self._patches:
+            return terms
+        return (
+            *terms,
+            options.patch_weight * self._patch_error(F, features, patch_regions or [None] * len(self._patches)),
+        )
 
-    def _patch_error(self, F, maps: dict):
-        """Returns how far patches are from those of the painting that they resemble most, the mean over layers."""
+    def _patch_error(self, F, features: dict, regions: Sequence):
+        """Returns the distance of patches from their nearest ones of the painting, the mean over layers."""
         errors = [
-            relative_error(F, maps[layer], matched_features(maps[layer], patches, regions))
-            for layer, (patches, regions) in zip(self.options.patch_layers, self._patches)
+            relative_error(F, features[layer], matched_features(F, features[layer], *patches, part))
+            for layer, patches, part in zip(self.options.patch_layers, self._patches, regions)
         ]
         return sum(errors) / len(errors)

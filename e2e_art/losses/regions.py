@@ -1,4 +1,4 @@
-"""Masks carried through VGG: what each layer sees of the regions of a picture."""
+"""Region weights: how much each pixel of a VGG layer counts in each region of a picture."""
 
 from __future__ import annotations
 
@@ -7,61 +7,69 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from ..engines.mxnet import mx
-from ..errors import OptionError
-from ..networks.vgg import convolutions_of
+from ..errors import OptionError, unknown
+from ..networks.vgg import layers_of
 from .options import LossOptions
 
-__all__ = ["carry", "region_weights"]
+__all__ = ["normalize_regions", "patch_regions", "propagate_regions", "region_weights"]
 
 
-def carry(regions: np.ndarray, layers: Sequence[str], blocks: Sequence[int] = (2, 2, 4, 4, 4)) -> dict[str, np.ndarray]:
-    """Returns what each VGG layer sees of the regions: float32 (R, H / 2**(b - 1), W / 2**(b - 1)) in block b.
+def propagate_regions(regions: np.ndarray, layers: Sequence[str], network: str = "vgg19") -> dict[str, np.ndarray]:
+    """Returns the regions of a picture at VGG layers: float32 (R, H / 2**(b - 1), W / 2**(b - 1)) in block b.
 
-    A convolution becomes a mean over 3x3 pixels, of those only that lie inside the picture; a pooling a mean over 2x2.
-    So the regions add up to 1 at every layer, up to its borders.
-    regions: float32 (R, H, W).  layers: such as "relu4_2".  blocks: how many convolutions each block of the network
-    has; untold, those of VGG-19.
-    Raises OptionError for a layer that there is not, and for pictures of which it would leave nothing.
+    A convolution becomes a mean over those of 3x3 pixels that lie inside the picture, a pooling a mean over 2x2.  So
+    the regions add up to 1 at every layer, up to its borders.
+    regions: float32 (R, H, W).  layers: such as "relu4_2".  network: as for `load_vgg`.
+    Raises OptionError for an unknown layer, and for pictures too small for a layer.
     """
-    names = [f"relu{block}_{index}" for block, count in enumerate(blocks, 1) for index in range(1, count + 1)]
+    names = layers_of(network)
     for layer in layers:
         if layer not in names:
-            raise OptionError(f"The loss network has no layer '{layer}': choose from {', '.join(names)}")
-    seen = {}
+            raise OptionError(unknown("layer of the loss network", layer, names))
+    found = {}
     for name in names[: max(map(names.index, layers), default=-1) + 1]:
         if name.endswith("_1") and name != "relu1_1":
             regions = _pool(regions)
             if not regions.size:
                 raise OptionError(f"The regions are too small for layer '{name}': choose a larger size")
         regions = _mean(regions)
-        seen[name] = regions
-    return {layer: seen[layer] for layer in layers}
+        found[name] = regions
+    return {layer: found[layer] for layer in layers}
 
 
 def _pool(regions: np.ndarray) -> np.ndarray:
-    """Halves (R, H, W) by averaging 2x2 pixels; an odd last row or column is dropped, as VGG's poolings do."""
+    """Halves (R, H, W) by averaging 2x2 pixels; an odd last row or column is dropped, as by VGG."""
     count, height, width = (len(regions), *(side // 2 for side in regions.shape[1:]))
     return regions[:, : 2 * height, : 2 * width].reshape(count, height, 2, width, 2).mean(axis=(2, 4))
 
 
 def _mean(regions: np.ndarray) -> np.ndarray:
-    """Averages (R, H, W) over each pixel's 3x3 neighborhood, of which at a border only 2x3, in a corner 2x2 exist."""
+    """Averages (R, H, W) over each pixel's 3x3 neighborhood, which is 2x3 at a border and 2x2 in a corner."""
     three = np.ones(3)
-    weights, *sums = (
-        cv2.sepFilter2D(region, -1, three, three, borderType=cv2.BORDER_CONSTANT)  # nothing lies outside
+    counts, *sums = (
+        cv2.sepFilter2D(region, -1, three, three, borderType=cv2.BORDER_CONSTANT)  # 0 outside
         for region in (np.ones_like(regions[0]), *regions)
     )
-    return np.stack(sums) / weights
+    return np.stack(sums) / counts
 
 
-def region_weights(regions: np.ndarray, loss: LossOptions) -> list:
-    """Returns what each style layer sees of the regions (R, H, W) of a picture, as `gram_matrix` takes it."""
-    carried = carry(regions, loss.style_layers, convolutions_of(loss.loss_network))
-    return [normalize_weights(carried[layer]) for layer in loss.style_layers]
+def region_weights(regions: np.ndarray, options: LossOptions) -> list[np.ndarray]:
+    """Returns the weights of a picture's regions (R, H, W) in each style layer, as `gram_matrix` takes them."""
+    propagated = propagate_regions(regions, options.style_layers, options.loss_network)
+    return [normalize_regions(propagated[layer]) for layer in options.style_layers]
 
 
-def normalize_weights(regions: np.ndarray):
-    """Returns a layer's regions (R, H, W) as (R, 1, H * W), the squares of each adding up to 1."""
+def normalize_regions(regions: np.ndarray) -> np.ndarray:
+    """Returns a layer's regions (R, H, W) as weights (R, 1, H * W) whose squares add up to 1 in each, or 0 if empty."""
     rows = regions.reshape(len(regions), 1, -1)
-    return mx.nd.array(rows / np.maximum(np.linalg.norm(rows, axis=2, keepdims=True), 1e-6))  # a region may be missing
+    return rows / np.maximum(np.linalg.norm(rows, axis=2, keepdims=True), 1e-6)
+
+
+def patch_regions(regions: np.ndarray, options: LossOptions) -> list[np.ndarray]:
+    """Returns to which region each pixel of a patch layer belongs: 1 in that one, 0 in the others, (R, H, W) each.
+
+    With weights in between, the pixels deepest within a region would win every match.
+    """
+    propagated = propagate_regions(regions, options.patch_layers, options.loss_network)
+    parts = (propagated[layer] for layer in options.patch_layers)
+    return [(part == part.max(axis=0)).astype(np.float32) for part in parts]

@@ -1,10 +1,10 @@
-"""What a painting asks of a picture: shared by training, optimization and evaluation, and kept with every model."""
+"""The style of a painting, as a perceptual loss needs it: shared by training, optimization and evaluation."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -12,8 +12,9 @@ from ..engines.mxnet import mx
 from ..errors import OptionError
 from ..networks.vgg import load_vgg
 from .options import LossOptions, check_shares
+from .patches import Patches, extract_patches
 from .perceptual import gram_matrix, normalized
-from .regions import region_weights
+from .regions import patch_regions, region_weights
 
 __all__ = ["StyleTarget"]
 
@@ -22,40 +23,52 @@ __all__ = ["StyleTarget"]
 class StyleTarget:
     """The style of one painting, or of a blend of several.
 
-    grams: the Gram matrix to reach in each style layer, (1, C, C), or (R, C, C) for the R regions of a painting.
+    grams: for each style layer the Gram matrix, (1, C, C), or those of the R regions of a painting, (R, C, C).
+    patches: for each patch layer the patches of the painting, where the loss has a patch weight.
     """
 
-    grams: tuple[np.ndarray, ...]
+    grams: Mapping[str, np.ndarray]
+    patches: Mapping[str, Patches] = field(default_factory=dict)
 
     @classmethod
     def of(
         cls,
         options: LossOptions,
-        paintings: Sequence,
+        paintings: Sequence[np.ndarray],
         blend: Sequence[float] = (),
         regions: np.ndarray | None = None,
     ) -> StyleTarget:
-        """Returns the style of paintings, in the style layers of the loss: the mean of their Gram matrices.
+        """Returns the style of paintings in the layers of the loss: the mean of their Gram matrices, and patches.
 
-        paintings: one or more, each (1, 3, H, W) in VGG space.  blend: what each counts; all alike by default.
+        paintings: one or more, each (1, 3, H, W) in VGG space.  blend: their shares; equal by default.
         regions: of a single painting, (R, H, W); each then has Gram matrices of its own.
+        Raises OptionError for shares that do not fit, and for patches of several paintings.
         """
         if blend and len(blend) != len(paintings):
             raise OptionError(f"There are {len(paintings)} paintings, but {len(blend)} shares to blend them by")
         check_shares(blend, "style blend")
-        weights = [None] * len(options.style_layers) if regions is None else region_weights(regions, options)
-        network = load_vgg(options.style_layers, options.loss_network, pooling=options.pooling, bfloat16=False)
-        grams = [np.float32(0)] * len(options.style_layers)
+        if options.patch_weight and len(paintings) != 1:
+            raise OptionError("Patches are those of one painting: leave the others out, or --patch-weight")
+        patch_layers = options.patch_layers if options.patch_weight else ()
+        layers = list(dict.fromkeys((*options.style_layers, *patch_layers)))
+        network = load_vgg(layers, options.loss_network, pooling=options.pooling, bfloat16=False)
+        weights, parts = {}, {}
+        if regions is not None:
+            weights = dict(zip(options.style_layers, map(mx.nd.array, region_weights(regions, options))))
+            parts = dict(zip(patch_layers, patch_regions(regions, options) if patch_layers else ()))
+        grams = dict.fromkeys(options.style_layers, np.float32(0))
         for painting, share in zip(paintings, normalized(blend, len(paintings))):
-            for index, features in enumerate(network(mx.nd.array(painting))):
-                gram = gram_matrix(mx.nd, features, options.covariance, weights[index])
-                grams[index] = grams[index] + share * gram.asnumpy()
-        return cls(tuple(grams))
+            features = dict(zip(layers, network(mx.nd.array(painting))))
+            for layer in grams:
+                gram = gram_matrix(mx.nd, features[layer], options.covariance, weights.get(layer))
+                grams[layer] = grams[layer] + share * gram.asnumpy()
+        patches = {layer: extract_patches(features[layer].asnumpy(), parts.get(layer)) for layer in patch_layers}
+        return cls(grams, patches)
 
     def save(self) -> bytes:
-        """Returns the content of a file: the matrices are symmetric, so one triangle in half precision will do."""
-        arrays = {}
-        for index, gram in enumerate(self.grams):
+        """Returns the content of a file of the Gram matrices: one triangle of each, in half precision."""
+        arrays = {"layers": np.array(list(self.grams))}
+        for index, gram in enumerate(self.grams.values()):
             scale = np.abs(gram).max()
             arrays[f"scale_{index}"] = scale
             rows, columns = np.triu_indices(gram.shape[-1])
@@ -67,14 +80,15 @@ class StyleTarget:
 
     @classmethod
     def load(cls, content: bytes) -> StyleTarget:
-        """Returns the style target that `save` saved."""
-        grams = []
+        """Returns the style target that `save` saved; files of before layers had names have the default ones."""
+        grams = {}
         with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-            for index in range(len(arrays.files) // 2):
+            layers = arrays["layers"].tolist() if "layers" in arrays else LossOptions().style_layers
+            for index, layer in enumerate(layers):
                 triangles = np.atleast_2d(arrays[f"triangle_{index}"].astype(np.float32) * arrays[f"scale_{index}"])
                 channels = int((2 * triangles.shape[1]) ** 0.5)
                 rows, columns = np.triu_indices(channels)
                 gram = np.empty((len(triangles), channels, channels), np.float32)
                 gram[:, rows, columns] = gram[:, columns, rows] = triangles
-                grams.append(gram)
-        return cls(tuple(grams))
+                grams[layer] = gram
+        return cls(grams)

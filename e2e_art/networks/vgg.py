@@ -1,8 +1,7 @@
-"""VGG features as a Gluon block: the eyes of the loss.
+"""The loss network: VGG features as a Gluon block.
 
-The network looks at pictures in "VGG space" (RGB, 0..255 minus the channel means) and answers with the
-ReLU maps that were asked for.  Weights are the original ones of 2014, in 8 bit, shipped in
-``pretrained/vgg19``; any other plain VGG can be taken from gluoncv's model zoo.
+Its weights are the original ones of 2014, in 8 bits, shipped in ``pretrained/vgg19``; any other plain VGG can be taken
+from gluoncv's model zoo.
 
 K. Simonyan, A. Zisserman: Very Deep Convolutional Networks for Large-Scale Image Recognition, arXiv 1409.1556.
 """
@@ -19,78 +18,73 @@ from pathlib import Path
 import numpy as np
 
 from ..engines.mxnet import mx, to_bfloat16
-from ..errors import UserError
+from ..errors import UserError, unknown
 from ..files import pretrained_folder
 from ..images.arrays import CHANNEL_MEANS
 from ..machine import bfloat16_is_fast
 
-__all__ = ["LossNetworkError", "VGGFeatures", "convolutions_of", "load_vgg"]
+__all__ = ["LossNetworkError", "VGGFeatures", "layers_of", "load_vgg"]
 
 log = logging.getLogger(__name__)
 
-# How many convolutions each of the five blocks has, by the network's number of weight layers.
+# Convolutions in each of the five blocks, by the number of weight layers of the network.
 _BLOCKS = {11: (1, 1, 2, 2, 2), 13: (2, 2, 2, 2, 2), 16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
 _CHANNELS = (64, 128, 256, 512, 512)
 
 _POOL_TYPES = {"average": "avg", "max": "max"}
 
-# gluoncv's zoo was trained on pictures in 0..1, minus these means, over these deviations.
+# Networks of gluoncv's model zoo were trained on pictures in 0..1, minus these means, over these deviations.
 _ZOO_MEANS = np.array((0.485, 0.456, 0.406), np.float32)
 _ZOO_DEVIATIONS = np.array((0.229, 0.224, 0.225), np.float32)
 
 
 class LossNetworkError(UserError):
-    """The loss network cannot be had, or has no such layer; the message says what to do."""
+    """The loss network is missing, or has no such layer; the message says what to do."""
 
 
 class VGGFeatures(mx.gluon.HybridBlock):
-    """The ReLU maps of a VGG, from a batch of pictures in VGG space.
+    """The outputs of ReLU layers of a VGG, for a batch of pictures in VGG space.
 
     layers: names such as "relu1_1" or "relu4_2"; the network is built only as deep as the deepest of them.
-    depth: 11, 13, 16 or 19.
-    pooling: "average" (Gatys: smoother pictures) or "max" (as the network was trained).
-    bfloat16: compute the convolutions in bfloat16; the maps come back in float32.
+    depth: 11, 13, 16 or 19.  pooling: "average" (Gatys: smoother pictures) or "max" (as the network was trained).
+    bfloat16: compute the convolutions in bfloat16; the features are returned in float32.
+    params: of a network as deep or deeper, to share its weights.
 
-    Input: (N, 3, H, W) float32, RGB, 0..255 minus CHANNEL_MEANS.  Output: a list of maps, in the order of `layers`;
-    the map of block b has floor(H / 2**(b - 1)) rows.  Raises LossNetworkError for a layer that the network lacks.
+    Input: (N, 3, H, W) float32, RGB, 0..255 minus CHANNEL_MEANS.  Output: a list of features, in the order of `layers`;
+    those of block b have floor(H / 2**(b - 1)) rows.  Raises LossNetworkError for a layer that the network lacks.
     """
 
     def __init__(
         self, layers: Sequence[str], depth: int = 19, pooling: str = "average", bfloat16: bool = False, params=None
     ):
         super().__init__(prefix="vgg_", params=params)
-        blocks = _blocks(depth)
         if pooling not in _POOL_TYPES:
-            raise LossNetworkError(f"'{pooling}' is no kind of pooling: choose average or max")
-        everything = [f"{block}_{index}" for block, count in enumerate(blocks, 1) for index in range(1, count + 1)]
-        names = [f"relu{position}" for position in everything]
+            raise LossNetworkError(unknown("pooling", pooling, _POOL_TYPES))
+        names = _layers(depth)
         for layer in layers:
             if layer not in names:
-                raise LossNetworkError(f"VGG-{depth} has no layer '{layer}': choose from {', '.join(names)}")
-        self.layers = list(layers)
-        self.depth = depth
-        self.positions = everything[: max(names.index(layer) for layer in layers) + 1]
-        self._pooling = pooling
-        self.bfloat16 = bfloat16
+                raise LossNetworkError(unknown(f"layer of VGG-{depth}", layer, names))
+        self.layers, self.depth, self.pooling, self.bfloat16 = list(layers), depth, pooling, bfloat16
+        deepest = max(names.index(layer) for layer in layers)
+        self.positions = [name.removeprefix("relu") for name in names[: deepest + 1]]
+        self.scale = self.params.get("scale", shape=(1, 3, 1, 1), init="ones", grad_req="null")
+        self.shift = self.params.get("shift", shape=(1, 3, 1, 1), init="zeros", grad_req="null")
         channels = 3
-        with self.name_scope():
-            self.scale = self.params.get("scale", shape=(1, 3, 1, 1), init="ones", grad_req="null")
-            self.shift = self.params.get("shift", shape=(1, 3, 1, 1), init="zeros", grad_req="null")
-            for position in self.positions:
-                filters = _CHANNELS[int(position[0]) - 1]
-                for part, shape in (("weight", (filters, channels, 3, 3)), ("bias", (filters,))):
-                    name = f"conv{position}_{part}"
-                    setattr(self, name, self.params.get(name, shape=shape, grad_req="null"))
-                channels = filters
+        for position in self.positions:
+            filters = _CHANNELS[int(position[0]) - 1]
+            for part, shape in (("weight", (filters, channels, 3, 3)), ("bias", (filters,))):
+                name = f"conv{position}_{part}"
+                setattr(self, name, self.params.get(name, shape=shape, grad_req="null"))
+            channels = filters
 
-    def looking_at(self, layers: Sequence[str]) -> VGGFeatures:
-        """Returns a network of other layers, no deeper than this one, that shares this one's weights."""
-        other = VGGFeatures(layers, self.depth, self._pooling, self.bfloat16, params=self.params)
+    def of_layers(self, layers: Sequence[str]) -> VGGFeatures:
+        """Returns a network of other layers, no deeper than this one, that shares its weights."""
+        other = VGGFeatures(layers, self.depth, self.pooling, self.bfloat16, params=self.params)
         other.hybridize(static_alloc=True)
         return other
 
     def hybrid_forward(self, F, x, scale, shift, **weights):
-        maps = {}
+        features = {}
         x = F.broadcast_add(F.broadcast_mul(x, scale), shift)  # (N, 3, H, W)
         if self.bfloat16:
             x = to_bfloat16(F, x)
@@ -98,7 +92,7 @@ class VGGFeatures(mx.gluon.HybridBlock):
         for position in self.positions:
             block, index = map(int, position.split("_"))
             if index == 1 and block > 1:
-                x = F.Pooling(x, kernel=(2, 2), stride=(2, 2), pool_type=_POOL_TYPES[self._pooling])  # halves H and W
+                x = F.Pooling(x, kernel=(2, 2), stride=(2, 2), pool_type=_POOL_TYPES[self.pooling])  # halves H and W
             x = F.Convolution(
                 x,
                 weights[f"conv{position}_weight"],
@@ -109,12 +103,12 @@ class VGGFeatures(mx.gluon.HybridBlock):
             )
             x = F.Activation(x, act_type="relu")  # (N, channels of the block, H / 2**(block - 1), W / 2**(block - 1))
             if f"relu{position}" in self.layers:
-                if self.bfloat16:  # the map and the next block's input fork in float32: there gradients add up fast
+                if self.bfloat16:  # branch in float32, where adding the two gradients is fast
                     x = F.amp_cast(x, dtype="float32")
-                maps[f"relu{position}"] = x
+                features[f"relu{position}"] = x
                 if self.bfloat16:
                     x = to_bfloat16(F, x)
-        return [maps[layer] for layer in self.layers]
+        return [features[layer] for layer in self.layers]
 
 
 def load_vgg(
@@ -127,8 +121,8 @@ def load_vgg(
 ) -> VGGFeatures:
     """Returns a trained VGG, frozen and hybridized.
 
-    name: "vgg19" is the shipped one; "zoo:vgg16" and its like come from gluoncv's model zoo (downloaded there).
-    bfloat16: None takes it where the processor is fast at it.  Raises LossNetworkError where the weights cannot be had.
+    name: "vgg19" is shipped; gluoncv's model zoo downloads "zoo:vgg16" and the like.
+    bfloat16: None takes it where the processor is fast at it.  Raises LossNetworkError where the weights are missing.
     """
     contexts = list(contexts or [mx.cpu()])
     if bfloat16 is None:
@@ -149,22 +143,22 @@ def load_vgg(
     return network
 
 
-def convolutions_of(name: str) -> tuple[int, ...]:
-    """Returns how many convolutions each block of a loss network has; raises LossNetworkError for an unknown one."""
-    return _blocks(_parse(name)[1])
+def layers_of(name: str) -> list[str]:
+    """Returns the ReLU layers of a loss network, from the input on; raises LossNetworkError for an unknown network."""
+    return _layers(_parse(name)[1])
 
 
-def _blocks(depth: int) -> tuple[int, ...]:
+def _layers(depth: int) -> list[str]:
     if depth not in _BLOCKS:
-        raise LossNetworkError(f"There is no VGG-{depth}: choose one of {', '.join(map(str, _BLOCKS))}")
-    return _BLOCKS[depth]
+        raise LossNetworkError(unknown("depth of VGG", depth, map(str, _BLOCKS)))
+    return [f"relu{block}_{index}" for block, count in enumerate(_BLOCKS[depth], 1) for index in range(1, count + 1)]
 
 
 def _parse(name: str) -> tuple[bool, int]:
     """Returns whether a loss network comes from the zoo, and its number of weight layers."""
     match = re.fullmatch(r"(zoo:)?vgg(\d+)", name)
     if not match:
-        raise LossNetworkError(f"'{name}' is no loss network: choose vgg19 (shipped), or zoo:vgg11, 13, 16 or 19")
+        raise LossNetworkError(f"unknown loss network '{name}': choose vgg19 (shipped), or zoo:vgg11, 13, 16 or 19")
     return bool(match.group(1)), int(match.group(2))
 
 
@@ -180,7 +174,7 @@ def _shipped_weights(path: Path, positions: Sequence[str]) -> dict[str, np.ndarr
         raise LossNetworkError(
             f"The loss network's weights cannot be read from {path} ({error}): reinstall the package"
         ) from error
-    weights["conv1_1_weight"] = weights["conv1_1_weight"][:, ::-1]  # trained on BGR; our pictures are RGB
+    weights["conv1_1_weight"] = weights["conv1_1_weight"][:, ::-1]  # trained on BGR, pictures here are RGB
     return weights
 
 

@@ -1,27 +1,28 @@
-"""Everything that decides where the optimization of one picture ends."""
+"""Options of the optimization of one picture."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from ..errors import OptionError
+from ..errors import OptionError, unknown
 from ..losses.options import LossOptions, option
 
 __all__ = ["OptimizeOptions"]
 
-DESCENTS = {"lbfgs": None, "adam": 5.0, "sgd": None}  # ways downhill, with their rates; None finds one by itself
+# Solvers, with their default learning rates; None for those that find one themselves.
+LEARNING_RATES = {"lbfgs": None, "adam": 5.0, "sgd": None}
 STOPS = ("loss", "change")
 
 
 @dataclass(frozen=True)
 class OptimizeOptions:
-    """Everything that decides where a descent on the pixels of one picture arrives."""
+    """Options of the optimization of one picture: solver, stopping rule, sizes, loss."""
 
-    optimizer: str = option("lbfgs", "solver", choices=tuple(DESCENTS))
+    optimizer: str = option("lbfgs", "solver", choices=tuple(LEARNING_RATES))
     steps: int = option(200, "evaluations of the loss at most, on each scale")
     learning_rate: float | None = option(
         None,
-        f"of adam: gray levels a step ({DESCENTS['adam']:g} by default); of sgd: factor on the gradient",
+        f"of adam: gray levels a step ({LEARNING_RATES['adam']:g} by default); of sgd: factor on the gradient",
         kind=float,
     )
     tolerance: float = option(0.01, "stop when 10 evaluations lower the loss by less than this share; 0 goes on")
@@ -36,10 +37,10 @@ class OptimizeOptions:
     loss: LossOptions = field(default_factory=LossOptions)
 
     def __post_init__(self):
-        if self.optimizer not in DESCENTS:
-            raise OptionError(f"'{self.optimizer}' is no way downhill: choose from {', '.join(DESCENTS)}")
+        if self.optimizer not in LEARNING_RATES:
+            raise OptionError(unknown("optimizer", self.optimizer, LEARNING_RATES))
         if self.stop not in STOPS:
-            raise OptionError(f"'{self.stop}' is no rule to stop by: choose from {', '.join(STOPS)}")
+            raise OptionError(unknown("stopping rule", self.stop, STOPS))
         for name in ("steps", "scales", "style_size"):
             if getattr(self, name) < 1:
                 raise OptionError(f"{name.replace('_', ' ')} must be at least 1, not {getattr(self, name)}")
@@ -48,11 +49,9 @@ class OptimizeOptions:
         if self.seed < 0:
             raise OptionError(f"seed must be 0 or more, not {self.seed}")
         if self.optimizer == "lbfgs" and self.learning_rate is not None:
-            raise OptionError(
-                "lbfgs finds its steps' lengths itself: leave the learning rate out, or choose adam or sgd"
-            )
+            raise OptionError("lbfgs has no learning rate: leave it out, or choose adam or sgd")
         if self.learning_rate is None:
-            object.__setattr__(self, "learning_rate", DESCENTS[self.optimizer])
+            object.__setattr__(self, "learning_rate", LEARNING_RATES[self.optimizer])
         if self.loss.normalize_gradients and self.optimizer == "lbfgs":
             raise OptionError("Normalized gradients are not those of the loss, which lbfgs needs: choose adam or sgd")
         if self.learning_rate is not None and not self.learning_rate > 0:

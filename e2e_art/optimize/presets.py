@@ -1,6 +1,6 @@
-"""The published settings of others, as data: each with where it comes from and how it begins.
+"""Published settings of others, each with its source and its start.
 
-Weights count for their authors' own conventions (docs/losses.md); a layer's share is one of five throughout.
+Weights are in the conventions of their authors (docs/losses.md); each of the five layers has a fifth of them.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ __all__ = ["PRESETS", "Preset"]
 
 @dataclass(frozen=True)
 class Preset:
-    """A way to descend, and what to start from; size: long edge of the photo, where its authors name one."""
+    """Options, and what to start from; size: long edge of the photo, where the authors name one."""
 
     source: str
     options: OptimizeOptions

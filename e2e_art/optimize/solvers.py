@@ -1,7 +1,7 @@
-"""Three ways downhill, for the pixels of one picture: L-BFGS, Adam, and gradient descent with momentum.
+"""Solvers for the pixels of one picture: L-BFGS, Adam, and gradient descent with momentum.
 
-Each takes a function that returns value and gradient at a point, calls it again and again at points that should be
-lower, and returns nothing: whoever wrote the function has seen all points, and ends it by raising `StopOptimization`.
+Each takes a function that returns value and gradient at a point, and evaluates it at one point after the other.  It
+returns nothing: the function sees all points, and ends the optimization by raising `StopOptimization`.
 
 C. Zhu, R. Byrd, P. Lu, J. Nocedal: L-BFGS-B, ACM TOMS 23 (1997).  D. Kingma, J. Ba: Adam, arXiv 1412.6980.
 """
@@ -12,30 +12,33 @@ from collections.abc import Callable
 
 import numpy as np
 
-__all__ = ["DESCENTS", "StopOptimization"]
+__all__ = ["SOLVERS", "StopOptimization"]
 
 MEMORY = 10  # pairs of steps and gradients that L-BFGS remembers
 FIRST_MOVE = 0.01  # gray levels
-FIRST_GAIN = 0.25  # share of the value that its first step would take away on a straight slope
+FIRST_GAIN = 0.25  # share of the value that the first step of L-BFGS would take away, were the function linear
 MOMENTUM, WEIGHT_DECAY, DECAY, DECAY_EVERY = 0.95, 1e-4, 0.9, 75  # of the MXNet example of 2016, nstyle.py
 
 Evaluate = Callable[[np.ndarray], tuple[float, np.ndarray]]
 
 
 class StopOptimization(Exception):
-    """Ends a descent from within the function that it calls."""
+    """Ends an optimization from within the function that a solver evaluates."""
 
 
-def lbfgs(evaluate: Evaluate, start: np.ndarray, low: np.ndarray, high: np.ndarray, rate: float | None) -> None:
-    """L-BFGS within bounds: the fewest evaluations by far.  It finds its step lengths itself; rate is not used.
+def lbfgs(
+    evaluate: Evaluate, start: np.ndarray, low: np.ndarray, high: np.ndarray, learning_rate: float | None
+) -> None:
+    """L-BFGS within bounds, which needs by far the fewest evaluations; it has no learning rate.
 
-    Left alone, it would try as its first step the gradient itself, here far shorter than a gray level, and spend its
-    first evaluations on growing it.  So it sees the pixels in a unit in which that step would take FIRST_GAIN of the
-    value away, were the slope to go on like this.
+    By default its first step would be the gradient itself, here far shorter than a gray level, and the first
+    evaluations would be spent on lengthening it.  So pixels are given to it in a unit in which that step would take
+    FIRST_GAIN of the value away, were the function linear.
     """
     from scipy.optimize import Bounds, minimize
 
-    known = value, gradient = evaluate(start)
+    known: tuple | None = evaluate(start)
+    value, gradient = known
     unit = np.sqrt(FIRST_GAIN * value) / max(np.linalg.norm(gradient), 1e-30)
 
     def scaled(x: np.ndarray) -> tuple[float, np.ndarray]:
@@ -49,34 +52,35 @@ def lbfgs(evaluate: Evaluate, start: np.ndarray, low: np.ndarray, high: np.ndarr
     minimize(scaled, start.ravel() / unit, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
 
 
-def adam(evaluate: Evaluate, start: np.ndarray, low: np.ndarray, high: np.ndarray, rate: float) -> None:
-    """Adam, clipped to the bounds after each step of about `rate` gray levels; it never ends by itself."""
+def adam(evaluate: Evaluate, start: np.ndarray, low: np.ndarray, high: np.ndarray, learning_rate: float) -> None:
+    """Adam, clipped to the bounds after each step of about `learning_rate` gray levels; it never ends by itself."""
     x, mean, square, step = start.copy(), np.zeros_like(start), np.zeros_like(start), 0
     while True:
         _, gradient = evaluate(x)
         step += 1
         mean += 0.1 * (gradient - mean)
         square += 0.001 * (gradient**2 - square)
-        ahead = mean / (1 - 0.9**step) / (np.sqrt(square / (1 - 0.999**step)) + 1e-16)
-        x = np.clip(x - rate * ahead, low, high)
+        direction = mean / (1 - 0.9**step) / (np.sqrt(square / (1 - 0.999**step)) + 1e-16)
+        x = np.clip(x - learning_rate * direction, low, high)
 
 
-def sgd(evaluate: Evaluate, start: np.ndarray, low: np.ndarray, high: np.ndarray, rate: float | None) -> None:
+def sgd(evaluate: Evaluate, start: np.ndarray, low: np.ndarray, high: np.ndarray, learning_rate: float | None) -> None:
     """Gradient descent with Nesterov's momentum as in the MXNet example of 2016; it never ends by itself.
 
-    The gradient is cut to the length of a picture of ones, pixels decay toward the mean color, and the rate falls to
-    0.9 every 75 steps.  A rate of None is such that the first gradient alone moves pixels by FIRST_MOVE gray levels.
+    The gradient is clipped to the norm of a picture of ones, pixels decay toward the mean color, and the learning rate
+    is multiplied by 0.9 every 75 steps.  By default it is such that the first gradient alone moves pixels by FIRST_MOVE
+    gray levels.
     """
     x, velocity, step = start.copy(), np.zeros_like(start), 0
-    decay = WEIGHT_DECAY if rate else 0.0  # it belongs to the example's rate
+    decay = WEIGHT_DECAY if learning_rate else 0.0  # which belongs to the learning rate of the example
     while True:
         _, gradient = evaluate(x)
-        length = max(np.linalg.norm(gradient), 1e-30)
-        rate = rate or FIRST_MOVE * np.sqrt(x.size) / length
-        gradient = gradient * min(1.0, x.size / length) + decay * x
+        norm = max(np.linalg.norm(gradient), 1e-30)
+        learning_rate = learning_rate or FIRST_MOVE * np.sqrt(x.size) / norm
+        gradient = gradient * min(1.0, x.size / norm) + decay * x
         velocity = MOMENTUM * velocity + gradient
-        x = np.clip(x - rate * DECAY ** (step // DECAY_EVERY) * (gradient + MOMENTUM * velocity), low, high)
+        x = np.clip(x - learning_rate * DECAY ** (step // DECAY_EVERY) * (gradient + MOMENTUM * velocity), low, high)
         step += 1
 
 
-DESCENTS = {"lbfgs": lbfgs, "adam": adam, "sgd": sgd}
+SOLVERS = {"lbfgs": lbfgs, "adam": adam, "sgd": sgd}
