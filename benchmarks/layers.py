@@ -3,6 +3,7 @@
 python benchmarks/layers.py kodak_00{04,10,16,22}.jpg --models starry_night udnie
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,6 @@ from e2e_art.images.io import read_image
 from e2e_art.images.resize import resize_short_edge
 from e2e_art.losses.options import LossOptions
 from e2e_art.losses.perceptual import PerceptualLoss
-from e2e_art.losses.style_target import StyleTarget
 from e2e_art.models.folder import Model, read_model
 from e2e_art.painting.photo import load
 
@@ -24,30 +24,28 @@ EDGE = 320
 DEFAULT = LossOptions()
 
 
-def losses_of_layers(judge: Evaluator) -> list[PerceptualLoss]:
+def losses_of_layers(evaluator: Evaluator) -> list[PerceptualLoss]:
     """Returns the loss of each style layer alone, with its share of the style weight."""
     share = DEFAULT.style_weight / len(DEFAULT.style_layers)
     return [
-        PerceptualLoss(
-            LossOptions(style_weight=share, content_weight=0, tv_weight=0, style_layers=(layer,)), StyleTarget((gram,))
-        )
-        for layer, gram in zip(DEFAULT.style_layers, judge.target.grams)
+        PerceptualLoss(replace(DEFAULT, style_weight=share, content_weight=0, style_layers=(layer,)), evaluator.target)
+        for layer in DEFAULT.style_layers
     ]
 
 
 def rows_of(model: Model, photos: list[np.ndarray], evaluations: int) -> list[list[str]]:
-    judge, painter = Evaluator(model), load(model.folder)
-    layers = losses_of_layers(judge)
+    evaluator, painter = Evaluator(model), load(model.folder)
+    layers = losses_of_layers(evaluator)
 
     def figures(photo: np.ndarray, picture: np.ndarray) -> list[float]:
         x = mx.nd.array(to_vgg_space(picture))
         styles = [float(layer(x, [])["style"].asscalar()) for layer in layers]
-        (losses,) = judge.losses(photo, [picture])
+        (losses,) = evaluator.losses(photo, [picture])
         return [*styles, losses["content"], losses["total"]]
 
     pictures = {
         model.name: painter,
-        f"L-BFGS, {evaluations} evaluations": lambda photo: baseline_curve(photo, judge.target, evaluations)[2],
+        f"L-BFGS, {evaluations} evaluations": lambda photo: baseline_curve(photo, evaluator.target, evaluations)[2],
     }
     means = {
         name: np.mean([figures(photo, paint(photo)) for photo in photos], axis=0) for name, paint in pictures.items()

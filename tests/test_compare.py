@@ -40,16 +40,16 @@ def test_worth_by_hand():
 
 
 def test_the_baseline_begins_at_the_photo_and_falls(model):
-    judge = Evaluator(read_model(model))
-    curve, seconds, picture = baseline_curve(PHOTO, judge.target, 8)
-    photo, reached = judge.losses(PHOTO, [PHOTO, picture])
+    evaluator = Evaluator(read_model(model))
+    curve, seconds, picture = baseline_curve(PHOTO, evaluator.target, 8)
+    photo, reached = evaluator.losses(PHOTO, [PHOTO, picture])
     assert len(curve) == len(seconds) == 9
     assert curve[0] == pytest.approx(photo["total"], rel=1e-3)
     assert curve[-1] == pytest.approx(reached["total"], rel=0.02)
     assert all(after <= before for before, after in zip(curve, curve[1:]))
     assert curve[-1] < 0.7 * curve[0]
     assert seconds == sorted(seconds)
-    short, _, _ = baseline_curve(PHOTO, judge.target, 8, until=curve[4])
+    short, _, _ = baseline_curve(PHOTO, evaluator.target, 8, until=curve[4])
     assert len(short) <= 5
     assert short[-1] <= curve[4]
 

@@ -251,7 +251,7 @@ def test_a_missing_region_does_not_count(files, tmp_path):
     picture = mx.nd.array(np.random.RandomState(0).normal(0, 40, (1, 3, 256, 256)))
     style = training.task.losses(picture, training.task.features(mx.nd.array(given)))["style"].asscalar()
     loss = training.task.loss.options
-    alone = StyleTarget(tuple(gram[1:2] for gram in training.task.target(loss).grams))
+    alone = StyleTarget({layer: gram[1:2] for layer, gram in training.task.target(loss).grams.items()})
     assert style == pytest.approx(
         PerceptualLoss(loss, alone, bfloat16=False)(picture, [])["style"].asscalar(), rel=1e-4
     )
@@ -259,9 +259,13 @@ def test_a_missing_region_does_not_count(files, tmp_path):
 
 def test_targets_of_regions_survive_the_file():
     random = np.random.RandomState(0)
-    grams = [x @ x.transpose(0, 2, 1) for x in (random.normal(size=(3, 8, 20)), random.normal(size=(3, 5, 20)))]
-    for gram, again in zip(grams, StyleTarget.load(StyleTarget(tuple(grams)).save()).grams):
-        assert again.shape == gram.shape and np.allclose(gram, again, atol=np.abs(gram).max() / 1000)
+    maps = {"relu1_2": random.normal(size=(3, 8, 20)), "relu3_1": random.normal(size=(3, 5, 20))}
+    grams = {layer: x @ x.transpose(0, 2, 1) for layer, x in maps.items()}
+    again = StyleTarget.load(StyleTarget(grams).save()).grams
+    assert list(again) == list(grams)
+    for layer, gram in grams.items():
+        assert again[layer].shape == gram.shape
+        assert np.allclose(again[layer], gram, atol=np.abs(gram).max() / 1000)
 
 
 def test_the_painting_itself_is_the_best_of_its_doodles(files, tmp_path):
@@ -269,13 +273,13 @@ def test_the_painting_itself_is_the_best_of_its_doodles(files, tmp_path):
     options = options_of(files, style_size=128, loss=LossOptions(content_weight=0.0))
     task = Training(options, tmp_path / "checkpoint.npz").task
     style = task.target(task.loss.options).save()
-    judge = Evaluator(publish(doodle_chain(), tmp_path / "pond", RECORD, {"style.npz": style}))
+    evaluator = Evaluator(publish(doodle_chain(), tmp_path / "pond", RECORD, {"style.npz": style}))
     painting = resize_long_edge(read_image(files / "painting.png"), 128)
     palette, regions = style_regions(painting, read_image(files / "mask.png"), "mask.png")
-    tv = total_variation(mx.nd, mx.nd.array(to_vgg_space(painting))).asscalar() * judge.options.tv_weight
-    assert judge.total(painting, regions) == pytest.approx(tv, abs=0.01)
-    assert judge.total(painting, regions[[1, 2, 0]]) > 1
-    assert judge.total(painting[:, ::-1].copy(), regions) > 0.5
+    tv = total_variation(mx.nd, mx.nd.array(to_vgg_space(painting))).asscalar() * evaluator.options.tv_weight
+    assert evaluator.total(painting, regions) == pytest.approx(tv, abs=0.01)
+    assert evaluator.total(painting, regions[[1, 2, 0]]) > 1
+    assert evaluator.total(painting[:, ::-1].copy(), regions) > 0.5
     with pytest.raises(ModelError):
         Evaluator(publish(doodle_chain(), tmp_path / "plain", RECORD))
 

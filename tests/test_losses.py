@@ -1,4 +1,4 @@
-"""The loss, with answers known by hand, and beside the conventions of others."""
+"""The perceptual loss, with answers known by hand, and beside the conventions of others."""
 
 from dataclasses import replace
 
@@ -10,6 +10,7 @@ from e2e_art.errors import OptionError
 from e2e_art.images.arrays import to_vgg_space
 from e2e_art.losses.options import LossOptions
 from e2e_art.losses.perceptual import PerceptualLoss, gram_matrix, relative_error, total_variation
+from e2e_art.losses.regions import region_weights
 from e2e_art.losses.style_target import StyleTarget
 from e2e_art.machine import bfloat16_is_fast
 
@@ -95,8 +96,8 @@ def test_a_region_has_the_gram_matrix_of_a_picture_of_its_own(covariance):
     maps = random_maps(1, height=6, width=8)
     mask = np.zeros((3, 6, 8), np.float32)
     mask[0], mask[1, :, :5], mask[2, :, 5:] = 1, 1, 1  # all of it, its left and its right
-    guide = mask.reshape(3, 1, -1) / np.sqrt(mask.sum((1, 2)))[:, None, None]
-    found = gram_matrix(mx.nd, maps, covariance, mx.nd.array(guide)).asnumpy()
+    weights = mask.reshape(3, 1, -1) / np.sqrt(mask.sum((1, 2)))[:, None, None]
+    found = gram_matrix(mx.nd, maps, covariance, mx.nd.array(weights)).asnumpy()
     assert found.shape == (3, 6, 6)
     for gram, part in zip(found, (maps, maps[:, :, :, :5], maps[:, :, :, 5:])):
         assert np.allclose(gram, gram_matrix(mx.nd, part, covariance).asnumpy()[0], rtol=1e-4, atol=1e-4)
@@ -104,7 +105,7 @@ def test_a_region_has_the_gram_matrix_of_a_picture_of_its_own(covariance):
 
 @pytest.mark.parametrize("channels", [None, 6])
 @pytest.mark.parametrize("covariance", [False, True])
-def test_each_region_pulls_at_its_own_pixels(covariance, channels):
+def test_each_region_has_a_gradient_at_its_own_pixels_only(covariance, channels):
     maps = random_maps(1, height=6, width=8)
     direction = mx.nd.array(np.eye(6) + 1)  # a symmetric one, as a loss has
     maps.attach_grad()
@@ -114,9 +115,9 @@ def test_each_region_pulls_at_its_own_pixels(covariance, channels):
     expected = maps.grad.asnumpy()
     mask = np.zeros((2, 6, 8), np.float32)
     mask[0, :, :5], mask[1, :, 5:] = 1, 1
-    guide = mx.nd.array(mask.reshape(2, 1, -1) / np.sqrt(mask.sum((1, 2)))[:, None, None])
+    weights = mx.nd.array(mask.reshape(2, 1, -1) / np.sqrt(mask.sum((1, 2)))[:, None, None])
     with mx.autograd.record():
-        found = (gram_matrix(mx.nd, maps, covariance, guide, channels) * direction).sum()
+        found = (gram_matrix(mx.nd, maps, covariance, weights, channels) * direction).sum()
     found.backward()
     assert np.abs(maps.grad.asnumpy() - expected).max() <= np.abs(expected).max() * (3 / 256 if channels else 1e-5)
 
@@ -126,33 +127,33 @@ def split(maps) -> tuple:
     return maps[:, :, :, :5], maps[:, :, :, 5:]
 
 
-def region_weights(mask: np.ndarray) -> list:
-    """Returns a mask (R, 24, 32) as the layers of SHALLOW see it, sharp: each cell by its middle."""
-    maps = [mask, mask[:, ::2, ::2]]
-    rows = [part.reshape(len(mask), 1, -1) for part in maps]
-    return [mx.nd.array(row / np.linalg.norm(row, axis=2, keepdims=True)) for row in rows]
-
-
-def test_each_region_has_a_style_of_its_own_and_counts_alike(pictures):
-    mask = np.zeros((2, 24, 32), np.float32)
-    mask[0, :, :4], mask[1, :, 4:] = 1, 1
-    guides = region_weights(mask)
-    loss = PerceptualLoss(SHALLOW, StyleTarget.of(SHALLOW, pictures[:1], guides=guides), bfloat16=False)
+def test_each_region_has_a_style_of_its_own_and_the_same_weight(pictures):
+    """In bands of one color, whose features far from borders are those of a picture of that color alone."""
+    painting = np.zeros((1, 3, 40, 96), np.float32)
+    painting[..., :32], painting[..., 32:] = 80, -60  # a third, and two thirds
+    mask = np.zeros((2, 40, 96), np.float32)
+    mask[0, :, :24], mask[1, :, 40:] = 1, 1  # each away from the other band
+    options = LossOptions(style_layers=("relu1_1",), content_weight=0, tv_weight=0, style_weight=1.0)
+    loss = PerceptualLoss(options, StyleTarget.of(options, [painting], regions=mask), bfloat16=False)
 
     def style(picture, order=(0, 1)) -> float:
-        turned = [mx.nd.array(guide.asnumpy()[list(order)]) for guide in guides]
-        return float(loss(picture, loss.content_features(picture), turned)["style"].asscalar())
+        weights = region_weights(mask[list(order)], options)
+        return float(loss(mx.nd.array(picture), [], list(map(mx.nd.array, weights)))["style"].asscalar())
 
-    assert style(pictures[0]) < 1e-6
-    assert style(pictures[0], order=(1, 0)) > 0.1
-    mixed = pictures[0].copy()
-    mixed[:, :, :, :4] = pictures[1][:, :, :, :4]  # an eighth of the picture is another one's
-    plain = PerceptualLoss(SHALLOW, StyleTarget.of(SHALLOW, pictures[:1]), bfloat16=False)
-    assert style(mixed) > 2 * terms_of(plain, mixed, pictures[0])["style"][0]
+    def of_one_color(level: float):
+        return StyleTarget.of(options, [np.full((1, 3, 40, 96), level, np.float32)]).grams["relu1_1"].astype(np.float64)
+
+    one, other = of_one_color(80), of_one_color(-60)
+    ones, others = (np.sum((one - other) ** 2) / np.sum(gram**2) for gram in (one, other))
+    assert style(painting) < 1e-6
+    half = painting.copy()
+    half[..., :32] = -60  # the first region is lost, the second is as it was
+    assert style(half) == pytest.approx(ones / 2, rel=0.02)  # zero padding at borders is all that differs
+    assert style(painting, order=(1, 0)) == pytest.approx((ones + others) / 2, rel=0.02)
 
 
 class Given:
-    """Stands for a network that sees these maps in any picture."""
+    """Stands for a network that returns these features for any picture."""
 
     layers = ("relu1_1",)
     bfloat16 = False
@@ -165,7 +166,7 @@ class Given:
 
 
 @pytest.mark.parametrize("covariance", [False, True])
-def test_normalized_gradients_pull_equally_hard_in_the_gradients_direction(pictures, covariance):
+def test_normalized_gradients_have_one_norm_and_the_direction_of_the_gradient(pictures, covariance):
     """Layer by layer: the features' gradient is that of the plain loss, at an L1 norm of the weight."""
     for style, content in ((3.0, 0.0), (0.0, 5.0)):
         gradients = []
@@ -252,7 +253,7 @@ def test_the_painting_mirrored_has_the_same_smoothness_and_other_content(loss, p
 
 def test_terms_are_the_formulas_written_out(loss, pictures):
     painting, photo, picture, _ = pictures
-    network = loss.network.looking_at(["relu1_1", "relu2_1"])
+    network = loss.network.of_layers(["relu1_1", "relu2_1"])
     style = 0.0
     for x, s in zip(network(picture), network(painting)):
         x, s = (maps.asnumpy()[0].reshape(maps.shape[1], -1).astype(np.float64) for maps in (x, s))
@@ -345,18 +346,18 @@ def test_gradient_is_what_finite_differences_find(pictures, covariance):
     directions = [gradient / np.abs(gradient).max(), *random.normal(size=(4, *picture.shape))]
     for direction in directions:
         step = mx.nd.array(0.05 * direction)
-        slope = (total(picture + step) - total(picture - step)).asscalar() / 0.1
+        difference = (total(picture + step) - total(picture - step)).asscalar() / 0.1
         expected = np.sum(gradient * direction)
-        assert slope == pytest.approx(expected, rel=0.02, abs=0.01 * np.linalg.norm(gradient))
+        assert difference == pytest.approx(expected, rel=0.02, abs=0.01 * np.linalg.norm(gradient))
 
 
 # Several paintings
 
 
 def test_blended_styles_are_the_mean_of_their_gram_matrices(pictures):
-    one, other = (StyleTarget.of(SHALLOW, [painting]).grams for painting in pictures[:2])
-    assert [target.shape for target in one] == [(1, 64, 64), (1, 128, 128)]
-    alike, weighted = (StyleTarget.of(SHALLOW, pictures[:2], blend).grams for blend in ((), (6.0, 2.0)))
+    one, other = (StyleTarget.of(SHALLOW, [painting]).grams.values() for painting in pictures[:2])
+    assert [gram.shape for gram in one] == [(1, 64, 64), (1, 128, 128)]
+    alike, weighted = (StyleTarget.of(SHALLOW, pictures[:2], blend).grams.values() for blend in ((), (6.0, 2.0)))
     for a, b, half, quarter in zip(one, other, alike, weighted):
         assert np.allclose(half, (a + b) / 2, rtol=1e-5)
         assert np.allclose(quarter, 0.75 * a + 0.25 * b, rtol=1e-5)
@@ -364,17 +365,25 @@ def test_blended_styles_are_the_mean_of_their_gram_matrices(pictures):
 
 def test_paintings_of_any_sizes_blend(pictures):
     small = pictures[1][:, :, :9, :13]
-    (one, _), (other, _) = (StyleTarget.of(SHALLOW, [painting]).grams for painting in (pictures[0], small))
-    assert np.allclose(StyleTarget.of(SHALLOW, [pictures[0], small]).grams[0], (one + other) / 2, rtol=1e-5)
+    (one, _), (other, _) = (StyleTarget.of(SHALLOW, [painting]).grams.values() for painting in (pictures[0], small))
+    assert np.allclose(StyleTarget.of(SHALLOW, [pictures[0], small]).grams["relu1_1"], (one + other) / 2, rtol=1e-5)
 
 
 def test_options_that_do_not_add_up_are_refused(pictures):
     with pytest.raises(OptionError, match="There are 2 paintings, but 3 shares"):
         StyleTarget.of(SHALLOW, pictures[:2], (1.0, 1.0, 1.0))
-    with pytest.raises(OptionError, match="5 style layers were named, but 2 weights"):
+    with pytest.raises(OptionError, match="There are 5 style layers, but 2 weights"):
         LossOptions(style_layer_weights=(1.0, 2.0))
     with pytest.raises(OptionError, match="at least one content layer"):
         LossOptions(content_layers=())
+
+
+def test_style_files_without_names_of_layers_have_the_default_ones():
+    from e2e_art.models.folder import STYLE_FILE, list_shipped, read_model
+
+    grams = StyleTarget.load(read_model(list_shipped()[0]).path(STYLE_FILE).read_bytes()).grams
+    assert tuple(grams) == LossOptions().style_layers
+    assert [gram.shape[-1] for gram in grams.values()] == [64, 128, 256, 512, 512]
 
 
 # The conventions of others, as docs/losses.md tabulates them: each is a factor on our style loss of a layer

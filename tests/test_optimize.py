@@ -1,4 +1,4 @@
-"""The baseline: what a descent lowers, when it ends, and what the command writes."""
+"""Optimization: what it minimizes, when it stops, and what the command writes."""
 
 import json
 import re
@@ -23,10 +23,10 @@ from e2e_art.losses.options import LossOptions
 from e2e_art.losses.perceptual import PerceptualLoss
 from e2e_art.losses.style_target import StyleTarget
 from e2e_art.networks.vgg import load_vgg
-from e2e_art.optimize import multiscale as room
+from e2e_art.optimize import multiscale
 from e2e_art.optimize.multiscale import fitting_edge, memory_needed, noise_picture, optimize
 from e2e_art.optimize.objective import Objective
-from e2e_art.optimize.options import DESCENTS, OptimizeOptions
+from e2e_art.optimize.options import LEARNING_RATES, OptimizeOptions
 from e2e_art.optimize.presets import PRESETS
 
 # A loss of shallow layers: quick, and enough for all that is not about the loss.
@@ -35,19 +35,19 @@ PHOTO = np.ascontiguousarray(data.chelsea()[60:100, 100:150])
 PAINTING = np.ascontiguousarray(data.coffee()[100:180, 200:280])
 
 
-def descend(start=PHOTO, photo=PHOTO, on_evaluation=None, **options):
+def minimized(start=PHOTO, photo=PHOTO, on_evaluation=None, **options):
     tileable = options.pop("tileable", False)
     wanted = OptimizeOptions(**{"steps": 12, "style_size": 64, "tolerance": 0, "loss": SHALLOW, **options})
     more = {"on_evaluation": on_evaluation} if on_evaluation else {}
     return optimize(start, [PAINTING], photo, wanted, bfloat16=False, tileable=tileable, **more)
 
 
-# The descent
+# Minimization
 
 
 @pytest.mark.parametrize(("method", "left"), [("lbfgs", 0.2), ("adam", 0.6), ("sgd", 0.98)])
 def test_the_loss_falls(method, left):
-    result = descend(optimizer=method)
+    result = minimized(optimizer=method)
     first = result.evaluations[0]
     assert first.losses["content"] < 1e-9  # it starts from the photo
     assert result.total < left * first.total
@@ -57,8 +57,8 @@ def test_the_loss_falls(method, left):
     assert [evaluation.step for evaluation in result.evaluations] == list(range(1, 13))
 
 
-def test_the_picture_has_the_loss_that_is_told():
-    result = descend()
+def test_the_picture_has_the_loss_that_is_reported():
+    result = minimized()
     style = mx.nd.array(to_vgg_space(resize(PAINTING, 64, 64)))
     loss = PerceptualLoss(SHALLOW, StyleTarget.of(SHALLOW, [style]), bfloat16=False)
     features = loss.content_features(mx.nd.array(to_vgg_space(PHOTO)))
@@ -67,27 +67,27 @@ def test_the_picture_has_the_loss_that_is_told():
         assert found[name] == pytest.approx(value, rel=0.02)  # whole gray levels
 
 
-def test_it_stops_when_it_no_longer_pays_unless_told_to_go_on():
-    result = descend(tolerance=0.5, steps=60)
+def test_it_stops_when_the_loss_hardly_falls_unless_the_tolerance_is_0():
+    result = minimized(tolerance=0.5, steps=60)
     assert result.reason == "settled"
     assert len(result.evaluations) < 60
     best = [evaluation.best for evaluation in result.evaluations]
     assert best[-11] - best[-1] < 0.5 * best[-1]
-    assert best[-12] - best[-2] >= 0.5 * best[-2]  # one evaluation earlier it still paid
-    assert descend(tolerance=0, steps=len(result.evaluations) + 5).reason == "steps"
+    assert best[-12] - best[-2] >= 0.5 * best[-2]  # one evaluation earlier it still fell
+    assert minimized(tolerance=0, steps=len(result.evaluations) + 5).reason == "steps"
 
 
 def test_it_stops_by_the_rule_of_2016():
     pictures = []
     options = dict(optimizer="lbfgs", stop="change", tolerance=0.02, steps=60)
-    result = descend(on_evaluation=lambda evaluation, picture: pictures.append(picture.copy()), **options)
+    result = minimized(on_evaluation=lambda evaluation, picture: pictures.append(picture.copy()), **options)
     assert result.reason == "settled"
     changes = [np.linalg.norm(y - x) / np.linalg.norm(y) for x, y in zip(pictures, pictures[1:])]
     assert len(changes) > 1
     assert changes[-1] < 0.02 <= min(changes[:-1])
 
 
-def test_an_interrupted_descent_keeps_the_best_picture():
+def test_an_interrupted_optimization_keeps_the_best_picture():
     seen = []
 
     def stop_at_7(evaluation, picture):
@@ -95,19 +95,20 @@ def test_an_interrupted_descent_keeps_the_best_picture():
         if evaluation.step == 7:
             raise KeyboardInterrupt
 
-    result = descend(on_evaluation=stop_at_7)
+    result = minimized(on_evaluation=stop_at_7)
     assert (result.reason, len(result.evaluations)) == ("interrupted", 7)
     assert np.array_equal(result.picture, from_vgg_space(min(seen, key=lambda pair: pair[0])[1]))
 
 
 def test_a_loss_that_is_not_finite_ends_with_the_best_picture(monkeypatch):
-    whole = Objective.evaluate
+    whole, calls = Objective.__call__, []
 
-    def breaks_down(slope, x):
-        return whole(slope, x * np.nan if slope.evaluations == 5 else x)
+    def breaks_down(objective, x):
+        calls.append(x)
+        return whole(objective, x * np.nan if len(calls) == 6 else x)
 
-    monkeypatch.setattr(Objective, "evaluate", breaks_down)
-    result = descend()
+    monkeypatch.setattr(Objective, "__call__", breaks_down)
+    result = minimized()
     assert (result.reason, len(result.evaluations)) == ("not finite", 5)
     assert result.total == min(evaluation.total for evaluation in result.evaluations)
     assert np.abs(result.picture.astype(int) - PHOTO).max() > 0
@@ -126,23 +127,23 @@ def test_patches_come_nearer_too(with_regions):
         optimize(PHOTO, [PAINTING, PAINTING], PHOTO, options)
 
 
-def test_normalized_gradients_descend_too_but_not_by_lbfgs():
-    result = descend(optimizer="adam", loss=replace(SHALLOW, normalize_gradients=True))
+def test_normalized_gradients_lower_the_loss_too_but_not_by_lbfgs():
+    result = minimized(optimizer="adam", loss=replace(SHALLOW, normalize_gradients=True))
     assert result.total < 0.8 * result.evaluations[0].total
     with pytest.raises(OptionError, match="adam or sgd"):
-        descend(loss=replace(SHALLOW, normalize_gradients=True))
+        minimized(loss=replace(SHALLOW, normalize_gradients=True))
 
 
 def test_scales_go_from_coarse_to_fine():
-    result = descend(scales=3, steps=4)
+    result = minimized(scales=3, steps=4)
     sizes = [evaluation.size for evaluation in result.evaluations]
     assert sizes == [(20, 25)] * 4 + [(28, 35)] * 4 + [(40, 50)] * 4
     starts = [evaluation.total for evaluation in result.evaluations if evaluation.step == 1]
-    assert starts[2] < 0.7 * descend(steps=1).total  # a scale goes on from the last one
+    assert starts[2] < 0.7 * minimized(steps=1).total  # a scale goes on from the last one
 
 
 def test_a_texture_needs_no_photo_and_comes_near_the_painting():
-    result = descend(noise_picture(48, 40), None, steps=40)
+    result = minimized(noise_picture(48, 40), None, steps=40)
     assert result.picture.shape == (48, 40, 3)
     assert result.losses["content"] == 0
     assert result.losses["style"] < 0.05 * result.evaluations[0].losses["style"]
@@ -159,17 +160,17 @@ def seam(picture: np.ndarray) -> float:
 
 
 def test_a_tileable_texture_continues_at_its_other_side():
-    # From a ramp, whose sides differ: what is not told to tile keeps that difference.
+    # From a ramp, whose sides differ: without tileable the difference stays.
     ramp = np.broadcast_to(np.linspace(40, 220, 40)[None, :, None], (40, 40, 3)).astype(np.uint8)
-    kept, tiled = (seam(descend(ramp, None, steps=30, tileable=tileable).picture) for tileable in (False, True))
+    kept, tiled = (seam(minimized(ramp, None, steps=30, tileable=tileable).picture) for tileable in (False, True))
     assert tiled < 1.6 < kept
 
 
 def test_a_tileable_texture_has_no_place_that_counts_more():
-    """Rolled around, it is the same texture: so it has the same loss.  Counting the wrapped frame too breaks this."""
+    """Rolled around, it is the same texture: so it has the same loss.  Counting the padding too breaks this."""
     whole, loss = resize(data.astronaut(), 40, 56), replace(SHALLOW, tv_weight=0.0)
     rolled = [np.roll(whole, shift, axis=(0, 1)) for shift in ((0, 0), (16, 32), (-10, 6))]
-    totals = [descend(picture, None, steps=1, tileable=True, loss=loss).total for picture in rolled]
+    totals = [minimized(picture, None, steps=1, tileable=True, loss=loss).total for picture in rolled]
     assert totals == pytest.approx([totals[0]] * 3, rel=1e-4)
 
 
@@ -213,7 +214,7 @@ def test_targets_stand_for_paintings():
 
 
 def test_ctrl_c_between_two_scales_keeps_the_coarser_picture(monkeypatch):
-    real, made = room.Objective, []
+    real, made = multiscale.Objective, []
 
     def second_fails(*words, **more):
         if made:
@@ -221,15 +222,15 @@ def test_ctrl_c_between_two_scales_keeps_the_coarser_picture(monkeypatch):
         made.append(real(*words, **more))
         return made[-1]
 
-    monkeypatch.setattr(room, "Objective", second_fails)
-    result = descend(scales=2, steps=3)
+    monkeypatch.setattr(multiscale, "Objective", second_fails)
+    result = minimized(scales=2, steps=3)
     assert (result.reason, len(result.evaluations)) == ("interrupted", 3)
     assert result.picture.shape == PHOTO.shape
     with pytest.raises(KeyboardInterrupt):
-        descend(scales=2, steps=3)
+        minimized(scales=2, steps=3)
 
 
-def test_thin_paintings_and_small_scales_are_large_enough_to_look_at():
+def test_thin_paintings_and_small_scales_are_large_enough_for_every_layer():
     thin = np.ascontiguousarray(data.coffee()[100:108, :300])
     loss = LossOptions(patch_weight=1.0)
     options = OptimizeOptions(steps=2, style_size=300, scales=2, loss=loss)
@@ -251,10 +252,10 @@ def test_options_that_do_not_go_are_refused():
         with pytest.raises(OptionError):
             OptimizeOptions(**options)
     with pytest.raises(OptionError, match="16 pixels"):
-        descend(PHOTO[:8])
+        minimized(PHOTO[:8])
     with pytest.raises(OptionError, match="texture"):
-        descend(tileable=True)
-    assert {name: OptimizeOptions(optimizer=name).learning_rate for name in DESCENTS} == DESCENTS
+        minimized(tileable=True)
+    assert {name: OptimizeOptions(optimizer=name).learning_rate for name in LEARNING_RATES} == LEARNING_RATES
 
 
 # The settings of others: each loss beside its formula, written out
@@ -427,8 +428,10 @@ def test_masks_that_do_not_go(refused, files, tmp_path):
 
 def test_presets_set_what_is_not_told(files, tmp_path, monkeypatch):
     seen = []
-    real = room.optimize
-    monkeypatch.setattr(room, "optimize", lambda *words, **more: seen.append(more["options"]) or real(*words, **more))
+    real = multiscale.optimize
+    monkeypatch.setattr(
+        multiscale, "optimize", lambda *words, **more: seen.append(more["options"]) or real(*words, **more)
+    )
     assert run(files, "--preset", "diogojc", "--size", 32, "-o", tmp_path / "out.png") == 0
     (options,) = seen
     assert (options.optimizer, options.learning_rate, options.steps) == ("adam", 5.0, 4)

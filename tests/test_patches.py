@@ -1,18 +1,23 @@
-"""Patches: each place finds the one that it resembles most."""
+"""Patches: each place matches its nearest one."""
 
 import numpy as np
 import pytest
 
 from e2e_art.engines.mxnet import mx
-from e2e_art.losses.patches import MOST, matched_features, patches_of
+from e2e_art.losses.patches import MAX_PATCHES, extract_patches, matched_features
 
 
 def maps(seed: int, height=9, width=11, channels=8):
     return mx.nd.array(np.random.RandomState(seed).normal(size=(1, channels, height, width)))
 
 
-def matched(features, *words, **more) -> np.ndarray:
-    return matched_features(features, *words, **more).asnumpy()
+def patches_of(features, regions=None):
+    return extract_patches(features.asnumpy(), regions)
+
+
+def matched(features, patches, regions=None) -> np.ndarray:
+    arrays = mx.nd.array(patches.features), mx.nd.array(patches.regions)
+    return matched_features(mx.nd, features, *arrays, regions).asnumpy()
 
 
 def test_a_painting_matches_itself():
@@ -66,16 +71,16 @@ def test_regions_match_their_own_kind_only(order):
     assert (sign * found[:, :, 6:]).mean() < -0.3
 
 
-def test_large_paintings_are_looked_at_by_a_sample():
+def test_large_paintings_are_sampled():
     patches = patches_of(maps(1, 80, 90, channels=2))
-    assert MOST / 2 < len(patches.features) <= MOST
-    assert patches.shares.shape == (len(patches.features), 1, 1, 1)
+    assert MAX_PATCHES / 2 < len(patches.features) <= MAX_PATCHES
+    assert patches.regions.shape == (len(patches.features), 1, 1, 1)
 
 
 def test_no_gradient_flows_into_the_match():
-    features = maps(5)
+    features, patches = maps(5), mx.nd.array(patches_of(maps(1)).features)
     features.attach_grad()
     with mx.autograd.record():
-        total = (matched_features(features, patches_of(maps(1))) * features).sum()
+        total = (matched_features(mx.nd, features, patches) * features).sum()
     total.backward()
     assert np.allclose(features.grad.asnumpy(), matched(features, patches_of(maps(1))), atol=1e-5)

@@ -1,4 +1,4 @@
-"""Regions: masks drawn here, with every area known, and guides whose numbers can be counted on fingers."""
+"""Regions: masks drawn here, with every area known, and weights that can be counted by hand."""
 
 import io
 
@@ -10,7 +10,7 @@ from skimage import data
 
 from e2e_art.errors import OptionError
 from e2e_art.images import regions
-from e2e_art.losses.regions import carry
+from e2e_art.losses.regions import propagate_regions
 
 WHITE, RED, BLUE, GREEN, YELLOW = (255, 255, 255), (255, 0, 0), (0, 0, 255), (0, 255, 0), (255, 255, 0)
 LAYERS = [f"relu{block}_{index}" for block, count in enumerate((2, 2, 4, 4, 4), 1) for index in range(1, count + 1)]
@@ -249,26 +249,26 @@ def test_resized_regions_add_up_to_one(size):
 
 @pytest.mark.parametrize("size", [(97, 131), (16, 16), (64, 48), (31, 17)])
 def test_shapes_are_those_of_vgg(size):
-    carried = carry(random_regions(3, *size), LAYERS)
-    assert list(carried) == LAYERS
-    for layer, guides in carried.items():
+    propagated = propagate_regions(random_regions(3, *size), LAYERS)
+    assert list(propagated) == LAYERS
+    for layer, weights in propagated.items():
         factor = 2 ** (int(layer[4]) - 1)
-        assert guides.shape == (3, size[0] // factor, size[1] // factor)
-        assert guides.dtype == np.float32
+        assert weights.shape == (3, size[0] // factor, size[1] // factor)
+        assert weights.dtype == np.float32
 
 
 @pytest.mark.parametrize("size", [(97, 131), (16, 16)])
 def test_ones_stay_ones_up_to_the_border(size):
-    for guides in carry(np.ones((1, *size), np.float32), LAYERS).values():
-        assert (guides == 1).all()
+    for weights in propagate_regions(np.ones((1, *size), np.float32), LAYERS).values():
+        assert (weights == 1).all()
 
 
 @pytest.mark.parametrize("size", [(97, 131), (16, 16), (50, 33)])
 def test_regions_add_up_to_one_at_every_layer(size):
     hot = regions.one_hot(np.random.RandomState(2).randint(0, 6, size), 6)
-    for guides in carry(hot, LAYERS).values():
-        np.testing.assert_allclose(guides.sum(axis=0), 1, atol=1e-5)
-        assert guides.min() >= 0
+    for weights in propagate_regions(hot, LAYERS).values():
+        np.testing.assert_allclose(weights.sum(axis=0), 1, atol=1e-5)
+        assert weights.min() >= 0
 
 
 @pytest.mark.parametrize(
@@ -280,33 +280,37 @@ def test_one_pixel_is_seen_by_its_neighbors(pixel, own, neighborhoods, turns):
     """A unit averages over the pixels that exist: 9 inside, 6 at an edge, 4 in a corner."""
     region = np.zeros((1, 7, 8), np.float32)
     region[0][pixel] = 1
-    turned = carry(np.rot90(region, turns, (1, 2)), ["relu1_1"])["relu1_1"]
-    guide = np.rot90(turned, -turns, (1, 2))[0]
-    np.testing.assert_allclose(guide[pixel], 1 / own, rtol=1e-6)
-    np.testing.assert_allclose(guide[guide > 0], 1 / np.ravel(neighborhoods), rtol=1e-6)
+    turned = propagate_regions(np.rot90(region, turns, (1, 2)), ["relu1_1"])["relu1_1"]
+    weights = np.rot90(turned, -turns, (1, 2))[0]
+    np.testing.assert_allclose(weights[pixel], 1 / own, rtol=1e-6)
+    np.testing.assert_allclose(weights[weights > 0], 1 / np.ravel(neighborhoods), rtol=1e-6)
 
 
 def test_two_convolutions_see_a_tent_and_a_pooling_its_mean():
     region = np.zeros((1, 12, 12), np.float32)
     region[0, 5, 5] = 1
-    carried = carry(region, ["relu1_2", "relu2_1"], blocks=(2, 1))
+    propagated = propagate_regions(region, ["relu1_2", "relu2_1"])
     tent = np.outer([1, 2, 3, 2, 1], [1, 2, 3, 2, 1]) / 81
-    np.testing.assert_allclose(carried["relu1_2"][0, 3:8, 3:8], tent, rtol=1e-6)
+    np.testing.assert_allclose(propagated["relu1_2"][0, 3:8, 3:8], tent, rtol=1e-6)
     pooled = np.zeros(6)
     pooled[1:4] = 0.5 / 9, 2.5 / 9, 1.5 / 9  # of columns 2 and 3, 4 and 5, 6 and 7: a half of 0 + 1, 2 + 3, 2 + 1
     mean = np.convolve(pooled, np.ones(3), "same") / (2, 3, 3, 3, 3, 2)
-    np.testing.assert_allclose(carried["relu2_1"][0], np.outer(mean, mean), rtol=1e-5)
+    np.testing.assert_allclose(propagated["relu2_1"][0], np.outer(mean, mean), rtol=1e-5)
 
 
 def test_odd_last_rows_are_dropped_by_pooling():
     region = np.zeros((1, 5, 4), np.float32)
     region[0, 4] = 1  # only the last row
-    assert (carry(region, ["relu2_1"], blocks=(0, 1))["relu2_1"] == 0).all()
+    propagated = propagate_regions(region, ["relu1_2", "relu2_1"])
+    # Four rows and columns are pooled to 2x2, where every pixel has all four in its neighborhood.
+    np.testing.assert_allclose(
+        propagated["relu2_1"], np.full((1, 2, 2), propagated["relu1_2"][:, :4].mean()), rtol=1e-6
+    )
 
 
 def test_the_order_of_regions_does_not_matter():
     shares, order = random_regions(5, 45, 38), [3, 0, 4, 2, 1]
-    straight, permuted = carry(shares, LAYERS), carry(shares[order], LAYERS)
+    straight, permuted = propagate_regions(shares, LAYERS), propagate_regions(shares[order], LAYERS)
     for layer in LAYERS:
         assert np.array_equal(straight[layer][order], permuted[layer])
 
@@ -314,29 +318,29 @@ def test_the_order_of_regions_does_not_matter():
 def test_layers_come_as_they_were_asked_and_leave_the_regions_alone():
     shares = random_regions(2, 20, 20)
     before = shares.copy()
-    assert list(carry(shares, ["relu4_2", "relu1_1"])) == ["relu4_2", "relu1_1"]
-    assert carry(shares, []) == {}
+    assert list(propagate_regions(shares, ["relu4_2", "relu1_1"])) == ["relu4_2", "relu1_1"]
+    assert propagate_regions(shares, []) == {}
     assert np.array_equal(shares, before)
 
 
 def test_a_shallower_network_has_other_layers():
     shares = random_regions(2, 20, 20)
-    assert list(carry(shares, ["relu5_2"], blocks=(1, 1, 2, 2, 2))) == ["relu5_2"]
-    with pytest.raises(OptionError, match="no layer 'relu1_2': choose from relu1_1, relu2_1, relu3_1"):
-        carry(shares, ["relu1_2"], blocks=(1, 1, 2, 2, 2))
+    assert list(propagate_regions(shares, ["relu5_2"], "zoo:vgg11")) == ["relu5_2"]
+    with pytest.raises(OptionError, match="unknown loss network layer 'relu1_2': choose relu1_1, relu2_1, relu3_1"):
+        propagate_regions(shares, ["relu1_2"], "zoo:vgg11")
 
 
 @pytest.mark.parametrize("layer", ["relu6_1", "conv1_1", "relu3_5", ""])
 def test_unknown_layers_are_named(layer):
-    with pytest.raises(OptionError, match=f"no layer '{layer}'"):
-        carry(random_regions(2, 20, 20), [layer])
+    with pytest.raises(OptionError, match=f"unknown loss network layer '{layer}'"):
+        propagate_regions(random_regions(2, 20, 20), [layer])
 
 
 def test_too_small_a_picture_is_an_error_only_where_it_matters():
     shares = random_regions(2, 15, 40)
-    assert carry(shares, ["relu4_4"])["relu4_4"].shape == (2, 1, 5)
+    assert propagate_regions(shares, ["relu4_4"])["relu4_4"].shape == (2, 1, 5)
     with pytest.raises(OptionError, match="too small for layer 'relu5_1'"):
-        carry(shares, ["relu5_2"])
+        propagate_regions(shares, ["relu5_2"])
 
 
 # Regions too small to compare
@@ -354,7 +358,7 @@ def test_the_blocks_are_those_of_the_loss_network():
     from e2e_art.networks.vgg import VGGFeatures
 
     assert VGGFeatures(["relu5_4"]).positions == [layer[len("relu") :] for layer in LAYERS]
-    assert sorted(carry(np.ones((1, 16, 16), np.float32), LAYERS)) == LAYERS
+    assert sorted(propagate_regions(np.ones((1, 16, 16), np.float32), LAYERS)) == LAYERS
 
 
 def test_regions_need_no_mxnet(fresh_python):

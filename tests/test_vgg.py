@@ -1,4 +1,4 @@
-"""The eyes of the loss, beside what an independent implementation sees."""
+"""The loss network, beside an independent implementation."""
 
 import json
 import sys
@@ -12,7 +12,7 @@ from e2e_art.files import pretrained_folder
 from e2e_art.images.arrays import to_vgg_space
 from e2e_art.machine import bfloat16_is_fast
 from e2e_art.networks import vgg
-from e2e_art.networks.vgg import LossNetworkError, VGGFeatures, convolutions_of, load_vgg
+from e2e_art.networks.vgg import LossNetworkError, VGGFeatures, layers_of, load_vgg
 
 EXPECTED = json.loads((Path(__file__).parent / "data" / "vgg19-expected-activations.json").read_text())
 LAYERS = list(EXPECTED["max"])
@@ -75,9 +75,9 @@ def test_odd_sizes_are_halved_downwards(network, height, width):
     assert third.shape == (2, 256, height // 4, width // 4)
 
 
-def test_looking_at_other_layers_shares_the_weights():
+def test_a_network_of_other_layers_shares_the_weights():
     network = load_vgg(["relu1_1", "relu2_1"], bfloat16=False)
-    other = network.looking_at(["relu1_1"])
+    other = network.of_layers(["relu1_1"])
     picture = expected_input()
     before = other(picture)[0].asnumpy()
     assert np.array_equal(before, network(picture)[0].asnumpy())
@@ -101,22 +101,22 @@ def test_weights_do_not_learn_but_pictures_do(network):
 
 @pytest.mark.parametrize("layer", ["relu6_1", "relu1_3", "conv1_1", ""])
 def test_a_layer_that_there_is_not_is_refused_with_those_that_there_are(layer):
-    with pytest.raises(LossNetworkError, match=f"VGG-19 has no layer '{layer}': choose from relu1_1, .*relu5_4$"):
+    with pytest.raises(LossNetworkError, match=f"unknown VGG-19 layer '{layer}': choose relu1_1, .*or relu5_4$"):
         VGGFeatures([layer])
 
 
 def test_a_shallower_network_has_fewer_layers():
     assert VGGFeatures(["relu5_2"], depth=11).positions == ["1_1", "2_1", "3_1", "3_2", "4_1", "4_2", "5_1", "5_2"]
-    with pytest.raises(LossNetworkError, match="VGG-11 has no layer 'relu1_2'"):
+    with pytest.raises(LossNetworkError, match="unknown VGG-11 layer 'relu1_2'"):
         VGGFeatures(["relu1_2"], depth=11)
 
 
 def test_no_such_pooling_depth_or_network():
-    with pytest.raises(LossNetworkError, match="'median' is no kind of pooling: choose average or max"):
+    with pytest.raises(LossNetworkError, match="unknown pooling 'median': choose average or max"):
         load_vgg(["relu1_1"], pooling="median")
-    with pytest.raises(LossNetworkError, match="There is no VGG-17: choose one of 11, 13, 16, 19"):
+    with pytest.raises(LossNetworkError, match="unknown VGG depth '17': choose 11, 13, 16 or 19"):
         load_vgg(["relu1_1"], "zoo:vgg17")
-    with pytest.raises(LossNetworkError, match="'resnet' is no loss network: choose vgg19"):
+    with pytest.raises(LossNetworkError, match="unknown loss network 'resnet': choose vgg19"):
         load_vgg(["relu1_1"], "resnet")
     with pytest.raises(LossNetworkError, match="'vgg16' is not shipped: choose vgg19, or zoo:vgg16"):
         load_vgg(["relu1_1"], "vgg16")
@@ -199,7 +199,8 @@ def test_a_network_of_the_zoo_sees_pictures_as_it_learned_them(monkeypatch):
     ("name", "blocks"),
     [("vgg19", (2, 2, 4, 4, 4)), ("zoo:vgg16", (2, 2, 3, 3, 3)), ("zoo:vgg11", (1, 1, 2, 2, 2))],
 )
-def test_how_many_convolutions_each_block_has(name, blocks):
-    assert convolutions_of(name) == blocks
-    with pytest.raises(LossNetworkError, match="VGG-12"):
-        convolutions_of("zoo:vgg12")
+def test_the_layers_of_a_network(name, blocks):
+    expected = [f"relu{block}_{index}" for block, count in enumerate(blocks, 1) for index in range(1, count + 1)]
+    assert layers_of(name) == expected
+    with pytest.raises(LossNetworkError, match="unknown VGG depth '12'"):
+        layers_of("zoo:vgg12")

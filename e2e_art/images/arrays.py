@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["CHANNEL_MEANS", "from_vgg_space", "to_vgg_space"]
+__all__ = ["CHANNEL_MEANS", "from_vgg_space", "rounded", "to_uint8", "to_vgg_space"]
 
 # RGB means of ImageNet as the Oxford group subtracted them.
 CHANNEL_MEANS = (123.68, 116.779, 103.939)
@@ -18,6 +18,15 @@ def to_vgg_space(image: np.ndarray) -> np.ndarray:
 
 def from_vgg_space(array: np.ndarray) -> np.ndarray:
     """Turns one picture in VGG space, (1, 3, H, W), into uint8 RGB (H, W, 3): rounded, and clipped to 0..255."""
-    (picture,) = np.asarray(array, np.float32)  # (3, H, W)
-    colors = picture.transpose(1, 2, 0) + np.array(CHANNEL_MEANS, np.float32)
-    return np.clip(np.rint(colors), 0, 255).astype(np.uint8)
+    return to_uint8(np.asarray(array, np.float32) + np.reshape(CHANNEL_MEANS, (3, 1, 1)).astype(np.float32))
+
+
+def to_uint8(picture: np.ndarray) -> np.ndarray:
+    """Turns a picture of 0..255, (1, 3, H, W) or (3, H, W), into uint8 (H, W, 3): rounded, and clipped."""
+    colors = picture.reshape(picture.shape[-3:]).transpose(1, 2, 0)  # (H, W, 3)
+    return np.ascontiguousarray(rounded(colors))
+
+
+def rounded(levels: np.ndarray) -> np.ndarray:
+    """Returns gray levels as uint8 of the same shape: rounded, and clipped to 0..255."""
+    return np.clip(np.rint(levels), 0, 255).astype(np.uint8)

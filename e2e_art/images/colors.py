@@ -1,4 +1,4 @@
-"""A painting in the colors of a photo: its strokes afterwards, or its palette beforehand.
+"""Color preservation: a painting in the colors of a photo.
 
 L. Gatys, M. Bethge, A. Hertzmann, E. Shechtman: Preserving Color in Neural Artistic Style Transfer, arXiv 1606.05897.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from .arrays import rounded
 from .resize import resize
 
 __all__ = ["keep_colors", "recolor"]
@@ -15,34 +16,34 @@ _LUMINANCE = np.array((0.299, 0.587, 0.114), np.float32)
 
 
 def keep_colors(painting: np.ndarray, photo: np.ndarray) -> np.ndarray:
-    """Gives the painting the photo's colors: its own luminance, and the photo's Cb and Cr (YCbCr, full range).
+    """Returns a painting with its own luminance, and the photo's Cb and Cr (YCbCr, full range).
 
-    Where a color is too strong for the luminance it gets, it is paled until it fits, so that luminance and hue stay.
-    painting, photo: uint8 RGB, (H, W, 3); the photo is resized where it has another size.  Returns the same.
+    Where a color is out of range at its new luminance, its saturation is reduced: luminance and hue stay.
+    painting, photo: uint8 RGB, (H, W, 3); the photo is resized to the painting.  Returns uint8 (H, W, 3).
     """
     photo = resize(photo, *painting.shape[:2]).astype(np.float32)
     luminance = (painting @ _LUMINANCE)[..., np.newaxis]  # (H, W, 1)
     chroma = photo - (photo @ _LUMINANCE)[..., np.newaxis]  # (H, W, 3), of luminance 0
-    room = np.where(chroma > 0, 255 - luminance, luminance) / np.maximum(np.abs(chroma), 1e-6)
-    fitting = np.minimum(room.min(axis=-1, keepdims=True), 1)  # (H, W, 1)
-    return np.clip(np.rint(luminance + fitting * chroma), 0, 255).astype(np.uint8)
+    limit = np.where(chroma > 0, 255 - luminance, luminance) / np.maximum(np.abs(chroma), 1e-6)
+    saturation = np.minimum(limit.min(axis=-1, keepdims=True), 1)  # (H, W, 1)
+    return rounded(luminance + saturation * chroma)
 
 
 def recolor(picture: np.ndarray, like: np.ndarray) -> np.ndarray:
-    """Gives a picture the mean and the covariance of another one's colors.
+    """Returns a picture with the mean and the covariance of the colors of another one.
 
-    Of all linear maps that do so, the one that moves colors least.  picture, like: uint8 RGB, (H, W, 3), of any sizes.
+    Of all linear maps that do so, this is the one that changes colors least.
+    picture, like: uint8 RGB, (H, W, 3), of any sizes.  Returns uint8 (H, W, 3).
     """
-    colors, wanted = (image.reshape(-1, 3).astype(np.float64) for image in (picture, like))
+    colors, target = (image.reshape(-1, 3).astype(np.float64) for image in (picture, like))
 
     def root(pixels: np.ndarray, power: float) -> np.ndarray:
-        covariance = np.cov(pixels.T, bias=True) + 1e-3 * np.eye(3)  # a grey picture has no second direction
+        covariance = np.cov(pixels.T, bias=True) + 1e-3 * np.eye(3)  # which a gray picture has in one direction only
         values, vectors = np.linalg.eigh(covariance)
         return (vectors * values**power) @ vectors.T
 
     half = root(colors, 0.5)
-    values, vectors = np.linalg.eigh(half @ np.linalg.matrix_power(root(wanted, 0.5), 2) @ half)
+    values, vectors = np.linalg.eigh(half @ np.linalg.matrix_power(root(target, 0.5), 2) @ half)
     inverse = root(colors, -0.5)
-    change = inverse @ (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T @ inverse  # (3, 3), symmetric
-    moved = (colors - colors.mean(axis=0)) @ change + wanted.mean(axis=0)
-    return np.clip(np.rint(moved), 0, 255).astype(np.uint8).reshape(picture.shape)
+    matrix = inverse @ (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T @ inverse  # (3, 3), symmetric
+    return rounded((colors - colors.mean(axis=0)) @ matrix + target.mean(axis=0)).reshape(picture.shape)

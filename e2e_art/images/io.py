@@ -1,7 +1,7 @@
-"""Picture files <-> arrays: every oddity of image files ends here.
+"""Picture files <-> arrays.
 
-Inside the house a picture is a ``numpy.uint8`` array of shape (H, W, 3): RGB in the sRGB color space, upright,
-without transparency.  What cannot be brought into that form raises an ImageError that says what to do.
+Everywhere else a picture is a ``numpy.uint8`` array of shape (H, W, 3): RGB in the sRGB color space, upright, without
+transparency.  What cannot be converted to that raises an ImageError that says what to do.
 """
 
 from __future__ import annotations
@@ -10,13 +10,14 @@ import io
 import logging
 import os
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from ..errors import ImageError
 from ..files import write_atomically
+from .arrays import rounded
 
 __all__ = [
     "IMAGE_SUFFIXES",
@@ -32,19 +33,20 @@ __all__ = [
 
 log = logging.getLogger(__name__)
 
-# What counts as a picture when a folder is searched; a file that is named outright may have any suffix.
+# Files that are pictures when a folder is searched; a file that is given by name may have any suffix.
 IMAGE_SUFFIXES = frozenset(
     (".bmp", ".gif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 )
 
-# Larger pictures are refused before they are decoded.  Pillow takes anything above 89 megapixels for an attack; it
-# warns there, and gives up at twice as many, but panoramas are larger than that.
+# Larger pictures are refused before they are decoded.  Pillow by itself warns above 89 megapixels and refuses twice as
+# many, but panoramas are larger than that.
 MAX_PIXELS = 400_000_000
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS
 
-_JPEG = ("JPEG", {"quality": 95, "subsampling": 0})
-_TIFF = ("TIFF", {"compression": "tiff_adobe_deflate"})
-_ENCODERS = {
+_Encoder = tuple[str, dict[str, Any]]  # a format of Pillow, and its options
+_JPEG: _Encoder = ("JPEG", {"quality": 95, "subsampling": 0})
+_TIFF: _Encoder = ("TIFF", {"compression": "tiff_adobe_deflate"})
+_ENCODERS: dict[str, _Encoder] = {
     ".jpg": _JPEG,
     ".jpeg": _JPEG,
     ".png": ("PNG", {}),
@@ -65,7 +67,7 @@ def read_image(source: Path | str | BinaryIO, at_least: int | None = None) -> np
     keeps this many pixels; None reads it at full size.
     Returns uint8 RGB, (H, W, 3).  Raises ImageError for what is missing, damaged, no picture or above MAX_PIXELS.
     """
-    if hasattr(source, "read"):
+    if not isinstance(source, (str, os.PathLike)):
         return _decode(io.BytesIO(source.read()), str(getattr(source, "name", "The picture")), at_least)
     if os.path.isdir(source):
         raise ImageError(f"{source} is a folder: give the path of one picture")
@@ -79,7 +81,7 @@ def read_image(source: Path | str | BinaryIO, at_least: int | None = None) -> np
 
 
 def _decode(file: BinaryIO, name: str, at_least: int | None) -> np.ndarray:
-    """Decodes an open file; whatever goes wrong in Pillow's many decoders becomes an ImageError."""
+    """Decodes an open file; every error of Pillow's many decoders becomes an ImageError."""
     too_large = ImageError(f"{name} has more than {MAX_PIXELS // 10**6} megapixels: make it smaller first")
     try:
         image = Image.open(file)  # reads the header only
@@ -105,7 +107,7 @@ def _decode(file: BinaryIO, name: str, at_least: int | None) -> np.ndarray:
 
 
 def _to_rgb(image: Image.Image, name: str) -> np.ndarray:
-    """Brings a loaded picture of any mode into the house's form: uint8 RGB, (H, W, 3)."""
+    """Converts a loaded picture of any mode to uint8 RGB, (H, W, 3)."""
     profile = image.info.get("icc_profile")
     try:
         image = ImageOps.exif_transpose(image)
@@ -123,30 +125,31 @@ def _to_rgb(image: Image.Image, name: str) -> np.ndarray:
 
 
 def _to_eight_bits(image: Image.Image) -> Image.Image:
-    """Scales grey of 16 bits, 32 bits or floating point to 8; Pillow's own conversion clips.
+    """Scales gray of 16 bits, 32 bits or floating point to 8; Pillow's own conversion clips.
 
-    White is 65535 in 16 bits.  Other kinds do not say: it is the lowest of 1 (floating point only), 255 (likewise),
-    65535 and 2**31 - 1 that no pixel exceeds.
+    White is 65535 in 16 bits.  Other modes do not define it: here it is the lowest of 1 (floating point only), 255
+    (likewise), 65535 and 2**31 - 1 that no pixel exceeds.
     """
     values = np.nan_to_num(np.asarray(image).astype(np.float32))  # (H, W)
     levels = (1, 255, 65535, 2**31 - 1) if image.mode == "F" else (65535, 2**31 - 1)
     brightest = float(values.max())
     white = next((level for level in levels if brightest <= level), brightest)
-    return Image.fromarray(np.rint(np.clip(values / white, 0, 1) * 255).astype(np.uint8))
+    return Image.fromarray(rounded(np.clip(values / white, 0, 1) * 255))
 
 
 def _to_srgb(image: Image.Image, profile: bytes | None, name: str) -> Image.Image:
-    """Returns the colors as the profile means them, in mode RGB, whatever the opacity; a broken profile is ignored."""
+    """Returns the colors in sRGB, by the profile, in mode RGB without opacity; a broken profile is ignored."""
     colors = image if image.mode in ("L", "CMYK", "LAB") else image.convert("RGB")
     if profile or colors.mode == "LAB":
         try:
             if colors.mode == "LAB":
                 source = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))
             else:
-                source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+                source = ImageCms.ImageCmsProfile(io.BytesIO(profile or b""))
                 if colors.mode == "L" and source.profile.xcolor_space.strip() == "RGB":
                     colors = colors.convert("RGB")
-            return ImageCms.profileToProfile(colors, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
+            converted = ImageCms.profileToProfile(colors, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
+            return cast(Image.Image, converted)  # None only where it works in place
         except (OSError, ValueError, TypeError, ImageCms.PyCMSError) as error:
             log.warning("%s: its color profile is broken and was ignored (%s)", name, error)
     return colors.convert("RGB")

@@ -1,14 +1,12 @@
-"""Regions of a picture, from colored masks, and what a VGG layer sees of each.
+"""Regions of a picture: from colored masks, or by segmentation.
 
-A mask is a picture drawn in a few flat colors.  A label map (H, W) says which of them a pixel has; regions (R, H, W)
-say how much of a pixel belongs to each, and add up to 1 everywhere.  A unit deep in VGG sees more than one pixel:
-`carry` blurs and shrinks the regions as VGG's convolutions and poolings do its maps.
-
-After D. Ulyanov's online neural doodle; here the borders of blurred regions keep their weight.
+A mask is a picture drawn in a few flat colors.  A label map (H, W) has the number of the color of each pixel; regions
+(R, H, W) have the share of each pixel that belongs to each, and add up to 1 everywhere.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import cv2
@@ -31,29 +29,28 @@ __all__ = [
 ]
 
 # Euclidean distances of RGB colors, 0..255.
-_EXACT = 8  # a pixel this near to a color of the palette has it, wherever the pixel lies
-_ALIKE = 32  # colors of one mask that are nearer than this were meant as one
-_SAME = 64  # the like for two masks, which may come from two hands
+_EXACT = 8  # a pixel within this distance of a color of the palette has it, wherever the pixel is
+_ALIKE = 32  # colors of one mask within this distance are one
+_SAME = 64  # likewise for two masks, which may have been drawn in two programs
 
-_FLAT = 16  # how much the channels may differ among neighbors in a flat area, of 255: JPEG leaves that much noise
-_REACH = 7  # pixels: the window in which an edge and the areas on both sides of it lie
+_FLAT = 16  # how much channels may differ among neighbors in a flat area, of 255: the noise of JPEG
+_WINDOW = 7  # pixels: contains an edge and the areas on both sides of it
 
-_MOST = 32  # regions: of more, nobody could tell the colors apart
+_MAX_SEGMENTS = 32  # whose colors can still be told apart
 _SMOOTHING = 0.01  # of the long edge: how far `segment` blurs, so that strokes and leaves join
-_SAMPLES = 128  # squared: the pixels of each picture that `segment` learns its colors from
+_SAMPLES = 128  # squared: the pixels of each picture that `segment` clusters
 
 
 def find_palette(mask: np.ndarray, limit: int = 12, least: float = 0.0002, name: str = "The mask") -> np.ndarray:
     """Returns the few colors that a mask was drawn in, uint8 (R, 3), the largest area first.
 
     Only flat areas count, so that blurred edges and the noise of JPEG add no colors.
-    mask: uint8 RGB, (H, W, 3).  least: the share of the mask that must be flat and of one color.
-    name: what messages call it.
+    mask: uint8 RGB, (H, W, 3).  least: the share of the mask that must be flat and of one color.  name: for messages.
     Raises OptionError where no color fills an area, or more than `limit` do.
     """
     packed, counts = np.unique(mask[_is_flat(mask)] @ np.array((1 << 16, 1 << 8, 1)), return_counts=True)
     colors = np.stack((packed >> 16, packed >> 8 & 255, packed & 255), axis=-1)  # (N, 3)
-    areas = {}
+    areas: dict[tuple[int, ...], int] = {}
     while len(colors) and len(areas) <= limit:
         color = colors[counts.argmax()]
         near = np.linalg.norm(colors - color, axis=-1) < _ALIKE
@@ -64,49 +61,48 @@ def find_palette(mask: np.ndarray, limit: int = 12, least: float = 0.0002, name:
         raise OptionError(f"{name} has no area of one color: fill each region with a flat color of its own")
     if len(areas) > limit:
         raise OptionError(f"{name} has more than {limit} colors: fill each region with a flat color of its own")
-    return np.array(sorted(areas, key=areas.get, reverse=True), np.uint8)
+    return np.array(sorted(areas, key=areas.__getitem__, reverse=True), np.uint8)
 
 
 def _is_flat(mask: np.ndarray) -> np.ndarray:
-    """Returns where all neighbors of a pixel have about one color, bool (H, W)."""
+    """Returns which pixels have neighbors of about their color, bool (H, W)."""
     window = np.ones((3, 3), np.uint8)
     return (cv2.dilate(mask, window) - cv2.erode(mask, window) <= _FLAT).all(axis=-1)
 
 
 def snap(mask: np.ndarray, palette: np.ndarray) -> np.ndarray:
-    """Returns which color of the palette each pixel has or is nearest to, int (H, W).
+    """Returns the number of the palette color that each pixel has or is nearest to, int (H, W).
 
-    A mixed color at an edge goes to one of the colors beside it, even if a third one is nearer: between green and
+    A mixed color at an edge becomes one of the colors beside it, even if a third one is nearer: between green and
     yellow there is no lime.
     mask: uint8 RGB, (H, W, 3).  palette: (R, 3).
     """
     distances = _distances(mask, palette)  # (R, H, W)
     nearest = np.where(_is_flat(mask), distances.argmin(axis=0), -1)
-    window = np.ones((_REACH, _REACH), np.uint8)
+    window = np.ones((_WINDOW, _WINDOW), np.uint8)
     beside = [cv2.dilate((nearest == index).astype(np.uint8), window) > 0 for index in range(len(palette))]
     possible = np.array(beside) | (distances < _EXACT)
     return np.where(possible | ~possible.any(axis=0), distances, np.inf).argmin(axis=0)
 
 
 def matches(mask: np.ndarray, palette: np.ndarray) -> np.ndarray:
-    """Returns where a mask (H, W, 3) has about a color of the palette (R, 3), bool (H, W)."""
+    """Returns which pixels of a mask (H, W, 3) have about a color of the palette (R, 3), bool (H, W)."""
     return _distances(mask, palette).min(axis=0) < _SAME
 
 
 def color_name(color: Sequence[int]) -> str:
-    """Returns what people call a color, RGB: the name of the nearest one that web pages know."""
-    known = {name: ImageColor.getrgb(name) for name in ImageColor.colormap}
-    return min(known, key=lambda name: np.linalg.norm(np.subtract(known[name], color)))
+    """Returns the name of the nearest CSS color; color: RGB."""
+    return min(ImageColor.colormap, key=lambda name: math.dist(ImageColor.getrgb(name), color))
 
 
 def _distances(picture: np.ndarray, colors: np.ndarray) -> np.ndarray:
-    """Returns how far each pixel (H, W, 3) is from each color (R, 3), float32 (R, H, W)."""
+    """Returns the distance of each pixel (H, W, 3) from each color (R, 3), float32 (R, H, W)."""
     picture = picture.astype(np.float32)
     return np.stack([np.linalg.norm(picture - np.float32(color), axis=-1) for color in colors])
 
 
 def match_regions(style_mask: np.ndarray, target_mask: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Finds the regions that two masks share: returns their palette (the style's colors) and both label maps.
+    """Matches the regions of two masks: returns their palette (the colors of the style mask) and both label maps.
 
     The masks use the same colors, up to small differences, and may have different sizes.
     style_mask, target_mask: uint8 RGB, (H, W, 3).  Returns uint8 (R, 3), int (H, W), int (H, W).
@@ -131,26 +127,27 @@ def _names(colors: np.ndarray) -> str:
 
 
 def segment(images: Sequence[np.ndarray], count: int, seed: int = 0) -> list[np.ndarray]:
-    """Cuts pictures into `count` regions of similar color by K-means, the same colors for all of them.
+    """Segments pictures into `count` regions of similar color by K-means, with the same clusters for all pictures.
 
-    So region k of one picture is what region k of the others is; the one with the largest area is region 0.
+    So regions of the same number correspond; region 0 has the largest area.
     images: uint8 RGB, (H, W, 3) each.  Returns a label map, int (H, W), for each.  Raises OptionError unless there
     are 2 to 32 regions.
     """
-    if not 2 <= count <= _MOST:
-        raise OptionError(f"A picture cannot be cut into {count} regions: choose 2 to {_MOST}")
+    if not 2 <= count <= _MAX_SEGMENTS:
+        raise OptionError(f"A picture cannot be cut into {count} regions: choose 2 to {_MAX_SEGMENTS}")
     pictures = [_smooth_colors(image) for image in images]
     samples = [cv2.resize(picture, (_SAMPLES, _SAMPLES), interpolation=cv2.INTER_AREA) for picture in pictures]
     cv2.setRNGSeed(seed)
     stop = (cv2.TERM_CRITERIA_EPS + cv2.TERM_CRITERIA_MAX_ITER, 100, 0.01)
-    _, labels, centers = cv2.kmeans(np.reshape(samples, (-1, 3)), count, None, stop, 5, cv2.KMEANS_PP_CENTERS)
+    points = np.reshape(samples, (-1, 3))
+    _, labels, centers = cv2.kmeans(points, count, None, stop, 5, cv2.KMEANS_PP_CENTERS)  # type: ignore[call-overload]
     areas = np.bincount(labels.ravel(), minlength=count)
     centers = centers[np.argsort(-areas, kind="stable")]
     return [_distances(picture, centers).argmin(axis=0) for picture in pictures]
 
 
 def _smooth_colors(image: np.ndarray) -> np.ndarray:
-    """Returns a blurred picture in CIE Lab, where distances are what eyes see: float32 (H, W, 3)."""
+    """Returns a blurred picture in CIE Lab, where distances are perceptual: float32 (H, W, 3)."""
     colors = cv2.cvtColor(image.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
     return cv2.GaussianBlur(colors, (0, 0), max(1, _SMOOTHING * max(image.shape[:2])))
 
@@ -166,9 +163,9 @@ def resize_regions(regions: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 def present(style: np.ndarray, target: np.ndarray, least: float = 0.005) -> np.ndarray:
-    """Returns which regions are large enough to compare, bool (R,): those with this share of a layer's map in both.
+    """Returns which regions have at least this share of both pictures, bool (R,); smaller ones have no statistics.
 
-    style, target: one layer's regions, (R, H, W).  A smaller one has too few units for statistics: leave it out.
+    style, target: the regions of two pictures, (R, H, W).
     """
     return np.all([regions.mean(axis=(1, 2), dtype=np.float64) >= least for regions in (style, target)], axis=0)
 

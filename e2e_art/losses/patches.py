@@ -32,7 +32,7 @@ class Patches:
 
 def extract_patches(features: np.ndarray, regions: np.ndarray | None = None) -> Patches:
     """Returns the patches of a painting's features (1, C, H, W); regions: (R, H, W), to match within, or None."""
-    windows = np.lib.stride_tricks.sliding_window_view(features[0], (PATCH_SIZE, PATCH_SIZE), axis=(1, 2))
+    windows = np.lib.stride_tricks.sliding_window_view(features[0], (PATCH_SIZE, PATCH_SIZE), (1, 2))  # type: ignore[call-overload]
     step = -(-windows.shape[1] * windows.shape[2] // MAX_PATCHES)
     patches = windows.transpose(1, 2, 0, 3, 4).reshape(-1, len(windows), PATCH_SIZE, PATCH_SIZE)[::step]
     if regions is None:

@@ -11,7 +11,7 @@ relative form; the conventions of others multiply the same squared errors by oth
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..engines.mxnet import mx, to_bfloat16
 from ..networks.vgg import VGGFeatures, load_vgg
@@ -172,7 +172,10 @@ class PerceptualLoss(mx.gluon.HybridBlock):
         self._channels = [gram.shape[-1] for gram in grams]
         self._grams = {context: [mx.nd.array(gram, ctx=context) for gram in grams] for context in contexts}
         patches = [target.patches[layer] for layer in options.patch_layers] if options.patch_weight else []
-        self._patches = [[mx.nd.array(each, ctx=contexts[0]) for each in (p.features, p.regions)] for p in patches]
+        self._patches: list[tuple[Any, Any]] = [
+            (mx.nd.array(each.features, ctx=contexts[0]), mx.nd.array(each.regions, ctx=contexts[0]))
+            for each in patches
+        ]
         content_layers = options.content_layers if options.content_weight else ()
         layers = dict.fromkeys((*options.style_layers, *content_layers, *(options.patch_layers if patches else ())))
         self.network: VGGFeatures = load_vgg(

@@ -25,7 +25,7 @@ def propagate_regions(regions: np.ndarray, layers: Sequence[str], network: str =
     names = layers_of(network)
     for layer in layers:
         if layer not in names:
-            raise OptionError(unknown("layer of the loss network", layer, names))
+            raise OptionError(unknown("loss network layer", layer, names))
     found = {}
     for name in names[: max(map(names.index, layers), default=-1) + 1]:
         if name.endswith("_1") and name != "relu1_1":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -52,11 +53,12 @@ class StyleTarget:
         patch_layers = options.patch_layers if options.patch_weight else ()
         layers = list(dict.fromkeys((*options.style_layers, *patch_layers)))
         network = load_vgg(layers, options.loss_network, pooling=options.pooling, bfloat16=False)
-        weights, parts = {}, {}
+        weights: dict[str, Any] = {}
+        parts: dict[str, np.ndarray] = {}
         if regions is not None:
             weights = dict(zip(options.style_layers, map(mx.nd.array, region_weights(regions, options))))
             parts = dict(zip(patch_layers, patch_regions(regions, options) if patch_layers else ()))
-        grams = dict.fromkeys(options.style_layers, np.float32(0))
+        grams: dict[str, Any] = dict.fromkeys(options.style_layers, np.float32(0))
         for painting, share in zip(paintings, normalized(blend, len(paintings))):
             features = dict(zip(layers, network(mx.nd.array(painting))))
             for layer in grams:

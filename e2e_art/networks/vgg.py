@@ -63,7 +63,7 @@ class VGGFeatures(mx.gluon.HybridBlock):
         names = _layers(depth)
         for layer in layers:
             if layer not in names:
-                raise LossNetworkError(unknown(f"layer of VGG-{depth}", layer, names))
+                raise LossNetworkError(unknown(f"VGG-{depth} layer", layer, names))
         self.layers, self.depth, self.pooling, self.bfloat16 = list(layers), depth, pooling, bfloat16
         deepest = max(names.index(layer) for layer in layers)
         self.positions = [name.removeprefix("relu") for name in names[: deepest + 1]]
@@ -150,7 +150,7 @@ def layers_of(name: str) -> list[str]:
 
 def _layers(depth: int) -> list[str]:
     if depth not in _BLOCKS:
-        raise LossNetworkError(unknown("depth of VGG", depth, map(str, _BLOCKS)))
+        raise LossNetworkError(unknown("VGG depth", depth, map(str, _BLOCKS)))
     return [f"relu{block}_{index}" for block, count in enumerate(_BLOCKS[depth], 1) for index in range(1, count + 1)]
 
 

@@ -68,7 +68,7 @@ class Minimizer:
         if not (math.isfinite(value) and np.isfinite(gradient).all()):
             raise StopOptimization("not finite")
         self.evaluations += 1
-        change = np.linalg.norm(x - self._previous) / max(np.linalg.norm(x), 1e-30)
+        change = float(np.linalg.norm(x - self._previous)) / max(float(np.linalg.norm(x)), 1e-30)
         self._previous = x.copy()
         if value < self.total:
             self.best, self.total, self.losses = self._previous, value, losses

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -26,6 +27,9 @@ class Objective:
     regions: of the pictures, (R, H, W), for a target of regions.  tileable: measure the picture with circular padding.
     bfloat16: None takes it where the processor is fast at it.
     """
+
+    _loss: Any
+    _content: Any
 
     def __init__(
         self,

@@ -9,6 +9,7 @@ C. Zhu, R. Byrd, P. Lu, J. Nocedal: L-BFGS-B, ACM TOMS 23 (1997).  D. Kingma, J.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -37,14 +38,12 @@ def lbfgs(
     """
     from scipy.optimize import Bounds, minimize
 
-    known: tuple | None = evaluate(start)
-    value, gradient = known
+    known = [evaluate(start)]
+    value, gradient = known[0]
     unit = np.sqrt(FIRST_GAIN * value) / max(np.linalg.norm(gradient), 1e-30)
 
     def scaled(x: np.ndarray) -> tuple[float, np.ndarray]:
-        nonlocal known
-        value, gradient = known or evaluate((x * unit).reshape(start.shape).astype(np.float32))
-        known = None
+        value, gradient = known.pop() if known else evaluate((x * unit).reshape(start.shape).astype(np.float32))
         return value, unit * gradient.astype(np.float64).ravel()
 
     bounds = Bounds(low.ravel() / unit, high.ravel() / unit)
@@ -75,7 +74,7 @@ def sgd(evaluate: Evaluate, start: np.ndarray, low: np.ndarray, high: np.ndarray
     decay = WEIGHT_DECAY if learning_rate else 0.0  # which belongs to the learning rate of the example
     while True:
         _, gradient = evaluate(x)
-        norm = max(np.linalg.norm(gradient), 1e-30)
+        norm = max(float(np.linalg.norm(gradient)), 1e-30)
         learning_rate = learning_rate or FIRST_MOVE * np.sqrt(x.size) / norm
         gradient = gradient * min(1.0, x.size / norm) + decay * x
         velocity = MOMENTUM * velocity + gradient
@@ -83,4 +82,8 @@ def sgd(evaluate: Evaluate, start: np.ndarray, low: np.ndarray, high: np.ndarray
         step += 1
 
 
-SOLVERS = {"lbfgs": lbfgs, "adam": adam, "sgd": sgd}
+SOLVERS: dict[str, Callable[[Evaluate, np.ndarray, np.ndarray, np.ndarray, Any], None]] = {
+    "lbfgs": lbfgs,
+    "adam": adam,
+    "sgd": sgd,
+}

@@ -221,8 +221,8 @@ class DoodleTask(Task):
         planes = given[:, : self.options.regions].asnumpy()
         if position is not None and self.options.edge_jitter:
             planes = [jitter_edges(each, self.options.edge_jitter, position + n) for n, each in enumerate(planes)]
-        guides = [region_weights(each, self.loss.options) for each in planes]
-        return [[guide.as_in_context(given.context) for guide in each] for each in guides]
+        weights = [region_weights(each, self.loss.options) for each in planes]
+        return [[mx.nd.array(layer, ctx=given.context) for layer in each] for each in weights]
 
     def losses(self, picture, features) -> dict:
         """Returns the weighted terms of pictures, (N,) each; each region of a picture counts alike."""
