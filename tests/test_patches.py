@@ -16,8 +16,7 @@ def patches_of(features, regions=None):
 
 
 def matched(features, patches, regions=None) -> np.ndarray:
-    arrays = mx.nd.array(patches.features), mx.nd.array(patches.regions)
-    return matched_features(mx.nd, features, *arrays, regions).asnumpy()
+    return matched_features(mx.nd, features, list(map(mx.nd.array, patches)), regions).asnumpy()
 
 
 def test_a_painting_matches_itself():
@@ -78,7 +77,7 @@ def test_large_paintings_are_sampled():
 
 
 def test_no_gradient_flows_into_the_match():
-    features, patches = maps(5), mx.nd.array(patches_of(maps(1)).features)
+    features, patches = maps(5), list(map(mx.nd.array, patches_of(maps(1))))
     features.attach_grad()
     with mx.autograd.record():
         total = (matched_features(mx.nd, features, patches) * features).sum()

@@ -1,1 +1,1 @@
-"""What pictures are worth: their losses, beside the optimization baseline."""
+"""Losses of pictures, beside the optimization baseline."""

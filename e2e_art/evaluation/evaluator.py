@@ -10,14 +10,12 @@ from ..engines.mxnet import mx
 from ..errors import OptionError
 from ..images.arrays import to_vgg_space
 from ..losses.options import LossOptions
-from ..losses.perceptual import PerceptualLoss
+from ..losses.perceptual import SMALLEST, PerceptualLoss
 from ..losses.regions import region_weights
 from ..losses.style_target import StyleTarget
 from ..models.folder import STYLE_FILE, Model
 
 __all__ = ["Evaluator"]
-
-SMALLEST = 16  # pixels, which four poolings bring down to one
 
 
 class Evaluator:

@@ -9,7 +9,8 @@ A. Champandard: Semantic Style Transfer and Turning Two-Bit Doodles into Fine Ar
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -22,11 +23,10 @@ MAX_PATCHES = 2048  # of a painting: of more, every second, third ... is taken
 SAME_REGION = 1e6  # added to the correlation of patches of the same region, which is far smaller
 
 
-@dataclass(frozen=True)
-class Patches:
-    """The patches of a painting in one layer: features (P, C, 3, 3), and how much each belongs to each region."""
+class Patches(NamedTuple):
+    """The patches of a painting in one layer, and how much each belongs to each region."""
 
-    features: np.ndarray
+    features: np.ndarray  # (P, C, 3, 3)
     regions: np.ndarray  # (P, R, 1, 1)
 
 
@@ -41,12 +41,13 @@ def extract_patches(features: np.ndarray, regions: np.ndarray | None = None) -> 
     return Patches(np.ascontiguousarray(patches), np.ascontiguousarray(middles[:, :, None, None]))
 
 
-def matched_features(F, features, patches, patch_regions=None, regions=None):
+def matched_features(F, features, patches: Sequence, regions=None):
     """Returns features (1, C, H, W) assembled from the nearest patches, averaged where they overlap.
 
-    features: (1, C, H, W), at least 3x3.  patches: (P, C, 3, 3).  patch_regions: (P, R, 1, 1), and regions:
-    (1, R, H, W), or neither; each place then matches within its own region.  No gradient flows into the result.
+    features: (1, C, H, W), at least 3x3.  patches: the arrays of `Patches`.  regions: (1, R, H, W), where each place is
+    to match within its own region.  No gradient flows into the result.
     """
+    patches, patch_regions = patches
     count, kernel = len(patches), (PATCH_SIZE, PATCH_SIZE)
     with mx.autograd.pause():
         norm = F.sqrt(F.sum(F.square(patches), axis=(1, 2, 3), keepdims=True)) + 1e-8

@@ -21,7 +21,9 @@ from .patches import matched_features
 if TYPE_CHECKING:
     from .style_target import StyleTarget
 
-__all__ = ["PerceptualLoss", "gram_matrix", "normalized", "relative_error", "total_variation"]
+__all__ = ["SMALLEST", "PerceptualLoss", "gram_matrix", "normalized", "relative_error", "total_variation"]
+
+SMALLEST = 16  # pixels of a picture's side, which four poolings bring down to one
 
 # Factors of other conventions, in a layer of C channels and M pixels: on the mean squared error of Gram matrices and on
 # that of features; and on the total variation of a picture of M pixels.
@@ -145,6 +147,11 @@ def normalized(weights: Sequence[float], count: int) -> list[float]:
     return [weight / sum(weights) for weight in weights]
 
 
+def _mean(errors: Sequence, weights: Sequence[float]):
+    """Returns the weighted mean of the errors of layers."""
+    return sum(weight * error for weight, error in zip(normalized(weights, len(errors)), errors))
+
+
 class PerceptualLoss(mx.gluon.HybridBlock):
     """How far pictures are from the style of a painting and from the content of photos.
 
@@ -172,10 +179,7 @@ class PerceptualLoss(mx.gluon.HybridBlock):
         self._channels = [gram.shape[-1] for gram in grams]
         self._grams = {context: [mx.nd.array(gram, ctx=context) for gram in grams] for context in contexts}
         patches = [target.patches[layer] for layer in options.patch_layers] if options.patch_weight else []
-        self._patches: list[tuple[Any, Any]] = [
-            (mx.nd.array(each.features, ctx=contexts[0]), mx.nd.array(each.regions, ctx=contexts[0]))
-            for each in patches
-        ]
+        self._patches: list[Any] = [[mx.nd.array(part, ctx=contexts[0]) for part in each] for each in patches]
         content_layers = options.content_layers if options.content_weight else ()
         layers = dict.fromkeys((*options.style_layers, *content_layers, *(options.patch_layers if patches else ())))
         self.network: VGGFeatures = load_vgg(
@@ -189,7 +193,7 @@ class PerceptualLoss(mx.gluon.HybridBlock):
         """Returns what a painting should keep of photos (N, 3, H, W): the features of each content layer."""
         return self.content_network(photo) if self.content_network else []
 
-    def forward(self, picture, content: Sequence = (), region_weights: Sequence = (), patch_regions: Sequence = ()):
+    def forward(self, picture, content: Sequence, region_weights: Sequence = (), patch_regions: Sequence = ()):
         singles = [(picture, content)]
         if self.network.bfloat16 and len(picture) > 1:  # whose Gram matrices are those of one picture
             singles = [(picture[n : n + 1], [x[n : n + 1] for x in content]) for n in range(len(picture))]
@@ -198,19 +202,23 @@ class PerceptualLoss(mx.gluon.HybridBlock):
         terms = [mx.nd.concat(*parts, dim=0) for parts in zip(*(forward(*single, *constants) for single in singles))]
         return dict(zip(("style", "content", "tv", "patch"), terms))
 
-    def _error(self, F, x, target, features, term: int):
-        """Returns the distance of x from its target in the convention; term: 0 is style, 1 content."""
-        if self.options.convention == "relative":
-            return relative_error(F, x, target)
-        factor = _FACTORS[self.options.convention][term](*_channels_and_pixels(F, features))
-        return _times(F, mean_squared_error(F, x, target), factor)
-
     def hybrid_forward(self, F, picture, content, grams, region_weights, patch_regions):
         options = self.options
         features = dict(zip(self.network.layers, self.network(picture)))
-        style_error = content_error = 0
-        for index, share in enumerate(normalized(options.style_layer_weights, len(options.style_layers))):
-            x, target = features[options.style_layers[index]], grams[index]
+        style_error = self._style_error(F, features, grams, region_weights)
+        content_error = self._content_error(F, features, content) if options.content_weight else 0 * style_error
+        tv = total_variation(F, picture)
+        if options.convention != "relative":
+            tv = _times(F, tv, _FACTORS[options.convention][2](_channels_and_pixels(F, picture)[1]))
+        terms = [options.style_weight * style_error, options.content_weight * content_error, options.tv_weight * tv]
+        if self._patches:
+            terms.append(options.patch_weight * self._patch_error(F, features, patch_regions))
+        return terms
+
+    def _style_error(self, F, features: dict, grams: Sequence, region_weights: Sequence):
+        options, errors = self.options, []
+        for index, layer in enumerate(options.style_layers):
+            x, target = features[layer], grams[index]
             weights = region_weights[index] if region_weights else None
             channels = self._channels[index] if self.network.bfloat16 else None
             gram = gram_matrix(F, x, options.covariance, weights, channels)
@@ -221,31 +229,29 @@ class PerceptualLoss(mx.gluon.HybridBlock):
             if region_weights:  # the mean over the regions that are there
                 present = F.sum(F.square(weights), axis=(1, 2))  # (R,): 1, or 0
                 error = F.sum(error * present, keepdims=True) / F.sum(present, keepdims=True)
-            style_error = style_error + share * error
-        shares = normalized(options.content_layer_weights, len(options.content_layers))
-        for layer, target, share in zip(options.content_layers, content, shares):
-            x = features[layer]
+            errors.append(error)
+        return _mean(errors, options.style_layer_weights)
+
+    def _content_error(self, F, features: dict, content: Sequence):
+        errors = []
+        for index, layer in enumerate(self.options.content_layers):
+            x, target = features[layer], content[index]
             error = self._error(F, x, target, x, 1)
-            if options.normalize_gradients:
+            if self.options.normalize_gradients:
                 error = _with_gradient(F, error, x, x - target)
-            content_error = content_error + share * error
-        if not content:
-            content_error = 0 * style_error
-        tv = total_variation(F, picture)
-        if options.convention != "relative":
-            tv = _times(F, tv, _FACTORS[options.convention][2](_channels_and_pixels(F, picture)[1]))
-        terms = (options.style_weight * style_error, options.content_weight * content_error, options.tv_weight * tv)
-        if not self._patches:
-            return terms
-        return (
-            *terms,
-            options.patch_weight * self._patch_error(F, features, patch_regions or [None] * len(self._patches)),
-        )
+            errors.append(error)
+        return _mean(errors, self.options.content_layer_weights)
 
     def _patch_error(self, F, features: dict, regions: Sequence):
-        """Returns the distance of patches from their nearest ones of the painting, the mean over layers."""
-        errors = [
-            relative_error(F, features[layer], matched_features(F, features[layer], *patches, part))
-            for layer, patches, part in zip(self.options.patch_layers, self._patches, regions)
-        ]
+        errors = []
+        for index, layer in enumerate(self.options.patch_layers):
+            matched = matched_features(F, features[layer], self._patches[index], regions[index] if regions else None)
+            errors.append(relative_error(F, features[layer], matched))
         return sum(errors) / len(errors)
+
+    def _error(self, F, x, target, features, term: int):
+        """Returns the distance of x from its target in the convention; term: 0 is style, 1 content."""
+        if self.options.convention == "relative":
+            return relative_error(F, x, target)
+        factor = _FACTORS[self.options.convention][term](*_channels_and_pixels(F, features))
+        return _times(F, mean_squared_error(F, x, target), factor)

@@ -23,6 +23,7 @@ from ..images.arrays import from_vgg_space, to_vgg_space
 from ..images.regions import resize_regions
 from ..images.resize import resize, resize_long_edge, resize_short_edge
 from ..losses.patches import PATCH_SIZE
+from ..losses.perceptual import SMALLEST
 from ..losses.style_target import StyleTarget
 from .minimizer import Minimizer
 from .objective import Objective
@@ -36,8 +37,6 @@ log = logging.getLogger(__name__)
 BYTES = 0.45e9
 PIXEL_BYTES = {"lbfgs": 6300, "adam": 4600, "sgd": 4600}
 PATCH_BYTES = 2300
-
-SMALLEST = 16  # pixels, which four poolings bring down to one
 
 
 @dataclass(frozen=True)
