@@ -78,8 +78,9 @@ def test_as_many_colors_as_the_limit_and_no_more():
     colors = np.array([(x, y, 0) for x in (0, 80, 160, 240) for y in (0, 80, 160)], np.uint8)
     mask = np.repeat(np.repeat(colors[np.newaxis], 10, axis=0), 10, axis=1)  # twelve stripes
     assert len(regions.find_palette(mask)) == 12
-    with pytest.raises(OptionError, match="more than 11 colors"):
-        regions.find_palette(mask, limit=11)
+    mask[-5:] = (240, 240, 240)  # a thirteenth, across the others
+    with pytest.raises(OptionError, match="more than 12 colors"):
+        regions.find_palette(mask)
 
 
 @pytest.mark.parametrize("photo", [data.astronaut(), data.coffee(), data.rocket(), data.chelsea()])
@@ -197,9 +198,9 @@ def test_two_photos_are_cut_by_the_same_colors():
 
 def test_segments_do_not_depend_on_chance():
     photos = [data.chelsea(), data.rocket()]
-    once = regions.segment(photos, 4, seed=7)
+    once = regions.segment(photos, 4)
     regions.segment(photos, 3)
-    assert all(map(np.array_equal, once, regions.segment(photos, 4, seed=7)))
+    assert all(map(np.array_equal, once, regions.segment(photos, 4)))
 
 
 def test_areas_of_clear_colors_are_found_under_noise():
@@ -351,7 +352,6 @@ def test_present_needs_half_a_percent_in_both():
     for index, (in_style, in_target) in enumerate([(200, 200), (1, 200), (2, 2), (200, 0)]):  # of 400 pixels
         style[index].flat[:in_style] = target[index].flat[:in_target] = 1
     assert regions.present(style, target).tolist() == [True, False, True, False]
-    assert regions.present(style, target, least=0.01).tolist() == [True, False, False, False]
 
 
 def test_the_blocks_are_those_of_the_loss_network():

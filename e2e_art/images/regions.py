@@ -36,31 +36,33 @@ _SAME = 64  # likewise for two masks, which may have been drawn in two programs
 _FLAT = 16  # how much channels may differ among neighbors in a flat area, of 255: the noise of JPEG
 _WINDOW = 7  # pixels: contains an edge and the areas on both sides of it
 
+_MAX_COLORS = 12  # of a mask
+_LEAST_AREA = 0.0002  # the share of a mask that must be flat and of one color, to be a region
+_LEAST_SHARE = 0.005  # the share of a picture that a region must have, for statistics
 _MAX_SEGMENTS = 32  # whose colors can still be told apart
 _SMOOTHING = 0.01  # of the long edge: how far `segment` blurs, so that strokes and leaves join
 _SAMPLES = 128  # squared: the pixels of each picture that `segment` clusters
 
 
-def find_palette(mask: np.ndarray, limit: int = 12, least: float = 0.0002, name: str = "The mask") -> np.ndarray:
+def find_palette(mask: np.ndarray, name: str = "The mask") -> np.ndarray:
     """Returns the few colors that a mask was drawn in, uint8 (R, 3), the largest area first.
 
     Only flat areas count, so that blurred edges and the noise of JPEG add no colors.
-    mask: uint8 RGB, (H, W, 3).  least: the share of the mask that must be flat and of one color.  name: for messages.
-    Raises OptionError where no color fills an area, or more than `limit` do.
+    mask: uint8 RGB, (H, W, 3).  name: for messages.  Raises OptionError where no color fills an area, or too many do.
     """
     packed, counts = np.unique(mask[_is_flat(mask)] @ np.array((1 << 16, 1 << 8, 1)), return_counts=True)
     colors = np.stack((packed >> 16, packed >> 8 & 255, packed & 255), axis=-1)  # (N, 3)
     areas: dict[tuple[int, ...], int] = {}
-    while len(colors) and len(areas) <= limit:
+    while len(colors) and len(areas) <= _MAX_COLORS:
         color = colors[counts.argmax()]
         near = np.linalg.norm(colors - color, axis=-1) < _ALIKE
-        if counts[near].sum() >= least * mask[..., 0].size:
+        if counts[near].sum() >= _LEAST_AREA * mask[..., 0].size:
             areas[tuple(color)] = counts[near].sum()
         colors, counts = colors[~near], counts[~near]
     if not areas:
         raise OptionError(f"{name} has no area of one color: fill each region with a flat color of its own")
-    if len(areas) > limit:
-        raise OptionError(f"{name} has more than {limit} colors: fill each region with a flat color of its own")
+    if len(areas) > _MAX_COLORS:
+        raise OptionError(f"{name} has more than {_MAX_COLORS} colors: fill each region with a flat color of its own")
     return np.array(sorted(areas, key=areas.__getitem__, reverse=True), np.uint8)
 
 
@@ -126,7 +128,7 @@ def _names(colors: np.ndarray) -> str:
     return ", ".join("#" + bytes(color).hex() for color in colors)
 
 
-def segment(images: Sequence[np.ndarray], count: int, seed: int = 0) -> list[np.ndarray]:
+def segment(images: Sequence[np.ndarray], count: int) -> list[np.ndarray]:
     """Segments pictures into `count` regions of similar color by K-means, with the same clusters for all pictures.
 
     So regions of the same number correspond; region 0 has the largest area.
@@ -137,7 +139,7 @@ def segment(images: Sequence[np.ndarray], count: int, seed: int = 0) -> list[np.
         raise OptionError(f"A picture cannot be cut into {count} regions: choose 2 to {_MAX_SEGMENTS}")
     pictures = [_smooth_colors(image) for image in images]
     samples = [cv2.resize(picture, (_SAMPLES, _SAMPLES), interpolation=cv2.INTER_AREA) for picture in pictures]
-    cv2.setRNGSeed(seed)
+    cv2.setRNGSeed(0)
     stop = (cv2.TERM_CRITERIA_EPS + cv2.TERM_CRITERIA_MAX_ITER, 100, 0.01)
     points = np.reshape(samples, (-1, 3))
     _, labels, centers = cv2.kmeans(points, count, None, stop, 5, cv2.KMEANS_PP_CENTERS)  # type: ignore[call-overload]
@@ -162,12 +164,9 @@ def resize_regions(regions: np.ndarray, height: int, width: int) -> np.ndarray:
     return np.stack([cv2.resize(region, (width, height), interpolation=cv2.INTER_AREA) for region in regions])
 
 
-def present(style: np.ndarray, target: np.ndarray, least: float = 0.005) -> np.ndarray:
-    """Returns which regions have at least this share of both pictures, bool (R,); smaller ones have no statistics.
-
-    style, target: the regions of two pictures, (R, H, W).
-    """
-    return np.all([regions.mean(axis=(1, 2), dtype=np.float64) >= least for regions in (style, target)], axis=0)
+def present(style: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Returns which regions are large enough in both pictures, bool (R,); style, target: (R, H, W)."""
+    return np.all([regions.mean(axis=(1, 2), dtype=np.float64) >= _LEAST_SHARE for regions in (style, target)], axis=0)
 
 
 def style_regions(picture: np.ndarray, mask: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray]:

@@ -14,9 +14,7 @@ __all__ = ["LossOptions", "check_shares"]
 CONVENTIONS = ("relative", "gatys", "bing-xu", "mean")
 
 
-def option(
-    default, help: str, flag: str | None = None, kind: type | None = None, choices: Sequence[str] | None = None
-) -> Any:  # fmt: skip
+def option(default, help: str, flag: str | None = None, kind: type | None = None, choices=None) -> Any:
     """Returns a dataclass field with what the command line needs; kind: the type, where the default has none."""
     return field(default=default, metadata={"help": help, "flag": flag, "kind": kind, "choices": choices})
 

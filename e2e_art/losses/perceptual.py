@@ -166,11 +166,7 @@ class PerceptualLoss(mx.gluon.HybridBlock):
     """
 
     def __init__(
-        self,
-        options: LossOptions,
-        target: StyleTarget,
-        contexts: Sequence | None = None,
-        bfloat16: bool | None = None,
+        self, options: LossOptions, target: StyleTarget, contexts: Sequence | None = None, bfloat16: bool | None = None
     ):
         super().__init__(prefix="loss_")
         self.options = options

@@ -68,7 +68,7 @@ def normalize_regions(regions: np.ndarray) -> np.ndarray:
 def patch_regions(regions: np.ndarray, options: LossOptions) -> list[np.ndarray]:
     """Returns to which region each pixel of a patch layer belongs: 1 in that one, 0 in the others, (R, H, W) each.
 
-    With weights in between, the pixels deepest within a region would win every match.
+    With values in between, the pixels deepest within a region would win every match.
     """
     propagated = propagate_regions(regions, options.patch_layers, options.loss_network)
     parts = (propagated[layer] for layer in options.patch_layers)

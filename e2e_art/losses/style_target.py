@@ -33,11 +33,7 @@ class StyleTarget:
 
     @classmethod
     def of(
-        cls,
-        options: LossOptions,
-        paintings: Sequence[np.ndarray],
-        blend: Sequence[float] = (),
-        regions: np.ndarray | None = None,
+        cls, options: LossOptions, paintings: Sequence, blend: Sequence[float] = (), regions: np.ndarray | None = None
     ) -> StyleTarget:
         """Returns the style of paintings in the layers of the loss: the mean of their Gram matrices, and patches.
 

@@ -25,12 +25,7 @@ class Minimizer:
     Afterwards: `best`, the best picture, (1, 3, H, W), its weighted `losses` and `total`; `evaluations`, how many.
     """
 
-    def __init__(
-        self,
-        objective: Objective,
-        options: OptimizeOptions,
-        on_evaluation: Callable[[Minimizer, dict[str, float], np.ndarray], None],
-    ):
+    def __init__(self, objective: Objective, options: OptimizeOptions, on_evaluation: Callable[..., None]):
         self.objective, self.options, self.on_evaluation = objective, options, on_evaluation
         self.evaluations, self.total = 0, math.inf
         self.losses: dict[str, float] = {}

@@ -167,8 +167,6 @@ def optimize(
 def _check(options: OptimizeOptions, paintings: int, photo, regions, tileable: bool, target) -> None:
     if regions is not None and (tileable or (paintings != 1 and not target)):
         raise OptionError("Regions need one painting, and cannot be tiled: leave one of them out")
-    if options.loss.patch_weight and not (target.patches if target else paintings == 1):
-        raise OptionError("Patches are those of one painting: leave the others out, or --patch-weight")
     if tileable and photo is not None:
         raise OptionError("Only a texture tiles: leave the photo out, or --tileable")
 

@@ -44,13 +44,11 @@ class Objective:
         bfloat16: bool | None = None,
     ):
         self._options, self._target, self._tileable, self._context = options, target, tileable, context or mx.cpu()
-        weights: list = []
-        parts: list = []
+        weights = _inside(size, options.style_layers) if tileable else []
+        parts = []
         if regions is not None:
             weights = region_weights(regions, options)
             parts = [part[np.newaxis] for part in patch_regions(regions, options)] if options.patch_weight else []
-        elif tileable:
-            weights = _inside(size, options.style_layers)
         self._region_weights, self._patch_regions = map(self._arrays, (weights, parts))
         self._photo = None if photo is None else mx.nd.array(to_vgg_space(photo), ctx=self._context)
         self.set_precision(bfloat16)

@@ -21,15 +21,11 @@ class OptimizeOptions:
     optimizer: str = option("lbfgs", "solver", choices=tuple(LEARNING_RATES))
     steps: int = option(200, "evaluations of the loss at most, on each scale")
     learning_rate: float | None = option(
-        None,
-        f"of adam: gray levels a step ({LEARNING_RATES['adam']:g} by default); of sgd: factor on the gradient",
-        kind=float,
+        None, "of adam: gray levels a step (5 by default); of sgd: factor on the gradient", kind=float
     )
     tolerance: float = option(0.01, "stop when 10 evaluations lower the loss by less than this share; 0 goes on")
     stop: str = option(
-        "loss",
-        "what the tolerance is compared with: the fall of the loss, or the change of the picture in a step",
-        choices=STOPS,
+        "loss", "whether the tolerance is of the loss, or of the change of the picture in a step", choices=STOPS
     )
     scales: int = option(1, "sizes to go through from coarse to fine, each sqrt(2) times the one before; 4 from noise")
     style_size: int = option(400, "long edge of the painting, at the full size of the result")

@@ -20,16 +20,15 @@ FIRST_MOVE = 0.01  # gray levels
 FIRST_GAIN = 0.25  # share of the value that the first step of L-BFGS would take away, were the function linear
 MOMENTUM, WEIGHT_DECAY, DECAY, DECAY_EVERY = 0.95, 1e-4, 0.9, 75  # of the MXNet example of 2016, nstyle.py
 
-Evaluate = Callable[[np.ndarray], tuple[float, np.ndarray]]
+Array = np.ndarray
+Evaluate = Callable[[Array], tuple[float, Array]]
 
 
 class StopOptimization(Exception):
     """Ends an optimization from within the function that a solver evaluates."""
 
 
-def lbfgs(
-    evaluate: Evaluate, start: np.ndarray, low: np.ndarray, high: np.ndarray, learning_rate: float | None
-) -> None:
+def lbfgs(evaluate: Evaluate, start: Array, low: Array, high: Array, learning_rate: float | None) -> None:
     """L-BFGS within bounds, which needs by far the fewest evaluations; it has no learning rate.
 
     By default its first step would be the gradient itself, here far shorter than a gray level, and the first
@@ -51,7 +50,7 @@ def lbfgs(
     minimize(scaled, start.ravel() / unit, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
 
 
-def adam(evaluate: Evaluate, start: np.ndarray, low: np.ndarray, high: np.ndarray, learning_rate: float) -> None:
+def adam(evaluate: Evaluate, start: Array, low: Array, high: Array, learning_rate: float) -> None:
     """Adam, clipped to the bounds after each step of about `learning_rate` gray levels; it never ends by itself."""
     x, mean, square, step = start.copy(), np.zeros_like(start), np.zeros_like(start), 0
     while True:
@@ -63,7 +62,7 @@ def adam(evaluate: Evaluate, start: np.ndarray, low: np.ndarray, high: np.ndarra
         x = np.clip(x - learning_rate * direction, low, high)
 
 
-def sgd(evaluate: Evaluate, start: np.ndarray, low: np.ndarray, high: np.ndarray, learning_rate: float | None) -> None:
+def sgd(evaluate: Evaluate, start: Array, low: Array, high: Array, learning_rate: float | None) -> None:
     """Gradient descent with Nesterov's momentum as in the MXNet example of 2016; it never ends by itself.
 
     The gradient is clipped to the norm of a picture of ones, pixels decay toward the mean color, and the learning rate
@@ -82,7 +81,7 @@ def sgd(evaluate: Evaluate, start: np.ndarray, low: np.ndarray, high: np.ndarray
         step += 1
 
 
-SOLVERS: dict[str, Callable[[Evaluate, np.ndarray, np.ndarray, np.ndarray, Any], None]] = {
+SOLVERS: dict[str, Callable[[Evaluate, Array, Array, Array, Any], None]] = {
     "lbfgs": lbfgs,
     "adam": adam,
     "sgd": sgd,
