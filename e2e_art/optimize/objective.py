@@ -49,7 +49,8 @@ class Objective:
         if regions is not None:
             weights = region_weights(regions, options)
             parts = [part[np.newaxis] for part in patch_regions(regions, options)] if options.patch_weight else []
-        self._region_weights, self._patch_regions = map(self._arrays, (weights, parts))
+        self._region_weights = [mx.nd.array(each, ctx=self._context) for each in weights]
+        self._patch_regions = [mx.nd.array(each, ctx=self._context) for each in parts]
         self._photo = None if photo is None else mx.nd.array(to_vgg_space(photo), ctx=self._context)
         self.set_precision(bfloat16)
 
@@ -75,9 +76,6 @@ class Objective:
         self._loss = self._content = None
         gc.collect()
 
-    def _arrays(self, arrays: Sequence[np.ndarray]) -> list:
-        return [mx.nd.array(array, ctx=self._context) for array in arrays]
-
 
 def _circular_padding(picture):
     """Returns a picture (1, 3, H, W) with PADDING pixels of its other side at each border."""
@@ -92,8 +90,6 @@ def _inside(size: tuple[int, int], layers: Sequence[str]) -> list[np.ndarray]:
     weights = []
     for layer in layers:
         scale = 2 ** (int(layer.removeprefix("relu")[0]) - 1)
-        inside = np.zeros((1, *((edge + 2 * PADDING) // scale for edge in size)), np.float32)
-        rows, columns = (slice(PADDING // scale, PADDING // scale + edge // scale) for edge in size)
-        inside[:, rows, columns] = 1
-        weights.append(normalize_regions(inside))
+        inside, width = np.ones((1, size[0] // scale, size[1] // scale), np.float32), PADDING // scale
+        weights.append(normalize_regions(np.pad(inside, ((0, 0), (width, width), (width, width)))))
     return weights
