@@ -16,7 +16,7 @@ from interleaved import command_line, table
 from e2e_art.data.masks import make_mask, one_hot_planes
 from e2e_art.evaluation.baseline import equivalent_evaluations
 from e2e_art.evaluation.evaluator import Evaluator
-from e2e_art.models.folder import Model, list_shipped, read_model
+from e2e_art.models.folder import Model, model_folders, read_model
 from e2e_art.optimize.multiscale import noise_picture, optimize
 from e2e_art.optimize.options import OptimizeOptions
 from e2e_art.painting.noise import load_doodle, load_texture
@@ -33,13 +33,12 @@ class Subject:
     def __init__(self, model: Model):
         self.model = model
         self.judge = Evaluator(model)
-        load = {"texture": load_texture, "doodle": load_doodle}[model.kind]
-        self.network = load(model.folder)
+        self.network = (load_doodle if model.kind.paints_regions else load_texture)(model)
 
     def scenes(self) -> Iterator[tuple[int, np.ndarray | None]]:
         """Returns seeds, and for doodles masks of region numbers, (256, 256)."""
         for seed in VALIDATION_SEEDS:
-            if self.model.kind == "texture":
+            if not self.model.kind.paints_regions:
                 yield seed, None
             else:
                 mask = make_mask(VALIDATION_MASKS + seed, 0, len(self.network.palette))
@@ -102,7 +101,7 @@ def rows_of(model: Model) -> Iterator[list[str]]:
 def main() -> None:
     parser = command_line(__doc__)
     parser.add_argument("models", nargs="*", metavar="MODEL", help="all shipped textures and doodles if left out")
-    models = [read_model(name) for name in parser.parse_args().models or list_shipped()]
+    models = [read_model(name) for name in parser.parse_args().models or model_folders()]
     rows = [row for model in models if model.kind != "chain" for row in rows_of(model)]
     titles = ["model", "total", "at edges", "seconds", "worth", "seconds of L-BFGS to there", "times faster"]
     print(table(titles, rows))

@@ -1,14 +1,106 @@
-"""End-to-end neural art: photos painted in one pass by a boosted chain of generators, in MXNet Gluon."""
+"""End-to-end neural art: photos painted in one pass by a boosted chain of generators, in MXNet Gluon.
+
+>>> import e2e_art
+>>> painter = e2e_art.load("starry_night")
+>>> e2e_art.write_image("painting.jpg", painter(e2e_art.read_image("photo.jpg"), strength=0.8))
+
+Pictures are numpy arrays, uint8 RGB, (H, W, 3).  What a person can do something about is raised as a UserError.
+"""
 
 from __future__ import annotations
 
-__all__ = ["__version__", "load"]
+from typing import TYPE_CHECKING
 
 from ._version import __version__
+from .errors import ImageError, ModelError, OptionError, UserError
+
+if TYPE_CHECKING:  # imported when they are needed, so that importing e2e_art takes no time
+    from pathlib import Path
+    from typing import BinaryIO
+
+    import numpy as np
+
+    from .models.folder import Model
+    from .painting.noise import DoodlePainter, TexturePainter
+    from .painting.photo import Painter
+
+__all__ = [
+    "ImageError",
+    "ModelError",
+    "OptionError",
+    "UserError",
+    "__version__",
+    "list_models",
+    "load",
+    "load_doodle",
+    "load_texture",
+    "read_image",
+    "write_image",
+]
 
 
-def load(*args, **kwargs):
-    """Returns a trained model that paints: see `e2e_art.painting.photo.load`."""
+def load(
+    model: str | Path | Model, engine: str = "auto", threads: int | None = None, gpu: int | None = None
+) -> Painter:  # fmt: skip
+    """Returns a trained model, ready to paint photos; called with one, it returns its painting (`Painter.stages`).
+
+    model: a shipped name, the folder of a trained model, an ONNX file, or one of `list_models`.  engine: "onnx"
+    (onnxruntime), "mxnet", or "auto": onnx where it can.  threads: how many to use, all cores by default.  gpu: the
+    number of a GPU; None is the CPU.
+
+    Raises OptionError for an unknown engine, ModelError for a model that is missing, damaged or of another kind,
+    UserError where the engine or GPU is not to be had.
+    """
     from .painting.photo import load
 
-    return load(*args, **kwargs)
+    return load(model, engine, threads, gpu)
+
+
+def load_texture(
+    model: str | Path | Model, engine: str = "auto", threads: int | None = None, gpu: int | None = None
+) -> TexturePainter:  # fmt: skip
+    """Returns a trained model, ready to make textures, each of a height, a width and a seed; all else as for `load`."""
+    from .painting.noise import load_texture
+
+    return load_texture(model, engine, threads, gpu)
+
+
+def load_doodle(
+    model: str | Path | Model, engine: str = "auto", threads: int | None = None, gpu: int | None = None
+) -> DoodlePainter:  # fmt: skip
+    """Returns a trained model, ready to paint drawings in the colors of its palette; all else as for `load`."""
+    from .painting.noise import load_doodle
+
+    return load_doodle(model, engine, threads, gpu)
+
+
+def list_models(folder: str | Path | None = None) -> list[Model]:
+    """Returns the models in a folder, by default all shipped ones.
+
+    Each has a `name`, which loads it, a `title`, a `kind` (its name is "chain" for photos, "texture" or "doodle"),
+    `stages`, and the `record` of its training.  Raises ModelError for a damaged one.
+    """
+    from .models.folder import list_models
+
+    return list_models(folder)
+
+
+def read_image(source: Path | str | BinaryIO, at_least: int | None = None) -> np.ndarray:
+    """Reads a picture, upright and in sRGB: uint8 RGB, (H, W, 3).
+
+    source: a path, or an open binary file.  at_least: a JPEG may be shrunk while it is decoded, which is faster, as
+    long as its short edge keeps this many pixels.  Raises ImageError for what is missing, damaged or no picture.
+    """
+    from .images.io import read_image
+
+    return read_image(source, at_least)
+
+
+def write_image(path: Path | str, image: np.ndarray, overwrite: bool = False) -> None:
+    """Writes a picture, uint8 RGB (H, W, 3), as its suffix says, whole or not at all; missing folders are made.
+
+    Raises ImageError where the file exists already (unless overwrite), or cannot be written.
+    """
+    from .images.io import write_image
+
+    write_image(path, image, overwrite)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-__all__ = ["ImageError", "OptionError", "UserError", "unknown"]
+__all__ = ["ImageError", "ModelError", "OptionError", "UserError", "first_line", "unknown"]
 
 
 class UserError(Exception):
@@ -20,6 +20,15 @@ class OptionError(UserError, ValueError):
 
 class ImageError(UserError, ValueError):
     """A picture cannot be read, written or resized; the message names the file and the fix."""
+
+
+class ModelError(UserError):
+    """A model is missing, damaged or from the future; the message names folder, reason and fix."""
+
+
+def first_line(error: BaseException) -> str:
+    """Returns what the error of a library says, in one line, for a sentence that quotes it."""
+    return (str(error).strip() or repr(error)).splitlines()[0].strip()
 
 
 def unknown(noun: str, value: object, choices: Iterable[str]) -> str:

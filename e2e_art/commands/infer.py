@@ -18,7 +18,6 @@ from functools import partial
 
 from ..errors import OptionError
 from ..models.folder import Model, read_model
-from ..models.kinds import DOODLE
 from ..painting.engines import ENGINES
 from ..painting.external import SUFFIX
 from ..painting.noise import load_doodle, load_texture
@@ -97,7 +96,7 @@ def run(flags: argparse.Namespace) -> int:
         texture = partial(load_texture, flags.texture, *device)
         return make_textures(texture, flags.size, flags.seed, output, flags.tile_check)
     model = flags.model if flags.model.lower().endswith(SUFFIX) else read_model(flags.model)
-    if isinstance(model, Model) and model.kind is DOODLE:
+    if isinstance(model, Model) and model.kind.paints_regions:
         return paint_doodle(flags.photos, partial(load_doodle, model, *device), flags.size, flags.seed, output)
     look = {option.name: getattr(flags, option.name) for option in fields(PaintOptions)}
     options = PaintOptions(**{**look, "size": _long_edge(flags.size)})

@@ -19,7 +19,7 @@ import numpy as np
 from ..errors import UserError
 from ..images.io import read_image
 from ..images.resize import resize_long_edge
-from ..models.folder import THUMBNAIL, Model, list_models, list_shipped, read_model
+from ..models.folder import THUMBNAIL, Model, list_models, model_folders, read_model
 from .flags import add_parser
 
 __all__ = ["add_command", "describe_model", "describe_models"]
@@ -37,7 +37,7 @@ def add_command(commands) -> None:
 
 def run(flags: argparse.Namespace) -> int:
     """Prints a paragraph for each model, damaged ones included."""
-    folders = list_models(flags.folder) if flags.folder else list_shipped()
+    folders = model_folders(flags.folder)
     if not folders:
         raise UserError(f"{flags.folder} holds no models: give the folder that train.py wrote models into")
     for folder in folders:
@@ -55,11 +55,15 @@ def _paragraph(model: Model) -> list[str]:
     lines = [f"{model.title}  ({model.folder})", f"  {stages}, {model.megabytes:.1f} MB"]
     styles = ", ".join(style["file"] for style in record.get("styles", []))
     if styles:
-        seen = f"on {record['photos']} photos" if model.kind.paints_photos else f"a {model.kind.name}"
+        seen = f"on {record.get('photos', 'some')} photos" if model.kind.paints_photos else f"a {model.kind.name}"
         lines.append(f"  after {styles}, {seen} in {model.training_time}")
     totals = " ".join(f"{stage['total']:.2f}" for stage in record.get("validation", []))
     if totals:
-        validated = f"{record['validation_photos']} other photos" if model.kind.paints_photos else "seeds of its own"
+        validated = (
+            f"{record.get('validation_photos', 'some')} other photos"
+            if model.kind.paints_photos
+            else "seeds of its own"
+        )
         lines.append(f"  total loss on {validated}, stage by stage: {totals}")
     if THUMBNAIL in model.files:
         path = model.path(THUMBNAIL)
@@ -82,11 +86,10 @@ def _character(above: np.ndarray, below: np.ndarray) -> str:
 
 def describe_models() -> int:
     """Prints the shipped models, one a line."""
-    folders = list_shipped()
-    width = max((len(folder.name) for folder in folders), default=0)
-    for folder in folders:
-        model = read_model(folder)
-        print(f"{folder.name:{width}}  {len(model.stages)} stages  {model.megabytes:.1f} MB  {model.title}")
+    models = list_models()
+    width = max((len(model.name) for model in models), default=0)
+    for model in models:
+        print(f"{model.name:{width}}  {len(model.stages)} stages  {model.megabytes:.1f} MB  {model.title}")
     return 0
 
 

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import OptionError, UserError
-from ..models.folder import Model, list_models, list_shipped, read_model
+from ..models.folder import Model, model_folders, read_model
 from ..web.server import make_server
 from ..web.site import site
 from .flags import add_parser
@@ -44,9 +44,9 @@ def styles_of(names: Sequence[str]) -> list[Model]:
     """Returns the models that a page offers, all shipped ones by default: chains for photos, doodles for drawings."""
     folders: list[str | Path] = []
     for name in names:
-        inside = list_models(Path(name)) if Path(name).is_dir() else []
+        inside = model_folders(Path(name)) if Path(name).is_dir() else []
         folders += inside or [name]
-    models = [read_model(folder) for folder in folders or list_shipped()]
+    models = [read_model(folder) for folder in folders or model_folders()]
     other = [model.name for model in models if not model.kind.page_list]
     if folders and other:
         raise OptionError(f"The page paints photos and doodles, and no textures: leave {', '.join(other)} out")

@@ -1,10 +1,28 @@
-"""onnxruntime: the one place that opens its sessions."""
+"""onnxruntime: the one place that opens its sessions, and runs them."""
 
 from __future__ import annotations
 
-from ..errors import UserError
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
-__all__ = ["check_gpu", "has_gpu", "open_session", "out_of_memory"]
+import numpy as np
+
+from ..errors import UserError, first_line
+
+__all__ = ["check_gpu", "has_gpu", "open_session", "run_session"]
+
+# Where ONNX keeps tensors, and a tensor the names of files: for each message, the message in a field of that number.
+_MESSAGES = {
+    "model": {7: "graph", 20: "training", 25: "function"},
+    "training": {1: "graph", 2: "graph"},
+    "graph": {1: "node", 5: "tensor", 15: "sparse tensor"},
+    "function": {7: "node", 11: "attribute"},
+    "node": {5: "attribute"},
+    "attribute": {5: "tensor", 6: "graph", 10: "tensor", 11: "graph", 22: "sparse tensor", 23: "sparse tensor"},
+    "sparse tensor": {1: "tensor", 2: "tensor"},
+    "tensor": {13: "entry"},
+}
 
 
 def has_gpu() -> bool:
@@ -20,12 +38,14 @@ def check_gpu(gpu: int | None) -> None:
         raise UserError(f"onnxruntime finds no GPU {gpu}: leave --gpu out, or pip install onnxruntime-gpu")
 
 
-def open_session(graph, threads: int | None = None, gpu: int | None = None, settings=None, thrifty: bool = False):
+def open_session(
+    graph: Path, threads: int | None = None, gpu: int | None = None, settings: Any = None, thrifty: bool = False
+):  # fmt: skip
     """Returns a session of an ONNX graph, ready to run.
 
-    graph: a file's path, or the bytes of a self-contained model.  threads: how many to use, all cores by default.
-    gpu: the number of a GPU; None is the CPU.  settings: SessionOptions to begin with.  thrifty: give memory back after
-    each operator instead of keeping it for the next run.
+    graph: a file, which may keep weights in others of its folder, and in none outside of it.  threads: how many to use,
+    all cores by default.  gpu: the number of a GPU; None is the CPU.  settings: SessionOptions to begin with.  thrifty:
+    give memory back after each operator instead of keeping it for the next run.
 
     Raises UserError where there is no such GPU, or no graph that can be read.
     """
@@ -33,7 +53,7 @@ def open_session(graph, threads: int | None = None, gpu: int | None = None, sett
 
     check_gpu(gpu)
     settings = settings or onnxruntime.SessionOptions()
-    settings.log_severity_level = 3
+    settings.log_severity_level = 4  # errors are raised as well
     settings.enable_cpu_mem_arena = settings.enable_cpu_mem_arena and not thrifty
     if threads:
         settings.intra_op_num_threads = threads
@@ -41,17 +61,65 @@ def open_session(graph, threads: int | None = None, gpu: int | None = None, sett
     if gpu is not None:
         providers.insert(0, ("CUDAExecutionProvider", {"device_id": gpu}))
     try:
-        session = onnxruntime.InferenceSession(
-            graph if isinstance(graph, bytes) else str(graph), settings, providers=providers
-        )
+        for name in _weight_files(memoryview(graph.read_bytes())):
+            if not (graph.parent / name).resolve().is_relative_to(graph.parent.resolve()):
+                raise ValueError(f"it reads {name}, outside of its folder")
+        session = onnxruntime.InferenceSession(str(graph), settings, providers=providers)
     except Exception as error:  # onnxruntime raises kinds of its own, none public
-        name = "The graph" if isinstance(graph, bytes) else graph
-        raise UserError(f"{name} cannot be loaded ({error}): get a whole copy") from error
+        raise UserError(f"{graph} cannot be loaded ({first_line(error)}): get a whole copy") from error
     if gpu is not None and "CUDAExecutionProvider" not in session.get_providers():
         raise UserError(f"onnxruntime could not use GPU {gpu}: leave --gpu out, or check its driver")
     return session
 
 
-def out_of_memory(error: Exception) -> bool:
-    """Returns whether an error of a session's run means that memory did not suffice."""
-    return "alloc" in str(error).lower()
+def run_session(
+    session, outputs: Sequence[str] | None, inputs: Mapping[str, np.ndarray], graph: Path
+) -> list[np.ndarray]:
+    """Returns the outputs of a session by name, all by default; graph: the file that it was opened from, for messages.
+
+    Raises MemoryError where memory does not suffice, UserError where the graph is not made for these inputs.
+    """
+    try:
+        return session.run(outputs, inputs)
+    except Exception as error:
+        if "alloc" in str(error).lower():
+            raise MemoryError from error
+        raise UserError(f"{graph} could not paint this ({first_line(error)}): get a whole copy") from error
+
+
+def _weight_files(content: memoryview, message: str = "model") -> Iterator[str]:
+    """Yields the files that an ONNX graph keeps weights in (older onnxruntimes read any file of the disk)."""
+    if message == "entry":
+        entry = {number: bytes(value) for number, value in _fields(content)}
+        if entry.get(1) == b"location":
+            yield entry.get(2, b"").decode()
+        return
+    for number, value in _fields(content):
+        if number in _MESSAGES[message]:
+            yield from _weight_files(value, _MESSAGES[message][number])
+
+
+def _fields(message: memoryview) -> Iterator[tuple[int, memoryview]]:
+    """Yields number and content of the fields of a protobuf message that have a length; raises ValueError if broken."""
+    place = 0
+
+    def number() -> int:
+        nonlocal place
+        value, shift = 0, 0
+        while True:
+            value |= (message[place] & 127) << shift
+            place, shift = place + 1, shift + 7
+            if message[place - 1] < 128:
+                return value
+
+    try:
+        while place < len(message):
+            tag = number()
+            length = number() if tag & 7 == 2 else {0: 0, 1: 8, 5: 4}[tag & 7]
+            if tag & 7 == 0:
+                number()
+            if tag & 7 == 2:
+                yield tag >> 3, message[place : place + length]
+            place += length
+    except LookupError:
+        raise ValueError("it is no ONNX graph") from None

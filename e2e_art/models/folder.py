@@ -2,7 +2,7 @@
 
 A model is a folder: ``model.json`` (what it is and how it was trained), ``stage-K.params`` (Gluon), ``model.onnx`` (the
 whole chain), ``stage-K.onnx`` (the chain up to stage K, for those who stop there), ``tile-K.onnx`` (stage K alone, for
-posters), ``noise.int8`` (what all paint on), ``style.npz`` (the painting's style targets), ``sheet.jpg`` and
+tiled inference), ``noise.int8`` (the noise plane of all graphs), ``style.npz`` (`StyleTarget.save`), ``sheet.jpg`` and
 ``thumbnail.jpg`` (what it paints).  Every file's sha256 stands in model.json, model.json's own included, and is checked
 when the model is loaded.
 """
@@ -12,23 +12,27 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
+import os
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from ..errors import UserError
+from ..errors import ModelError, OptionError, first_line
 from ..files import pretrained_folder, write_folder
 from .kinds import KINDS, Kind
 
 __all__ = [
     "FORMAT",
     "NOISE_FILE",
+    "STYLE_FILE",
     "THUMBNAIL",
     "Model",
-    "ModelError",
     "find_model",
     "graph_file",
     "list_models",
-    "list_shipped",
+    "model_folders",
     "read_model",
     "tile_file",
     "write_model",
@@ -36,19 +40,15 @@ __all__ = [
 
 FORMAT = 1
 DESCRIPTION = "model.json"
+CHECKSUM = "seal"  # the entry of model.json that holds the sha256 of the others
 THUMBNAIL = "thumbnail.jpg"
-STYLE_FILE = "style.npz"  # `StyleTarget.save`
-NOISE_FILE = "noise.int8"  # `frame.noise_tile`, for all graphs of a model
-
-
-class ModelError(UserError):
-    """A model is missing, damaged or from the future; the message names folder, reason and fix."""
-
+STYLE_FILE = "style.npz"
+NOISE_FILE = "noise.int8"
 
 _SMALL_WORDS = ("A", "At", "In", "Of", "On", "Over", "The", "With")  # within a title
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Model:
     """A verified model.
 
@@ -63,6 +63,9 @@ class Model:
     record: dict
     files: dict[str, str] = field(default_factory=dict)
     share_weights: bool = False
+
+    def __repr__(self) -> str:
+        return f"<Model {self.name}: {self.kind.name}, {len(self.stages)} stages, in {self.folder}>"
 
     @property
     def title(self) -> str:
@@ -79,11 +82,10 @@ class Model:
     @property
     def training_time(self) -> str:
         """How long it was trained, what it started from included, and by what where that was not MXNet, for people."""
-        record, seconds = self.record, {}
-        while record:
+        seconds: dict[str, float] = {}
+        for record in _records(self.record):
             engine = record.get("engine", "MXNet")
             seconds[engine] = seconds.get(engine, 0.0) + record.get("seconds", 0)
-            record = record.get("started_from")
         words = [
             f"{each / 60:.0f} minutes" + ("" if engine == "MXNet" else f" by {engine}")
             for engine, each in seconds.items()
@@ -100,6 +102,15 @@ class Model:
         """Returns the weight file of each stage; stages that share weights share a file."""
         return [stage["file"] for stage in self.stages]
 
+    def check_stages(self, stages: Sequence[int] | None = None) -> list[int]:
+        """Returns numbers of stages, all by default; raises OptionError for one that there is not."""
+        count = len(self.stages)
+        stages = range(count) if stages is None else stages
+        for stage in stages:
+            if not 0 <= stage < count:
+                raise OptionError(f"{self.name} has stages 0 to {count - 1}, not {stage}: choose one of them")
+        return list(stages)
+
 
 def graph_file(last: int, count: int) -> str:
     """Returns the name of the ONNX graph that ends with stage `last` of a chain of `count`."""
@@ -111,25 +122,32 @@ def tile_file(stage: int) -> str:
     return f"tile-{stage}.onnx"
 
 
-def list_models(folder: Path | None = None) -> list[Path]:
-    """Returns the folders of all models in a folder, the shipped ones for photos by default, by name."""
-    folder = pretrained_folder() if folder is None else folder
+def model_folders(folder: Path | None = None) -> list[Path]:
+    """Returns the folders of the models in a folder, by name; by default of all shipped ones, kind by kind."""
+    if folder is None:
+        return [path for kind in KINDS.values() for path in model_folders(pretrained_folder() / kind.subfolder)]
     return sorted(path.parent for path in folder.glob(f"*/{DESCRIPTION}"))
 
 
-def list_shipped() -> list[Path]:
-    """Returns the folders of all shipped models, of every kind."""
-    return [path for kind in KINDS.values() for path in list_models(pretrained_folder() / kind.subfolder)]
+def list_models(folder: str | Path | None = None) -> list[Model]:
+    """Returns the models in a folder, by name; by default all shipped ones: photos, textures, doodles.
+
+    Each tells its `name`, which loads it, its `title`, its `kind.name` ("chain" for photos, "texture" or "doodle"), its
+    `stages`, and how it was trained (`record`, `training_time`).  All are verified, and `load` takes them as they are.
+
+    Raises ModelError for a damaged one.
+    """
+    return [read_model(path) for path in model_folders(None if folder is None else Path(folder))]
 
 
 def find_model(name: str) -> Path:
     """Returns the folder of a model given by its shipped name or by path; raises ModelError with the nearest name."""
-    if (Path(name) / DESCRIPTION).is_file():
+    if os.path.isfile(os.path.join(name, DESCRIPTION)):
         return Path(name)
-    shipped = {path.name: path for path in list_shipped()}
+    shipped = {path.name: path for path in model_folders()}
     if name in shipped:
         return shipped[name]
-    if Path(name).exists():
+    if os.path.exists(name):
         raise ModelError(f"{name} is no model: it has no {DESCRIPTION}; give the folder that train.py wrote")
     near = difflib.get_close_matches(name, shipped, n=1, cutoff=0.4)
     hint = (
@@ -143,7 +161,8 @@ def read_model(name: str | Path | Model, kind: Kind | None = None) -> Model:
 
     A model that was read before is returned as it is.
 
-    Raises ModelError for another kind, an unknown kind or format version, a missing folder, a missing or changed file.
+    Raises ModelError for another kind, an unknown kind or format version, a missing folder, a missing or changed file,
+    and for a model.json that describes no model.
     """
     if isinstance(name, Model):
         _check_kind(name, kind)
@@ -151,38 +170,13 @@ def read_model(name: str | Path | Model, kind: Kind | None = None) -> Model:
     folder = find_model(str(name))
     path = folder / DESCRIPTION
     try:
-        description = json.loads(path.read_text(encoding="utf-8"))
-        version = description["format"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        model = _parse(folder, path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
         raise ModelError(
-            f"{path} cannot be read ({error!r}): get a whole copy of the model, or train it again"
+            f"{path} cannot be read ({first_line(error)}): get a whole copy of the model, or train it again"
         ) from error
-    if version != FORMAT:
-        raise ModelError(
-            f"{path} has format version {version}, this e2e-art reads {FORMAT}: install the e2e-art that wrote it"
-        )
-    _check_checksum(path, description)
-    try:
-        if description["kind"] not in KINDS:
-            raise ModelError(
-                f"{folder} is a model of kind '{description['kind']}', which this e2e-art does not know: "
-                "install the one that wrote it"
-            )
-        model = Model(
-            folder=folder,
-            name=description["name"],
-            kind=KINDS[description["kind"]],
-            stages=description["stages"],
-            record=description["record"],
-            files=description["files"],
-            share_weights=description["share_weights"],
-        )
-    except KeyError as error:
-        raise ModelError(f"{path} has no entry {error}: get a whole copy of the model, or train it again") from error
     _check_kind(model, kind)
     for file, expected in model.files.items():
-        if Path(file).name != file:
-            raise ModelError(f"{path} names a file outside of its folder ({file}): get a whole copy of the model")
         try:
             found = hashlib.sha256((folder / file).read_bytes()).hexdigest()
         except OSError as error:
@@ -202,15 +196,101 @@ def _check_kind(model: Model, kind: Kind | None) -> None:
         )
 
 
-def _checksum(description: dict) -> str:
-    """Returns the sha256 of a description, its own seal aside, however it is laid out in the file."""
-    rest = {key: value for key, value in description.items() if key != "seal"}
-    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
-
-
-def _check_checksum(path: Path, description: dict) -> None:
-    if description.get("seal") != _checksum(description):
+def _parse(folder: Path, text: str) -> Model:
+    """Returns the model that a model.json describes, whoever wrote it; raises ValueError or the like if it does not."""
+    path = folder / DESCRIPTION
+    description = json.loads(text, object_pairs_hook=_unique)
+    if (version := description["format"]) != FORMAT:
+        raise ModelError(
+            f"{path} has format version {version!r}, this e2e-art reads {FORMAT}: install the e2e-art that wrote it"
+        )
+    if description.get(CHECKSUM) != _checksum(description):
         raise ModelError(f"{path} has changed since it was written (sha256 differs): get a whole copy of the model")
+    json.dumps(description, ensure_ascii=False).encode()  # what cannot be printed, half a character, cannot be encoded
+    for entry, shape in _SHAPES.items():
+        if entry not in description:
+            raise ModelError(f"{path} has no entry '{entry}': get a whole copy of the model, or train it again")
+        if not _fits(description[entry], shape):
+            raise ValueError(f"its entry '{entry}' makes no sense")
+    if (name := description["kind"]) not in KINDS:
+        raise ModelError(
+            f"{folder} is a model of kind {name!r}, which this e2e-art does not know: install the one that wrote it"
+        )
+    stages, files, kind = description["stages"], description["files"], KINDS[name]
+    if not stages or not {stage["file"] for stage in stages} <= files.keys():
+        raise ValueError("its stages have no weights")
+    for file in files:
+        if not _is_file_name(file):
+            raise ValueError(f"it names a file outside of its folder, {file!r}")
+    for record in _records(description["record"]):
+        if not all(_fits(record[entry], shape) for entry, shape in _RECORD_SHAPES.items() if entry in record):
+            raise ValueError("its record makes no sense")
+    if kind.paints_regions and not description["record"].get("palette"):
+        raise ValueError("its record has no palette")
+    return Model(
+        folder, description["name"], kind, stages, description["record"], files, description["share_weights"]
+    )  # fmt: skip
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len(dict(pairs)) < len(pairs):
+        raise ValueError("an entry stands there twice")
+    return dict(pairs)
+
+
+def _records(record: Any) -> Iterator[dict]:
+    """Yields the record of a training, that of the model it started from, and so on."""
+    while record:
+        if not isinstance(record, dict):
+            raise ValueError("its record makes no sense")
+        yield record
+        record = record.get("started_from")
+
+
+def _is_file_name(text: Any) -> bool:
+    return isinstance(text, str) and text.isprintable() and text not in ("", ".", "..") and Path(text).name == text
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, float) or (isinstance(value, int) and abs(value) < 2**53)
+
+
+# What entries look like: a type or a test; [shape] is a list of such, {name: shape} a dict with these, "*" its others.
+_SHAPES: dict[str, Any] = {
+    "name": _is_file_name,
+    "kind": str,
+    "share_weights": bool,
+    "stages": [{"kind": str, "file": str}],
+    "files": {"*": str},
+    "record": dict,
+}
+_RECORD_SHAPES: dict[str, Any] = {
+    "command": str,
+    "engine": str,
+    "photos": _is_number,
+    "seconds": _is_number,
+    "styles": [{"file": str}],
+    "validation_photos": _is_number,
+    "validation": [{"total": _is_number, "*": _is_number}],
+    "palette": [{"color": re.compile("#[0-9a-f]{6}").fullmatch, "name": str}],
+}
+
+
+def _fits(value: Any, shape: Any) -> bool:
+    if isinstance(shape, type):
+        return isinstance(value, shape)
+    if isinstance(shape, list):
+        return isinstance(value, list) and all(_fits(each, shape[0]) for each in value)
+    if isinstance(shape, dict):
+        missing = shape.keys() - {"*"} - value.keys() if isinstance(value, dict) else shape
+        return not missing and all(_fits(each, shape.get(name, shape.get("*", object))) for name, each in value.items())
+    return bool(shape(value))
+
+
+def _checksum(description: dict) -> str:
+    """Returns the sha256 of a description, its own checksum aside, however it is laid out in the file."""
+    rest = {key: value for key, value in description.items() if key != CHECKSUM}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
 
 
 def write_model(
@@ -241,7 +321,7 @@ def write_model(
         "files": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
         "record": record,
     }
-    text = json.dumps({**description, "seal": _checksum(description)}, indent=1, ensure_ascii=False) + "\n"
+    text = json.dumps({**description, CHECKSUM: _checksum(description)}, indent=1, ensure_ascii=False) + "\n"
     try:
         write_folder(folder, {**files, DESCRIPTION: text.encode()})
     except OSError as error:

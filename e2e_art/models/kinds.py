@@ -26,14 +26,12 @@ class Kind:
     chain_name: str = ""
     task_name: str = ""  # what its training shows and asks
     exporter_name: str = ""  # what makes its ONNX graphs
-    noise_planes: int = 0  # planes of seeded noise that it is given; 0 where it is given a photo
+    paints_photos: bool = False  # whether it is given a photo, whose content its loss keeps
+    paints_regions: bool = False  # whether it is given a drawing, whose colors the palette in its record explains
+    noise_planes: int = 0  # planes of seeded noise that it is given
+    multiple: int = 1  # what height and width of its noise divide by
     subfolder: str = ""  # of `pretrained/`, where shipped models of this kind lie
     page_list: str = ""  # the file that names them to the page; empty where the page has no use for them
-
-    @property
-    def paints_photos(self) -> bool:
-        """Whether it is given a photo, whose content its loss keeps."""
-        return not self.noise_planes
 
     @property
     def chain(self) -> type:
@@ -66,6 +64,7 @@ PHOTO = Kind(
     chain_name="networks.chain:Chain",
     task_name="training.tasks:PhotoTask",
     exporter_name="models.onnx_export:photo_graphs",
+    paints_photos=True,
     page_list="styles.json",
 )
 TEXTURE = Kind(
@@ -79,6 +78,7 @@ TEXTURE = Kind(
     task_name="training.tasks:TextureTask",
     exporter_name="models.onnx_export:noise_graphs",
     noise_planes=6,
+    multiple=32,
     subfolder="textures",
 )
 DOODLE = Kind(
@@ -91,9 +91,10 @@ DOODLE = Kind(
     chain_name="networks.chain:DoodleChain",
     task_name="training.tasks:DoodleTask",
     exporter_name="models.onnx_export:noise_graphs",
+    paints_regions=True,
     noise_planes=16,
     subfolder="doodles",
     page_list="doodles.json",
 )
 KINDS = {kind.name: kind for kind in (PHOTO, TEXTURE, DOODLE)}
-EXTERNAL = Kind(name="onnx", usage="PHOTO --model")  # one ONNX file of others; not trained here
+EXTERNAL = Kind(name="onnx", usage="PHOTO --model", paints_photos=True)  # one ONNX file of others; not trained here

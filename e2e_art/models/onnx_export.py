@@ -13,6 +13,7 @@ import ast
 import json
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from onnx import TensorProto, helper
@@ -23,76 +24,73 @@ from ..networks.chain import Chain
 from ..networks.inputs import NOISE_PERIOD, PADDING, noise_tile
 from ..networks.photo import LEAK
 from .folder import NOISE_FILE, graph_file, tile_file
+from .kinds import KINDS
 from .onnx_graph import KEPT, Graph, TileGraph
-from .quantization import SCALE, stored
+from .quantization import SCALE, quantize
 
-__all__ = ["OPSET", "chain_to_onnx", "noise_graphs", "noise_to_onnx", "photo_graphs", "stage_to_onnx"]
+__all__ = ["OPSET", "noise_graphs", "photo_graphs"]
 
 OPSET = 17
-PICTURE = ["N", 3, "H", "W"]
+PICTURE: list = ["N", 3, "H", "W"]
 
 
 def photo_graphs(chain: Chain, name: str, stage_files: Sequence[str], files: Mapping[str, bytes]) -> dict[str, bytes]:
     """Returns the ONNX graphs of a chain that paints photos, by file name, and the noise that all of them read.
 
-    For each stage the graph that ends there, and that of the stage alone.  Arguments as for `chain_to_onnx`.
+    For each stage the graph that ends there, and that of the stage alone.
+    name: the model's name, kept in the graphs.  stage_files: the .params file of each stage.  files: the contents of
+    those, beside which the graphs will lie: they point into them, so that weights are kept once.
     """
     noise = {NOISE_FILE: noise_tile().tobytes()}
     files, graphs, count = {**files, **noise}, {}, len(chain.generators)
     for index in range(count):
-        graphs[graph_file(index, count)] = chain_to_onnx(chain, name, index, stage_files, files)
-        graphs[tile_file(index)] = stage_to_onnx(chain, name, index, stage_files, files)
+        graphs[graph_file(index, count)] = _chain_graph(chain, name, index, stage_files, files)
+        graphs[tile_file(index)] = _stage_graph(chain, name, index, stage_files, files)
     return {**noise, **graphs}
 
 
 def noise_graphs(chain: Chain, name: str, stage_files: Sequence[str], files: Mapping[str, bytes]) -> dict[str, bytes]:
-    """Returns the ONNX graphs of a chain that paints noise, by file name: for each stage the graph that ends there."""
-    count = len(chain.generators)
-    return {graph_file(n, count): noise_to_onnx(chain, name, n, stage_files, files) for n in range(count)}
+    """Returns the ONNX graphs of a chain that paints noise, by file name: for each stage the graph that ends there.
 
-
-def chain_to_onnx(
-    chain: Chain, name: str, last: int | None = None, stage_files: Sequence[str] = (), files: Mapping[str, bytes] = {}
-) -> bytes:
-    """Returns a chain as a serialized ONNX model.
-
-    name: the model's name, kept in the graph.  last: the stage that it ends with, the chain's last by default.
-    stage_files: the .params file of each stage.  files: the contents of those and of NOISE_FILE, beside which the graph
-    will lie: it then points into them, so that weights are kept once.
+    Arguments as for `photo_graphs`.
     """
+    count = len(chain.generators)
+    return {graph_file(n, count): _noise_graph(chain, name, n, stage_files, files) for n in range(count)}
+
+
+def _chain_graph(
+    chain: Chain, name: str, last: int, stage_files: Sequence[str], files: Mapping[str, bytes]
+) -> bytes:  # fmt: skip
+    """Returns a chain that paints photos, up to a stage, as a serialized ONNX model."""
     graph = Graph()
     height, width = (_axis(graph, axis) for axis in (2, 3))
     means = graph.constant(np.reshape(CHANNEL_MEANS, (1, 3, 1, 1)))
-    rows, columns = (_mirror(graph, length, chain.multiple) for length in (height, width))
-    picture = graph.add("Sub", "image", means)
-    picture = _framed(graph, picture, rows, columns)
-    guide = graph.add("Concat", picture, _noise(graph, rows, columns, files), axis=1)
+    rows, columns = (_reflected(graph, length, chain.multiple) for length in (height, width))
+    picture = _padded(graph, graph.add("Sub", "image", means), rows, columns)
+    conditioning = graph.add("Concat", picture, _noise(graph, rows, columns, files), axis=1)
     begins = graph.constant([PADDING, PADDING], np.int64)
     ends = graph.add("Add", graph.add("Concat", height, width, axis=0), begins)
     axes = graph.constant([2, 3], np.int64)
-    count = len(chain.generators) if last is None else last + 1
-    for index, generator in enumerate(chain.generators[:count]):
-        inputs = graph.add("Concat", picture, guide, axis=1) if generator.guided else picture
+    for index, generator in enumerate(chain.generators[: last + 1]):
+        inputs = graph.add("Concat", picture, conditioning, axis=1) if generator.guided else picture
         picture = _generator(graph, chain, index, inputs, stage_files, files)
-        colors = graph.add("Add", graph.add("Slice", picture, begins, ends, axes), means)
-        graph.add("Clip", colors, graph.constant(0.0), graph.constant(255.0), name=f"stage_{index}")
-    outputs = {f"stage_{index}": PICTURE for index in range(count)}
-    return _serialized(graph, name, {"image": PICTURE, "strength": [1]}, outputs)
+        _output(graph, index, graph.add("Slice", picture, begins, ends, axes), means)
+    return _serialized(graph, name, {"image": PICTURE, "strength": [1]}, last + 1)
 
 
-def stage_to_onnx(
-    chain: Chain, name: str, index: int, stage_files: Sequence[str] = (), files: Mapping[str, bytes] = {}
-) -> bytes:
-    """Returns one stage of a chain as a serialized ONNX model that can paint a picture in parts (`posters.py`).
+def _stage_graph(
+    chain: Chain, name: str, index: int, stage_files: Sequence[str], files: Mapping[str, bytes]
+) -> bytes:  # fmt: skip
+    """Returns one stage of a chain as a serialized ONNX model for tiled inference.
 
-    Inputs: `picture` (N, 3 or 7, H, W), what the generator takes, in VGG space, framed, sides multiples of the chain's;
+    Inputs: `picture` (N, 3 or 7, H, W), what the generator takes, in VGG space, padded, sides multiples of the chain's;
     `strength` (1,); and where there are instance normalizations, `statistics` and `own` as in `TileGraph`.  Outputs:
-    `painting` (N, 3, H, W) in VGG space; `measured` (2, S).  Other arguments as for `chain_to_onnx`.
+    `painting` (N, 3, H, W) in VGG space; `measured` (2, S).
     """
     graph = TileGraph()
     painting = _generator(graph, chain, index, "picture", stage_files, files)
     graph.add("Identity", painting, name="painting")
-    inputs = {"picture": ["N", chain.generators[index].inputs, "H", "W"], "strength": [1]}
+    inputs: dict[str, list] = {"picture": ["N", chain.generators[index].inputs, "H", "W"], "strength": [1]}
     outputs = {"painting": PICTURE}
     if graph.measured:
         graph.collect()
@@ -101,47 +99,52 @@ def stage_to_onnx(
     return _serialized(graph, name, inputs, outputs)
 
 
-def noise_to_onnx(
-    chain: Chain, name: str, last: int, stage_files: Sequence[str] = (), files: Mapping[str, bytes] = {}
-) -> bytes:
-    """Returns a chain that paints noise, a texture or a doodle, as a serialized ONNX model.
+def _noise_graph(
+    chain: Chain, name: str, last: int, stage_files: Sequence[str], files: Mapping[str, bytes]
+) -> bytes:  # fmt: skip
+    """Returns a chain that paints noise, a texture or a doodle, up to a stage, as a serialized ONNX model.
 
-    Inputs: `noise` (N, C, H, W), so that a seed gives the same picture everywhere; for a texture, H and W are multiples
-    of the chain's.  For a doodle also `regions` (N, R, H, W), a plane for each, 1 where it is and 0 elsewhere.
-    Outputs: `stage_0` ..., each (N, 3, H, W), RGB in 0..255.  Other arguments as for `chain_to_onnx`.
+    Inputs: `noise` (N, C, H, W), so that a seed gives the same picture everywhere; and for a doodle, which is padded,
+    `regions` (N, R, H, W), a plane for each, 1 where it is and 0 elsewhere.
     """
-    graph = Graph()
+    graph, kind = Graph(), KINDS[chain.kind]
     means = graph.constant(np.reshape(CHANNEL_MEANS, (1, 3, 1, 1)))
     graph.constant([1.0], name="strength")
-    channels, places, cut, guide = chain.generators[0].conditioning_channels, {}, (), "noise"
-    if chain.kind == "doodle":
-        places["regions"] = ["N", chain.generators[0].regions, "H", "W"]
-        channels -= chain.generators[0].regions
+    inputs: dict[str, list] = {"noise": ["N", kind.noise_planes, "H", "W"]}
+    cut: tuple[str, ...] = ()
+    conditioning = "noise"
+    if kind.paints_regions:
+        inputs = {"regions": ["N", chain.generators[0].regions, "H", "W"], **inputs}
         sides = [_axis(graph, axis, "noise") for axis in (2, 3)]
-        rows, columns = (_mirror(graph, side, chain.multiple) for side in sides)
-        guide = graph.add("Concat", "regions", "noise", axis=1)
-        guide = _framed(graph, guide, rows, columns)
+        rows, columns = (_reflected(graph, side, chain.multiple) for side in sides)
+        conditioning = _padded(graph, graph.add("Concat", "regions", "noise", axis=1), rows, columns)
         begins = graph.constant([PADDING, PADDING], np.int64)
         cut = (begins, graph.add("Add", graph.add("Concat", *sides, axis=0), begins), graph.constant([2, 3], np.int64))
-    places["noise"] = ["N", channels, "H", "W"]
     first = (graph.constant([limit], np.int64) for limit in (0, 3, 1))
-    picture = graph.add("Mul", graph.add("Slice", guide, *first), graph.constant(0.0))
+    picture = graph.add("Mul", graph.add("Slice", conditioning, *first), graph.constant(0.0))
     for index in range(last + 1):
-        inputs = graph.add("Concat", picture, guide, axis=1)
-        picture = _generator(graph, chain, index, inputs, stage_files, files)
-        colors = graph.add("Add", graph.add("Slice", picture, *cut) if cut else picture, means)
-        graph.add("Clip", colors, graph.constant(0.0), graph.constant(255.0), name=f"stage_{index}")
-    return _serialized(graph, name, places, {f"stage_{index}": PICTURE for index in range(last + 1)})
+        both = graph.add("Concat", picture, conditioning, axis=1)
+        picture = _generator(graph, chain, index, both, stage_files, files)
+        _output(graph, index, graph.add("Slice", picture, *cut) if cut else picture, means)
+    return _serialized(graph, name, inputs, last + 1)
 
 
-def _serialized(graph: Graph, name: str, inputs: Mapping[str, list], outputs: Mapping[str, list]) -> bytes:
-    """Returns a graph as an ONNX model; inputs and outputs: their shapes by name, all float32."""
+def _output(graph: Graph, index: int, picture: str, means: str) -> None:
+    """Makes a picture in VGG space an output, `stage_K`, RGB in 0..255."""
+    colors = graph.add("Add", picture, means)
+    graph.add("Clip", colors, graph.constant(0.0), graph.constant(255.0), name=f"stage_{index}")
+
+
+def _serialized(graph: Graph, name: str, inputs: Mapping[str, list], outputs: Mapping[str, list] | int) -> bytes:
+    """Returns a graph as an ONNX model; inputs and outputs: shapes by name, all float32, or the number of stages."""
+    if isinstance(outputs, int):
+        outputs = {f"stage_{index}": PICTURE for index in range(outputs)}
     graph.prune(list(outputs))
-    inputs, outputs = (
+    givens, results = (
         [helper.make_tensor_value_info(place, TensorProto.FLOAT, shape) for place, shape in places.items()]
         for places in (inputs, outputs)
     )
-    proto = helper.make_graph(graph.nodes, name, inputs, outputs, list(graph.constants.values()))
+    proto = helper.make_graph(graph.nodes, name, givens, results, list(graph.constants.values()))
     model = helper.make_model(proto, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="e2e-art")
     model.ir_version = 8
     return model.SerializeToString()
@@ -152,8 +155,8 @@ def _axis(graph: Graph, axis: int, source: str = "image") -> str:
     return graph.add("Slice", graph.add("Shape", source), *(graph.constant([n], np.int64) for n in (axis, axis + 1)))
 
 
-def _mirror(graph: Graph, length: str, multiple: int) -> str:
-    """Returns the rows to take so that they continue as in a mirror: `chain.reflect`, computed in the graph."""
+def _reflected(graph: Graph, length: str, multiple: int) -> str:
+    """Returns the rows to take for reflect padding: `inputs.reflect`, computed in the graph."""
     one, two = graph.constant(1, np.int64), graph.constant(2, np.int64)
     scalar = graph.add("Squeeze", length)
     last = graph.add("Sub", scalar, one)
@@ -167,8 +170,8 @@ def _mirror(graph: Graph, length: str, multiple: int) -> str:
     return graph.add("Sub", last, graph.add("Abs", graph.add("Sub", inside, last)))
 
 
-def _framed(graph: Graph, picture: str, rows: str, columns: str) -> str:
-    """Returns a picture with its reflection around it, `Chain.frame`; what is already there is not gathered anew."""
+def _padded(graph: Graph, picture: str, rows: str, columns: str) -> str:
+    """Returns a picture with reflect padding; what is already there is not gathered anew."""
     for axis, places in ((2, rows), (3, columns)):
         begin, border, end = (graph.constant([n], np.int64) for n in (0, PADDING, np.iinfo(np.int64).max))
         inner = graph.add("Add", _axis(graph, axis, picture), border)
@@ -179,10 +182,9 @@ def _framed(graph: Graph, picture: str, rows: str, columns: str) -> str:
 
 
 def _noise(graph: Graph, rows: str, columns: str, files: Mapping[str, bytes]) -> str:
-    """Returns the noise plane of `Chain.guide`, one for each picture of the batch, in the size of the frame."""
+    """Returns the noise plane of the conditioning input, one for each picture of the batch, in the padded size."""
     noise = graph.constant(noise_tile(), np.int8, name="noise")
-    if files:
-        graph.store(noise, NOISE_FILE, files[NOISE_FILE])
+    graph.store(noise, NOISE_FILE, files[NOISE_FILE])
     tile = graph.add("Cast", noise, to=TensorProto.FLOAT)
     for indices, axis in ((rows, 2), (columns, 3)):
         count = graph.add("Squeeze", graph.add("Shape", indices))
@@ -193,10 +195,12 @@ def _noise(graph: Graph, rows: str, columns: str, files: Mapping[str, bytes]) ->
     return graph.add("Expand", tile, shape)
 
 
-def _generator(graph: Graph, chain: Chain, index: int, picture: str, stage_files, files) -> str:
+def _generator(
+    graph: Graph, chain: Chain, index: int, picture: str, stage_files: Sequence[str], files: Mapping[str, bytes]
+) -> str:
     """Adds the nodes of one generator, translated from its MXNet symbol; returns the name of its picture.
 
-    Its large weights are not in the graph where files hold them.
+    Its large weights stay in the .params file of the stage.
     """
     generator = chain.generators[index]
     symbol = generator(mx.sym.var("picture"), mx.sym.var("strength"))
@@ -215,12 +219,11 @@ def _generator(graph: Graph, chain: Chain, index: int, picture: str, stage_files
             key = keys[node["name"]]
             names.append(_weight(graph, f"stage_{index}.{key}", weights[key]))
     for constant in [key for key in graph.constants if key.startswith(f"stage_{index}.") and key.endswith(KEPT)]:
-        if files:
-            graph.store(constant, stage_files[index], files[stage_files[index]])
+        graph.store(constant, stage_files[index], files[stage_files[index]])
     return names[-1]
 
 
-def _value(text: str):
+def _value(text: str) -> Any:
     try:
         return ast.literal_eval(text)
     except (ValueError, SyntaxError):
@@ -229,11 +232,10 @@ def _value(text: str):
 
 def _weight(graph: Graph, name: str, weight: np.ndarray) -> str:
     """Adds a weight as the files hold it, brought to single precision when a runtime loads it."""
-    arrays = stored(name, weight)
-    kept = arrays[name]
-    if kept.dtype == np.float32:
-        return graph.constant(kept, name=name)
-    kept = graph.constant(kept, kept.dtype, name=name + KEPT)
+    arrays = quantize(name, weight)
+    if arrays[name].dtype == np.float32:
+        return graph.constant(arrays[name], name=name)
+    kept = graph.constant(arrays[name], arrays[name].dtype, name=name + KEPT)
     if name + SCALE not in arrays:
         return graph.add("Cast", kept, name=name, to=TensorProto.FLOAT)
     scales = graph.constant(arrays[name + SCALE], name=name + SCALE)
@@ -256,7 +258,7 @@ def _operator(graph: Graph, operator: str, inputs: list[str], attributes: dict, 
     if operator in scalar:
         return graph.add(scalar[operator], *inputs, graph.constant(attributes["scalar"]))
     if operator == "Deconvolution" and attributes["num_group"] == attributes["num_filter"]:
-        # The fixed bilinear growth: runtimes have an operator for it, three times faster; it repeats the border itself.
+        # Bilinear upsampling: runtimes have an operator for it, three times faster; it repeats the border itself.
         scales = graph.constant([1, 1, *attributes["stride"]])
         return graph.add("Resize", inputs[0], "", scales, mode="linear", coordinate_transformation_mode="half_pixel")
     if operator in ("Convolution", "Deconvolution"):
@@ -277,7 +279,7 @@ def _operator(graph: Graph, operator: str, inputs: list[str], attributes: dict, 
     if operator == "LeakyReLU":
         return graph.add("LeakyRelu", *inputs, alpha=attributes.get("slope", LEAK))
     if operator == "Pad":
-        return inputs[0]  # before the growth, see above
+        return inputs[0]  # before bilinear upsampling, see above
     if operator == "Concat":
         return graph.add("Concat", *inputs, axis=attributes["dim"])
     if operator == "space_to_depth":
@@ -300,4 +302,4 @@ def _operator(graph: Graph, operator: str, inputs: list[str], attributes: dict, 
     if operator == "slice_axis":
         limits = (attributes["begin"], attributes["end"] or math.inf, attributes["axis"])
         return graph.add("Slice", *inputs, *(graph.constant([min(limit, 2**31)], np.int64) for limit in limits))
-    raise NotImplementedError(f"{operator} has no ONNX translation yet: add it to onnx_graph.py")
+    raise NotImplementedError(f"{operator} has no ONNX translation yet: add it to onnx_export.py")

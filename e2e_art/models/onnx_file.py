@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 
 from ..errors import OptionError, UserError
-from .folder import NOISE_FILE, Model, graph_file
+from .folder import Model, graph_file
 
-__all__ = ["METADATA", "inline_weights", "onnx_file"]
+__all__ = ["METADATA", "onnx_file"]
 
 METADATA = "e2e_art"  # the key below which a file says what it is
 LICENSE = "Apache-2.0"
@@ -26,13 +25,9 @@ def onnx_file(model: Model, stage: int | None = None, size: tuple[int, int] | No
         import onnx
     except ImportError as error:
         raise UserError("Exports need the onnx library: pip install onnx") from error
-    count = len(model.stages)
-    last = count - 1 if stage is None else stage
-    if not 0 <= last < count:
-        raise OptionError(f"{model.name} has stages 0 to {count - 1}, not {stage}: choose one of them")
-    beside = {name: model.path(name).read_bytes() for name in {*model.stage_files(), NOISE_FILE} & model.files.keys()}
-    graph = inline_weights(model.path(graph_file(last, count)).read_bytes(), beside)
-    proto = onnx.load_model_from_string(graph)
+    last = model.check_stages(None if stage is None else [stage])[-1]
+    proto = onnx.load_model_from_string(model.path(graph_file(last, len(model.stages))).read_bytes())
+    _inline_weights(proto, model)
     if half:
         from onnxruntime.transformers.float16 import convert_float_to_float16
         from onnxruntime.transformers.onnx_model import OnnxModel
@@ -56,16 +51,14 @@ def onnx_file(model: Model, stage: int | None = None, size: tuple[int, int] | No
     return proto.SerializeToString()
 
 
-def inline_weights(graph: bytes, weight_files: Mapping[str, bytes]) -> bytes:
-    """Returns a graph whose weights lie in files beside it as one self-contained model."""
-    import onnx
+def _inline_weights(proto, model: Model) -> None:
+    """Moves the weights that a graph keeps in other files of its model into the graph."""
+    from onnx import TensorProto
 
-    proto = onnx.load_model_from_string(graph)
     for tensor in proto.graph.initializer:
-        if tensor.data_location == onnx.TensorProto.EXTERNAL:
+        if tensor.data_location == TensorProto.EXTERNAL:
             place = {entry.key: entry.value for entry in tensor.external_data}
             begin = int(place["offset"])
-            tensor.raw_data = weight_files[place["location"]][begin : begin + int(place["length"])]
-            tensor.data_location = onnx.TensorProto.DEFAULT
+            tensor.raw_data = model.path(place["location"]).read_bytes()[begin : begin + int(place["length"])]
+            tensor.data_location = TensorProto.DEFAULT
             del tensor.external_data[:]
-    return proto.SerializeToString()

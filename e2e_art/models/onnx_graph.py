@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import onnx
+import onnx.external_data_helper
 from onnx import TensorProto, helper, numpy_helper
 
 __all__ = ["KEPT", "Graph", "TileGraph"]
@@ -16,17 +19,17 @@ KEPT = ".kept"  # ends the names of weights that a file holds in fewer bits
 class Graph:
     """Collects the nodes and constants of a graph."""
 
-    def __init__(self):
-        self.nodes: list = []
-        self.constants: dict = {}
+    def __init__(self) -> None:
+        self.nodes: list[onnx.NodeProto] = []
+        self.constants: dict[str, TensorProto] = {}
 
-    def add(self, operator: str, *inputs: str, name: str | None = None, **attributes) -> str:
+    def add(self, operator: str, *inputs: str, name: str | None = None, **attributes: Any) -> str:
         """Adds a node with one output, and returns the output's name."""
         name = name or f"{operator.lower()}_{len(self.nodes)}"
         self.nodes.append(helper.make_node(operator, list(inputs), [name], name=name, **attributes))
         return name
 
-    def constant(self, value, dtype=np.float32, name: str | None = None) -> str:
+    def constant(self, value: npt.ArrayLike, dtype: npt.DTypeLike = np.float32, name: str | None = None) -> str:
         """Adds a constant, and returns its name."""
         array = np.asarray(value, dtype)
         name = name or f"constant_{array.dtype}_{'x'.join(map(str, array.shape))}_{array.tobytes()[:64].hex()}"
@@ -58,13 +61,13 @@ class Graph:
 
 
 class TileGraph(Graph):
-    """A graph whose instance normalizations take statistics that they are given: it can paint a part of a picture.
+    """A graph whose instance normalizations can be given their statistics, so that it paints a part of a picture.
 
     Input `statistics` (2, S): mean and variance of every normalized channel, one normalization after another; `own`
-    (1,): the share of the statistics that are those of the input itself, 1 or 0.  Output `measured`: statistics alike.
+    (1,): 1 to normalize by the input's own statistics instead, or 0.  Output `measured` (2, S): the input's own.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self.measured: list[tuple[str, str]] = []
         self.channels = 0
@@ -73,13 +76,13 @@ class TileGraph(Graph):
         x, scale, shift = inputs
         count = self.constants[scale if scale in self.constants else scale + KEPT].dims[0]
         own = self._moments(x)
-        given = self.add("Slice", "statistics", *(self.constant([n], np.int64) for n in self._place(count)))
+        block = self.add("Slice", "statistics", *(self.constant([n], np.int64) for n in self._place(count)))
         shape = self.constant([1, count, 1, 1], np.int64)
         moments = []
         for row, measured in enumerate(own):
-            told = self.add("Reshape", self.add("Gather", given, self.constant(row, np.int64), axis=0), shape)
-            difference = self.add("Mul", self.add("Sub", measured, told), "own")
-            moments.append(self.add("Add", told, difference))
+            given = self.add("Reshape", self.add("Gather", block, self.constant(row, np.int64), axis=0), shape)
+            difference = self.add("Mul", self.add("Sub", measured, given), "own")
+            moments.append(self.add("Add", given, difference))
         mean, variance = moments
         deviation = self.add("Sqrt", self.add("Add", variance, self.constant(epsilon)))
         gain = self.add("Div", self.add("Reshape", scale, shape), deviation)

@@ -3,31 +3,36 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from ..engines.mxnet import mx
+from ..errors import ModelError, first_line
 from ..networks.chain import Chain
-from .folder import Model, ModelError, write_model
+from .folder import Model, write_model
 from .kinds import KINDS
-from .quantization import restored, stored
+from .quantization import dequantize, quantize
 
 __all__ = ["load_chain", "publish"]
 
 
 def publish(
-    chain: Chain, folder: Path, record: dict, extras: dict[str, bytes] | None = None, overwrite: bool = False
+    chain: Chain, folder: Path, record: dict, extras: Mapping[str, bytes] | None = None, overwrite: bool = False
 ) -> Model:
     """Writes a chain as a model: model.json, for each stage a .params file and the graph that ends there, and extras.
 
-    record: how it was trained.  extras: other files to go with it, by name.  Weights are kept once, as `storage.py`
-    has them: the ONNX graphs point into the .params files.  Raises ModelError where the folder cannot be written.
+    record: how it was trained.  extras: other files to go with it, by name.  Weights are kept once, as
+    `quantization.py` has them: the ONNX graphs point into the .params files.
+
+    Raises ModelError where the folder cannot be written.
     """
     stages, files = [], dict(extras or {})
     for index, description in enumerate(chain.describe()):
-        twin = chain.generators.index(chain.generators[index])  # the first stage with these very weights
-        name = f"stage-{twin}.params"
+        first = chain.generators.index(chain.generators[index])  # the first stage with these very weights
+        name = f"stage-{first}.params"
         if name not in files:
             files[name] = _to_params(chain.stage_weights(index))
         stages.append({**description, "file": name})
@@ -44,26 +49,46 @@ def publish(
     )
 
 
-def load_chain(model: Model, contexts=None) -> Chain:
+def load_chain(model: Model, contexts: Sequence | None = None) -> Chain:
     """Returns the chain of a model, ready to paint; raises ModelError where its files do not fit its description."""
+    stages = [{key: value for key, value in stage.items() if key != "file"} for stage in model.stages]
     try:
-        stages = [{key: value for key, value in stage.items() if key != "file"} for stage in model.stages]
+        for stage in stages:
+            _check_numbers(stage)
         chain = model.kind.chain(stages, model.share_weights)
+        weights = [_from_params(model.path(name).read_bytes()) for name in model.stage_files()]
+        for index, arrays in enumerate(weights):
+            chain.check_stage_weights(index, arrays)  # before memory is taken for what a description says
         chain.initialize(ctx=contexts or [mx.cpu()])
-        for index, name in enumerate(model.stage_files()):
-            arrays = mx.nd.load_frombuffer(model.path(name).read_bytes())
-            chain.set_stage_weights(index, restored({key: array.asnumpy() for key, array in arrays.items()}))
-    except (KeyError, TypeError, ValueError, mx.MXNetError) as error:
-        raise ModelError(f"The model {model.folder} cannot be loaded ({error}): get a whole copy") from error
+        for index, arrays in enumerate(weights):
+            chain.set_stage_weights(index, arrays)
+    except Exception as error:  # a description may be wrong in as many ways as generators have arguments
+        raise ModelError(
+            f"The model {model.folder} cannot be loaded ({first_line(error)}): get a whole copy"
+        ) from error
     chain.hybridize()
     return chain
 
 
+def _check_numbers(value: Any) -> None:
+    """Raises ValueError for arguments of generators that no machine could compute with."""
+    for each in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        _check_numbers(each)
+    if isinstance(value, (list, dict)) and len(value) > 64 or isinstance(value, (int, float)) and abs(value) > 4096:
+        raise ValueError(f"no generator is as large as {value if isinstance(value, (int, float)) else len(value)}")
+
+
+def _from_params(content: bytes) -> dict[str, np.ndarray]:
+    """Returns the weights in a Gluon .params file."""
+    arrays = mx.nd.load_frombuffer(content)
+    return dequantize({name: array.asnumpy() for name, array in arrays.items()})
+
+
 def _to_params(weights: dict[str, np.ndarray]) -> bytes:
-    """Returns a Gluon .params file with the weights as `storage.py` keeps them."""
+    """Returns a Gluon .params file with the weights as `quantization.py` keeps them."""
     arrays = {}
     for name, weight in weights.items():
-        arrays.update({key: mx.nd.array(array, dtype=array.dtype) for key, array in stored(name, weight).items()})
+        arrays.update({key: mx.nd.array(array, dtype=array.dtype) for key, array in quantize(name, weight).items()})
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "stage.params"
         mx.nd.save(str(path), arrays)

@@ -1,7 +1,7 @@
-"""How weights are kept in files: large matrices in 8 bits, the others in half precision, short rows in single.
+"""How weights are kept in files: large matrices in 8 bits, the others in half precision, short ones in single.
 
-A model is as large as its weights.  Eight bits, with a scale for each row (what one channel says), change a painting
-by less than the eye sees (`docs/speed.md` has how much), and halve the download.
+A model is as large as its weights.  Eight bits, with a scale for each row (an output channel), change a painting by
+less than the eye sees (`docs/speed.md` has how much), and halve the download.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-__all__ = ["SCALE", "restored", "stored"]
+__all__ = ["SCALE", "dequantize", "quantize"]
 
 HALF_FROM = 32  # numbers from which on a weight is kept in half precision
 EIGHT_FROM = 2**14  # ... and in 8 bits
@@ -18,8 +18,8 @@ LARGEST = 127  # of the whole numbers that 8 bits hold, taken alike on both side
 SCALE = ".scale"  # ends the name of the scales that belong to a weight
 
 
-def stored(name: str, weight: np.ndarray) -> dict[str, np.ndarray]:
-    """Returns what a file holds of a weight, by name: the weight, and in 8 bits its scales, one for each row."""
+def quantize(name: str, weight: np.ndarray) -> dict[str, np.ndarray]:
+    """Returns the arrays that a file holds of a weight, by name: the weight, and in 8 bits its scales, one a row."""
     if weight.size < HALF_FROM:
         return {name: weight.astype(np.float32)}
     if weight.size < EIGHT_FROM:
@@ -30,8 +30,8 @@ def stored(name: str, weight: np.ndarray) -> dict[str, np.ndarray]:
     return {name: np.rint(weight / scales).astype(np.int8), name + SCALE: scales}
 
 
-def restored(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Returns the weights that `stored` stored, in single precision."""
+def dequantize(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Returns the weights that `quantize` quantized, in single precision."""
     weights = {}
     for name, array in arrays.items():
         if not name.endswith(SCALE):

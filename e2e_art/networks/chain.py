@@ -122,13 +122,17 @@ class Chain(mx.gluon.Block):
         parameters = self.generators[index]._collect_params_with_prefix()
         return {name: parameter.data(parameter.list_ctx()[0]).asnumpy() for name, parameter in parameters.items()}
 
-    def set_stage_weights(self, index: int, weights: dict[str, np.ndarray]) -> None:
-        """Sets the weights of a stage; raises ValueError where they belong to a generator of another shape."""
+    def check_stage_weights(self, index: int, weights: dict[str, np.ndarray]) -> None:
+        """Raises ValueError for weights of a generator of another shape than that of a stage."""
         parameters = self.generators[index]._collect_params_with_prefix()
         shapes = {name: parameter.shape for name, parameter in parameters.items()}
         if {name: tuple(weight.shape) for name, weight in weights.items()} != shapes:
             raise ValueError(f"these weights do not fit stage {index}, {self.generators[index].describe()}")
-        for name, parameter in parameters.items():
+
+    def set_stage_weights(self, index: int, weights: dict[str, np.ndarray]) -> None:
+        """Sets the weights of a stage; raises ValueError where they belong to a generator of another shape."""
+        self.check_stage_weights(index, weights)
+        for name, parameter in self.generators[index]._collect_params_with_prefix().items():
             parameter.set_data(mx.nd.array(weights[name]))
 
 

@@ -2,108 +2,109 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 
-from ..engines.onnxruntime import check_gpu, open_session, out_of_memory
-from ..models.folder import Model, graph_file
+from ..engines.onnxruntime import check_gpu, has_gpu, open_session, run_session
+from ..errors import ModelError, OptionError, unknown
+from ..images.arrays import CHANNEL_MEANS
+from ..models.folder import Model, graph_file, read_model
+from ..models.kinds import Kind
+from .external import SUFFIX, ExternalEngine
 
-__all__ = ["ENGINES"]
+__all__ = ["ENGINES", "Engine", "make_engine"]
 
 ENGINES = ("auto", "onnx", "mxnet")
+
+
+class Engine(Protocol):
+    """Runs the model that `model` describes.
+
+    threads, gpu: what onnxruntime is to use, for tiled inference also.
+    """
+
+    model: Model
+    threads: int | None
+    gpu: int | None
+
+    def run(self, inputs: Mapping[str, np.ndarray], stages: Sequence[int]) -> list[np.ndarray]:
+        """Returns the pictures of the stages, (1, 3, H, W) float32 in 0..255.
+
+        inputs, float32 by name: `image` (1, 3, H, W), 0..255, and `strength` (1,); or `noise` (1, C, H, W), for doodles
+        after `regions` (1, R, H, W).  Raises MemoryError where memory does not suffice.
+        """
+        ...
+
+
+def make_engine(
+    model: str | Path | Model, kind: Kind, engine: str = "auto", threads: int | None = None, gpu: int | None = None
+) -> Engine:
+    """Returns what runs a model of a kind.
+
+    model: a shipped name, a folder, what `read_model` returned, or for photos an ONNX file.  engine: "onnx"
+    (onnxruntime), "mxnet", or "auto": onnx where it can.  threads: how many to use, all cores by default.  gpu: the
+    number of a GPU; None is the CPU.
+
+    Raises OptionError for an unknown engine, ModelError for a model that is missing, damaged or of another kind,
+    UserError where the engine or GPU is not to be had.
+    """
+    if engine not in ENGINES:
+        raise OptionError(unknown("engine", engine, ENGINES))
+    if kind.paints_photos and not isinstance(model, Model) and str(model).lower().endswith(SUFFIX):
+        if engine == "mxnet":
+            raise OptionError(f"{model} is a file for onnxruntime: leave --engine mxnet out")
+        return ExternalEngine(Path(model), threads, gpu)
+    verified = read_model(model, kind)
+    if engine == "mxnet" or (engine == "auto" and gpu is not None and not has_gpu()):
+        return MxnetEngine(verified, gpu)
+    return OnnxEngine(verified, threads, gpu)
 
 
 class OnnxEngine:
     """Runs the ONNX graphs of a model with onnxruntime."""
 
-    name = "onnx"
-
     def __init__(self, model: Model, threads: int | None, gpu: int | None):
         check_gpu(gpu)
-        self.model, self._threads, self._gpu = model, threads, gpu
-        self._sessions: dict = {}
+        self.model, self.threads, self.gpu = model, threads, gpu
+        self._sessions: dict[Path, Any] = {}
 
-    def paint(self, photo: np.ndarray, stages: Sequence[int], strength: float) -> list[np.ndarray]:
-        """Returns the pictures of the stages, (1, 3, H, W) float32 in 0..255; stages after them are not computed."""
-        inputs = {"image": photo, "strength": np.array([strength], np.float32)}
-        session = self._session(max(stages))
-        try:
-            return session.run([f"stage_{stage}" for stage in stages], inputs)
-        except Exception as error:
-            if out_of_memory(error):
-                raise MemoryError from error
-            raise
-
-    def _session(self, last: int):
-        """Returns the session of the graph that ends with a stage, opened when it is first asked for."""
-        if last not in self._sessions:
-            path = self.model.path(graph_file(last, len(self.model.stages)))
-            self._sessions[last] = open_session(path, self._threads, self._gpu)
-        return self._sessions[last]
+    def run(self, inputs: Mapping[str, np.ndarray], stages: Sequence[int]) -> list[np.ndarray]:
+        """Returns the pictures of the stages (see `Engine`); stages after them are not computed."""
+        graph = self.model.path(graph_file(max(stages), len(self.model.stages)))
+        if graph not in self._sessions:
+            self._sessions[graph] = open_session(graph, self.threads, self.gpu)
+        pictures = run_session(self._sessions[graph], [f"stage_{stage}" for stage in stages], inputs, graph)
+        size = next(iter(inputs.values())).shape[2:]
+        if any(picture.shape != (1, 3, *size) for picture in pictures):
+            raise ModelError(f"{graph} gives no pictures of {size[1]}x{size[0]} pixels: get a whole copy of the model")
+        return pictures
 
 
 class MxnetEngine:
     """Runs the Gluon blocks."""
-
-    name = "mxnet"
 
     def __init__(self, model: Model, gpu: int | None):
         from ..engines.mxnet import contexts
         from ..models.publish import load_chain
 
         self.model = model
+        self.threads: int | None = None
+        self.gpu: int | None = None  # tiles are painted by onnxruntime, on the CPU
         self._context = contexts(None if gpu is None else str(gpu))[0]
         self._chain = load_chain(model, [self._context])
 
-    def paint(self, photo: np.ndarray, stages: Sequence[int], strength: float) -> list[np.ndarray]:
-        """Returns the pictures of the stages, (1, 3, H, W) float32 in 0..255."""
+    def run(self, inputs: Mapping[str, np.ndarray], stages: Sequence[int]) -> list[np.ndarray]:
+        """Returns the pictures of the stages (see `Engine`)."""
         from ..engines.mxnet import mx
-        from ..images.arrays import CHANNEL_MEANS
 
-        means = mx.nd.array(CHANNEL_MEANS, ctx=self._context).reshape((1, 3, 1, 1))
-        pictures = self._chain(mx.nd.array(photo, ctx=self._context) - means, strength, max(stages) + 1)
-        return [(pictures[stage] + means).clip(0, 255).asnumpy() for stage in stages]
-
-
-class OnnxNoiseEngine:
-    """Runs the ONNX graphs of a model with onnxruntime."""
-
-    def __init__(self, model: Model, threads: int | None, gpu: int | None):
-        check_gpu(gpu)
-        self._model, self._threads, self._gpu = model, threads, gpu
-        self._sessions: dict = {}
-
-    def weave(self, inputs: dict[str, np.ndarray], stages: Sequence[int]) -> list[np.ndarray]:
-        """Returns the pictures of the stages, (1, 3, H, W) float32 in 0..255; inputs: (1, C, H, W) each, by name."""
-        last = max(stages)
-        if last not in self._sessions:
-            path = self._model.path(graph_file(last, len(self._model.stages)))
-            self._sessions[last] = open_session(path, self._threads, self._gpu)
-        try:
-            return self._sessions[last].run([f"stage_{stage}" for stage in stages], inputs)
-        except Exception as error:
-            if out_of_memory(error):
-                raise MemoryError from error
-            raise
-
-
-class MxnetNoiseEngine:
-    """Runs the Gluon blocks."""
-
-    def __init__(self, model: Model, threads: int | None, gpu: int | None):
-        from ..engines.mxnet import contexts
-        from ..models.publish import load_chain
-
-        self._context = contexts(None if gpu is None else str(gpu))[0]
-        self._chain = load_chain(model, [self._context])
-
-    def weave(self, inputs: dict[str, np.ndarray], stages: Sequence[int]) -> list[np.ndarray]:
-        """Returns the pictures of the stages, (1, 3, H, W) float32; inputs: (1, C, H, W) each, regions first."""
-        from ..engines.mxnet import mx
-        from ..images.arrays import CHANNEL_MEANS
-
-        means = np.reshape(CHANNEL_MEANS, (1, 3, 1, 1))
-        given = mx.nd.array(np.concatenate(list(inputs.values()), axis=1), ctx=self._context)
-        pictures = self._chain(given, 1.0, max(stages) + 1)
-        return [pictures[stage].asnumpy() + means for stage in stages]
+        planes, means = dict(inputs), np.reshape(CHANNEL_MEANS, (1, 3, 1, 1))
+        (strength,) = planes.pop("strength", (1.0,))
+        if "image" in planes:
+            means = means.astype(np.float32)  # only here: models are to paint every pixel as they always have
+            planes["image"] = planes["image"] - means
+        given = mx.nd.array(np.concatenate(list(planes.values()), axis=1), ctx=self._context)
+        pictures = self._chain(given, float(strength), max(stages) + 1)
+        return [np.clip(pictures[stage].asnumpy() + means, 0, 255) for stage in stages]

@@ -20,8 +20,8 @@ class Motion:
     def __init__(self, columns: np.ndarray, rows: np.ndarray, reliable: np.ndarray):
         self._columns, self._rows, self.reliable = columns, rows, reliable
 
-    def carry(self, picture: np.ndarray) -> np.ndarray:
-        """Returns a picture of the frame before, (H, W, 3), moved to where its parts are now."""
+    def warp(self, picture: np.ndarray) -> np.ndarray:
+        """Returns a picture of the frame before, (H, W, 3), warped to where its parts are now."""
         return cv2.remap(picture, self._columns, self._rows, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
 
 
@@ -35,13 +35,16 @@ def motion(before: np.ndarray, now: np.ndarray) -> Motion:
     if min(height, width) < 16:  # too small to find anything in
         return Motion(columns, rows, np.abs(now.astype(int) - before).mean(axis=2) < LIKENESS)
     old, new = (cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in (before, now))
-    search = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
-    back, there = search.calc(new, old, None), search.calc(old, new, None)  # (H, W, 2): columns, rows
+    search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+    back, there = (  # (H, W, 2): columns, rows
+        search.calc(start, end, None)  # type: ignore[call-overload]  # its stubs know no None
+        for start, end in ((new, old), (old, new))
+    )
     columns, rows = columns + back[..., 0], rows + back[..., 1]
     missed = back + cv2.remap(there, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     inside = (columns >= 0) & (columns <= width - 1) & (rows >= 0) & (rows <= height - 1)
-    carried = cv2.remap(old, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    alike = np.abs(carried.astype(np.float32) - new) < LIKENESS
+    warped = cv2.remap(old, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    alike = np.abs(warped.astype(np.float32) - new) < LIKENESS
     return Motion(columns, rows, inside & alike & (np.hypot(*np.moveaxis(missed, -1, 0)) < TOLERANCE))
 
 
@@ -52,5 +55,5 @@ def flicker(moved: Motion, before: np.ndarray, now: np.ndarray) -> float:
     """
     if not moved.reliable.any():
         return 0.0
-    change = moved.carry(before).astype(np.float32) - now
+    change = moved.warp(before).astype(np.float32) - now
     return float(np.square(change[moved.reliable]).mean())

@@ -1,4 +1,4 @@
-"""A photo through a trained model: engines, strength, size, colors."""
+"""A photo through a trained model: strength, size, colors."""
 
 from __future__ import annotations
 
@@ -8,23 +8,22 @@ from pathlib import Path
 
 import numpy as np
 
-from ..engines.onnxruntime import has_gpu
 from ..errors import OptionError, UserError
+from ..images.arrays import to_uint8
 from ..images.colors import keep_colors as with_colors_of
 from ..images.denoise import denoise as remove_noise
 from ..images.resize import resize, resize_long_edge
 from ..images.upsample import upsample_guided
 from ..machine import free_memory
-from ..models.folder import Model, read_model, tile_file
+from ..models.folder import Model, tile_file
 from ..models.kinds import PHOTO
-from .engines import ENGINES, MxnetEngine, OnnxEngine
-from .external import SUFFIX, ExternalEngine
+from .engines import Engine, make_engine
 from .tiles import TILE, TiledPainter
 
 __all__ = ["MOST_PIXELS", "Painter", "load"]
 
 log = logging.getLogger(__name__)
-MOST_PIXELS = 4_000_000  # larger photos are painted at this size unless told otherwise: strokes keep their scale
+MOST_PIXELS = 4_000_000  # larger photos are painted at this size by default: strokes keep their scale
 STRONGEST = 2.0
 BYTES_A_PIXEL = 900  # of memory, to paint a photo whole: above what is left, it is painted in tiles
 
@@ -32,36 +31,26 @@ BYTES_A_PIXEL = 900  # of memory, to paint a photo whole: above what is left, it
 def load(
     model: str | Path | Model, engine: str = "auto", threads: int | None = None, gpu: int | None = None
 ) -> Painter:  # fmt: skip
-    """Returns a trained model, ready to paint.
+    """Returns a trained model, ready to paint photos.
 
-    model: a shipped name, the folder of a trained model, what `read_model` returned, or one ONNX file (`external.py`).
-    engine: "onnx" (onnxruntime), "mxnet", or "auto": onnx where it can.  threads: how many to use, all cores by
-    default.  gpu: the number of a GPU; None is the CPU.
+    model: a shipped name, the folder of a trained model, an ONNX file, or one of `list_models`.  engine: "onnx"
+    (onnxruntime), "mxnet", or "auto": onnx where it can.  threads: how many to use, all cores by default.  gpu: the
+    number of a GPU; None is the CPU.
 
     >>> painter = load("starry_night")
     >>> painting = painter(photo)  # uint8 (H, W, 3) -> uint8 (H, W, 3)
 
-    Raises ModelError for a model that is missing or damaged, UserError where the engine or GPU is not to be had.
+    Raises OptionError for an unknown engine, ModelError for a model that is missing, damaged or of another kind,
+    UserError where the engine or GPU is not to be had.
     """
-    if engine not in ENGINES:
-        raise OptionError(f"'{engine}' is no engine: choose from {', '.join(ENGINES)}")
-    if not isinstance(model, Model) and str(model).lower().endswith(SUFFIX):
-        if engine == "mxnet":
-            raise OptionError(f"{model} is a file for onnxruntime: leave --engine mxnet out")
-        return Painter(ExternalEngine(Path(model), threads, gpu))
-    verified = read_model(model, PHOTO)
-    if engine == "mxnet" or (engine == "auto" and gpu is not None and not has_gpu()):
-        return Painter(MxnetEngine(verified, gpu))
-    return Painter(OnnxEngine(verified, threads, gpu), threads, gpu)
+    return Painter(make_engine(model, PHOTO, engine, threads, gpu))
 
 
 class Painter:
     """A trained model with an engine that runs it; call it with a photo to get the painting."""
 
-    def __init__(self, engine, threads: int | None = None, gpu: int | None = None):
-        self.model: Model = engine.model
-        self.engine = engine
-        self._threads, self._gpu = threads, gpu
+    def __init__(self, engine: Engine):
+        self.model, self.engine = engine.model, engine
         self._tiled: TiledPainter | None = None
 
     def __call__(self, photo: np.ndarray, stage: int | None = None, **options) -> np.ndarray:
@@ -69,8 +58,7 @@ class Painter:
 
         Other options as for `stages`.
         """
-        stage = len(self.model.stages) - 1 if stage is None else stage
-        return self.stages(photo, [stage], **options)[0]
+        return self.stages(photo, [len(self.model.stages) - 1 if stage is None else stage], **options)[0]
 
     def stages(
         self,
@@ -92,18 +80,13 @@ class Painter:
         size: long edge to paint at, 0 for the photo's own; by default that, up to 4 megapixels.  as_painted: leave it
         at that size; else the painting returns to the photo's.  keep_colors: luminance of the painting, color of the
         photo.  denoise: weight of a total variation filter; Bing Xu's script used 0.02.  tile: edge of the tiles to
-        paint in (`posters.py`); 0 paints the photo whole, None decides by the memory that is left.  guided: a painting
-        made at a smaller size grows back with the photo's edges (`upsample.py`).  on_tile: told how many tiles are
-        done, and how many there are.
+        paint in (`tiles.py`); 0 paints the photo whole, None decides by the memory that is left.  guided: a painting
+        made at a smaller size is enlarged along the photo's edges (`upsample.py`).  on_tile: called after each tile
+        with how many are done, and how many there are.
 
         Raises OptionError for options out of range, UserError where memory does not suffice.
         """
-        count = len(self.model.stages)
-        stages = list(range(count)) if stages is None else list(stages)
-        if not all(0 <= stage < count for stage in stages):
-            raise OptionError(
-                f"{self.model.name} has stages 0 to {count - 1}, not {max(stages, key=abs)}: choose one of them"
-            )
+        stages = self.model.check_stages(stages)
         if not 0 <= strength <= STRONGEST:
             raise OptionError(f"A strength lies in 0..{STRONGEST:g}, not at {strength:g}")
         if min(size or 0, tile or 0) < 0:
@@ -131,21 +114,25 @@ class Painter:
             finished.append(np.ascontiguousarray(painting))
         return finished
 
-    def _paint(self, photo: np.ndarray, stages: list[int], strength: float, tile: int | None, on_tile) -> list:
+    def _paint(
+        self, photo: np.ndarray, stages: list[int], strength: float, tile: int | None, on_tile: Callable
+    ) -> list[np.ndarray]:
         """Returns the pictures of stages, uint8 (H, W, 3), in the photo's size."""
-        tiles = tile_file(0) in self.model.files
-        if tile and not tiles:
+        has_tiles = tile_file(0) in self.model.files
+        if tile and not has_tiles:
             raise OptionError(f"{self.model.name} has no graphs for tiles: train it again, or leave --tile out")
-        if tile is None and tiles and photo.shape[0] * photo.shape[1] * BYTES_A_PIXEL > free_memory():
+        if tile is None and has_tiles and photo.shape[0] * photo.shape[1] * BYTES_A_PIXEL > free_memory():
             tile = TILE
         if tile:
-            self._tiled = self._tiled or TiledPainter(self.model, self._threads, self._gpu)
+            self._tiled = self._tiled or TiledPainter(self.model, self.engine.threads, self.engine.gpu)
             return self._tiled.paint(photo, stages, strength, tile, on_tile=on_tile)
-        inputs = np.ascontiguousarray(photo.transpose(2, 0, 1)[None], np.float32)  # (1, 3, H, W)
-        outputs = self.engine.paint(inputs, stages, strength)
-        return [np.clip(np.rint(output[0]), 0, 255).astype(np.uint8).transpose(1, 2, 0) for output in outputs]
+        image = np.ascontiguousarray(photo.transpose(2, 0, 1)[np.newaxis], np.float32)  # (1, 3, H, W)
+        inputs = {"image": image, "strength": np.array([strength], np.float32)}
+        return [to_uint8(picture) for picture in self.engine.run(inputs, stages)]
 
-    def _working_copy(self, photo: np.ndarray, size: int | None) -> np.ndarray:
+    @staticmethod
+    def _working_copy(photo: np.ndarray, size: int | None) -> np.ndarray:
+        """Returns the photo in the size to paint it at."""
         height, width = photo.shape[:2]
         if size:
             return resize_long_edge(photo, size)

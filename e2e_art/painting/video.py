@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import uuid
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from ..errors import UserError
-from .flow import flicker, motion
+from .flow import Motion, flicker, motion
 
 __all__ = ["SUFFIXES", "Clip", "VideoError", "paint_clip"]
 
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 SUFFIXES = {".mp4": "mp4v", ".m4v": "mp4v", ".mov": "mp4v", ".mkv": "mp4v", ".avi": "MJPG"}  # and how they are written
 RATE = 25.0  # frames a second, where a clip does not say
 AHEAD = 4  # frames read before their turn
-KEPT = 0.7  # of the last painting, moved along, in a steady clip
+KEPT = 0.7  # of the last painting, warped, in a steady clip
 STROKE = 2.0  # pixels; what is finer fades where paintings are blended, and is brought back
 MOST_GAIN = 2.5
 
@@ -93,9 +93,9 @@ def paint_clip(
 ) -> Painted:
     """Paints a clip, frame by frame, in its own size and rate, and keeps its sound where ffmpeg is installed.
 
-    paint: makes a painting, uint8 (H, W, 3), of a frame alike.  steady: blend each painting with the last one, moved
-    along, wherever the motion can be trusted.  measure: find the flicker (`flow.flicker`).  on_frame: told how many are
-    done; a KeyboardInterrupt raised by it ends the clip there, which is then whole and playable.
+    paint: makes a painting, uint8 (H, W, 3), of a frame alike.  steady: blend each painting with the last one, warped,
+    wherever the motion can be trusted.  measure: find the flicker (`flow.flicker`).  on_frame: called after each frame
+    with how many are done; a KeyboardInterrupt raised by it ends the clip there, which is then whole and playable.
 
     The file appears by rename.  Raises VideoError where it cannot be written.
     """
@@ -136,10 +136,10 @@ def paint_clip(
     return done
 
 
-def _blended(moved, before: np.ndarray, now: np.ndarray) -> np.ndarray:
+def _blended(moved: Motion, before: np.ndarray, now: np.ndarray) -> np.ndarray:
     """Returns a painting that keeps to the last one where the motion is reliable, softly bordered."""
     trust = KEPT * cv2.GaussianBlur(moved.reliable.astype(np.float32), (0, 0), 2)[..., np.newaxis]
-    blend = _as_crisp(trust * moved.carry(before) + (1 - trust) * now, now.astype(np.float32))
+    blend = _as_crisp(trust * moved.warp(before) + (1 - trust) * now, now.astype(np.float32))
     return np.rint(np.clip(blend, 0, 255)).astype(np.uint8)
 
 
@@ -159,12 +159,13 @@ class _Writer:
 
     def __init__(self, part: Path, target: Path, clip: Clip):
         self._target, self._part = target, part
-        code = cv2.VideoWriter_fourcc(*SUFFIXES[target.suffix.lower()])
+        code = cv2.VideoWriter.fourcc(*SUFFIXES[target.suffix.lower()])
         height, width = clip.size
         self._video = cv2.VideoWriter(str(part), code, clip.rate, (width, height))
         if not self._video.isOpened():
             raise VideoError(f"{target} cannot be written: choose a folder that you may write to, or another format")
-        self._thread, self._waiting, self._count = ThreadPoolExecutor(1), [], 0
+        self._thread, self._count = ThreadPoolExecutor(1), 0
+        self._waiting: list[Future] = []
 
     def __enter__(self) -> _Writer:
         return self
@@ -201,24 +202,10 @@ def _add_sound(part: Path, clip: Clip) -> bool:
         log.info("ffmpeg was not found: the painted clip has no sound; install it to keep a clip's sound")
         return False
     mixed = part.with_name(f"{part.stem}-sound{part.suffix}")
-    command = [
-        ffmpeg,
-        "-v",
-        "error",
-        "-y",
-        "-i",
-        str(part),
-        "-i",
-        clip.source,
-        "-map",
-        "0:v",
-        "-map",
-        "1:a",
-        "-c",
-        "copy",
-    ]
+    command = [ffmpeg, "-v", "error", "-y", "-i", str(part), "-i", clip.source, "-map", "0:v", "-map", "1:a"]
+    command += ["-c", "copy", "-shortest", str(mixed)]
     try:
-        ended = subprocess.run([*command, "-shortest", str(mixed)], capture_output=True, text=True)
+        ended = subprocess.run(command, capture_output=True, text=True)
         if ended.returncode == 0:
             mixed.replace(part)
             return True
