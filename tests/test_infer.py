@@ -32,7 +32,7 @@ from e2e_art.images.io import read_image
 from e2e_art.images.resize import resize, resize_long_edge
 from e2e_art.images.sheet import sheet
 from e2e_art.models import folder
-from e2e_art.models.folder import list_shipped, read_model
+from e2e_art.models.folder import model_folders, read_model
 
 PHOTO = data.chelsea()[40:137, 60:191]  # 97x131: no multiple of anything
 
@@ -93,7 +93,7 @@ def test_the_python_call(model):
     assert np.array_equal(painting, e2e_art.load(str(model))(PHOTO, stage=3))
     with pytest.raises(UserError, match=r"uint8 \(H, W, 3\)"):
         e2e_art.load(model)(PHOTO / 255)
-    with pytest.raises(UserError, match="'caffe' is no engine"):
+    with pytest.raises(UserError, match="unknown engine 'caffe': choose auto, onnx or mxnet"):
         e2e_art.load(model, "caffe")
 
 
@@ -294,7 +294,7 @@ def test_info_tells_how_it_was_trained(model, capsys):
 def test_list_names_what_is_shipped(capsys):
     assert main(["infer", "--list"]) == 0
     listed = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
-    assert listed == [folder.name for folder in list_shipped()]
+    assert listed == [folder.name for folder in model_folders()]
 
 
 def test_a_checkout_finds_what_it_ships_from_any_folder(photo, model, tmp_path):

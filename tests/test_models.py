@@ -8,11 +8,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from helpers import edit_description
+from helpers import assert_one_sentence, edit_description
 
+from e2e_art.commands.main import main
+from e2e_art.errors import ModelError
 from e2e_art.losses.style_target import StyleTarget
 from e2e_art.models import folder as models
-from e2e_art.models.folder import FORMAT, ModelError, find_model, list_models, read_model, write_model
+from e2e_art.models.folder import FORMAT, find_model, list_models, model_folders, read_model, write_model
 
 FILES = {"stage-0.params": b"weights " * 50, "model.onnx": bytes(range(256)), "sheet.jpg": b"picture"}
 
@@ -108,7 +110,9 @@ def test_shipped_models_are_found_by_name_and_typos_answered_by_the_nearest(fold
     write(tmp_path / "composition_vii")
     (tmp_path / "vgg19").mkdir()  # no model
     monkeypatch.setattr(models, "pretrained_folder", lambda: tmp_path)
-    assert [path.name for path in list_models()] == ["composition_vii", "starry_night"]
+    assert [path.name for path in model_folders()] == ["composition_vii", "starry_night"]
+    assert [model.title for model in list_models()] == ["Composition VII", "Starry Night"]
+    assert list_models(tmp_path) == list_models(str(tmp_path)) == list_models()
     assert find_model("starry_night") == folder
     assert read_model("starry_night").folder == folder
     typos = {"stary_nite": "starry_night", "Starry-Night": "starry_night", "composition": "composition_vii"}
@@ -127,7 +131,7 @@ def test_a_folder_comes_before_a_shipped_name(folder, tmp_path, monkeypatch):
     assert find_model("starry_night").resolve() == elsewhere / "starry_night"
 
 
-def test_what_is_no_model_is_told_from_what_is_not_there(tmp_path, monkeypatch):
+def test_what_is_no_model_and_what_is_not_there(tmp_path, monkeypatch):
     monkeypatch.setattr(models, "pretrained_folder", lambda: tmp_path / "nothing")
     (tmp_path / "photos").mkdir()
     with pytest.raises(ModelError, match="photos is no model: it has no model.json"):
@@ -191,6 +195,59 @@ def test_an_incomplete_description_names_what_it_lacks(folder, entry):
         read_model(folder)
 
 
+DEEP = "[" * 100_000 + "]" * 100_000
+STAGE = {"kind": "pyramid", "file": "stage-0.params"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [DEEP, '{"format": 1, "format": 1}', '{"format": ' + DEEP + "}", '{"format": ' + "9" * 5000 + "}"],
+    ids=["deep", "twice", "deep format", "huge"],
+)
+def test_text_that_would_break_a_reader_is_refused(folder, text):
+    (folder / "model.json").write_text(text)
+    with pytest.raises(ModelError, match=r"^.*starry_night/model.json .*: (get a whole|install the)"):
+        read_model(folder)
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        {"name": 7}, {"name": ""}, {"name": ".."}, {"name": "../other"}, {"name": "a\nb"}, {"name": "\ud800"},
+        {"kind": ["chain"]}, {"share_weights": "no"}, {"stages": {}}, {"stages": []}, {"stages": [7]},
+        {"stages": [{"kind": "pyramid"}]}, {"stages": [{**STAGE, "file": "other.params"}]},
+        {"stages": [{**STAGE, "file": 7}]}, {"files": []}, {"files": {"stage-0.params": 7}}, {"record": []},
+        {"record": {"command": ["e2e-art"]}}, {"record": {"photos": "many"}}, {"record": {"seconds": 10**400}},
+        {"record": {"styles": [{}]}}, {"record": {"validation": [{"total": None}]}}, {"record": {"validation": [{}]}},
+        {"record": {"palette": [{"color": "blue", "name": "blue"}]}}, {"record": {"started_from": "nothing"}},
+        {"record": {"started_from": {"started_from": {"engine": 7}}}}, {"kind": "doodle"},
+    ],
+    ids=lambda entries: ascii(entries)[:60],
+)  # fmt: skip
+def test_entries_that_make_no_sense_are_refused_in_one_sentence(folder, entries, capsys):
+    """A stranger can write any model.json, and its checksum with it."""
+    edit_description(folder, **entries)
+    assert_one_sentence(main(["infer", "--info", "--model", str(folder)]), capsys.readouterr().err, "starry_night")
+    assert main(["models", str(folder.parent)]) == 0
+    assert "damaged: " in capsys.readouterr().out
+
+
+def test_names_that_no_file_can_have_are_not_found(tmp_path):
+    for name in ("x" * 5000, "a\0b", ""):
+        with pytest.raises(ModelError, match="There is no model|is no model"):
+            read_model(name)
+
+
+def test_a_model_that_was_read_is_not_read_again(folder):
+    from e2e_art.models.kinds import PHOTO, TEXTURE
+
+    model = read_model(folder)
+    (folder / "model.onnx").unlink()
+    assert read_model(model, PHOTO) is model
+    with pytest.raises(ModelError, match="starry_night is a model of kind 'chain', not 'texture': use it as e2e-art"):
+        read_model(model, TEXTURE)
+
+
 def test_any_flipped_bit_in_the_description_is_found(folder):
     path = folder / "model.json"
     whole = path.read_bytes()
@@ -208,15 +265,15 @@ def test_a_description_laid_out_anew_is_the_same(folder):
     assert read_model(folder).record == {"seed": 1}
 
 
-@pytest.mark.parametrize("seal", [None, "", 7, "0" * 64])
-def test_a_description_without_its_seal_is_refused(folder, seal):
+@pytest.mark.parametrize("checksum", [None, "", 7, "0" * 64])
+def test_a_description_without_its_checksum_is_refused(folder, checksum):
     path = folder / "model.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), "seal": seal}))
+    path.write_text(json.dumps({**json.loads(path.read_text()), "seal": checksum}))
     with pytest.raises(ModelError, match="model.json has changed since it was written"):
         read_model(folder)
 
 
-def test_a_model_of_another_kind_or_with_foreign_weights_is_refused(copied):
+def test_a_model_of_another_kind_or_with_weights_of_another_is_refused(copied):
     from e2e_art.models.publish import load_chain
 
     for kind, says in (
@@ -227,9 +284,9 @@ def test_a_model_of_another_kind_or_with_foreign_weights_is_refused(copied):
         with pytest.raises(ModelError, match=says):
             load_chain(read_model(copied))
     stages = json.loads((copied / "model.json").read_text())["stages"]
-    for change in ({"channels": 16}, {"kind": "oil"}, {"file": None}, {"colour": "red"}):
-        changed = [{key: value for key, value in {**stage, **change}.items() if value is not None} for stage in stages]
-        edit_description(copied, kind="chain", stages=changed)
+    huge = ({"channels": [8, 10**9]}, {"blocks": [1] * 999}, {"channels": [4000, 4000]}, {"details": 1e99})
+    for change in ({"channels": 16}, {"kind": "oil"}, {"colour": "red"}, {"blocks": "many"}, {"blocks": {}}, *huge):
+        edit_description(copied, kind="chain", stages=[{**stage, **change} for stage in stages])
         with pytest.raises(ModelError, match="small_model cannot be loaded .*get a whole copy"):
             load_chain(read_model(copied))
 
@@ -242,7 +299,7 @@ def test_a_file_that_the_model_does_not_have_is_named(folder):
 # Whole or not at all
 
 
-def test_an_existing_folder_is_left_alone_unless_told_otherwise(folder):
+def test_an_existing_folder_is_left_alone_by_default(folder):
     before = everything_in(folder)
     with pytest.raises(ModelError, match="starry_night exists: choose another --out, or add --overwrite"):
         write(folder, {"stage-0.params": b"new"})
@@ -330,7 +387,7 @@ def test_targets_are_kept_within_half_precision(tmp_path):
 # What is shipped
 
 
-@pytest.mark.parametrize("folder", [pytest.param(path, id=path.name) for path in list_models()])
+@pytest.mark.parametrize("folder", [pytest.param(path, id=path.name) for path in model_folders()])
 def test_a_shipped_model_is_whole_and_small(folder):
     model = read_model(folder)
     assert {path.name for path in folder.iterdir()} == {*model.files, "model.json"}

@@ -8,7 +8,7 @@ from skimage import data
 
 from e2e_art.models.folder import NOISE_FILE, graph_file
 from e2e_art.models.onnx_export import OPSET
-from e2e_art.models.onnx_file import inline_weights
+from e2e_art.models.onnx_file import onnx_file
 from e2e_art.models.publish import publish
 from e2e_art.painting.photo import load
 from e2e_art.training.options import stages_of
@@ -43,9 +43,13 @@ def as_input(photo: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(photo.transpose(2, 0, 1)[None], np.float32)
 
 
+def run(engine, photo: np.ndarray, stages: list[int], strength: float = 1.0) -> list[np.ndarray]:
+    return engine.run({"image": as_input(photo), "strength": np.array([strength], np.float32)}, stages)
+
+
 def worst_difference(pair, photo, stages, strength) -> float:
     """Returns by how much two engines differ where they differ most, in what they answer before it is rounded."""
-    answers = [engine.paint(as_input(photo), stages, strength) for engine in pair]
+    answers = [run(engine, photo, stages, strength) for engine in pair]
     for pictures in answers:
         assert [picture.shape for picture in pictures] == [(1, 3, *photo.shape[:2])] * len(stages)
     return max(np.abs(one - other).max() for one, other in zip(*answers))
@@ -63,7 +67,7 @@ def test_both_engines_paint_the_same(engines, name, size):
 def test_both_engines_paint_the_same_at_any_strength(engines, photo, strength):
     for name in ("boosted", "batch norm"):
         assert worst_difference(engines[name], photo[:40, :33], [0, 1, 2], strength) < TOLERANCE, name
-    (painting,) = engines["boosted"][0].paint(as_input(photo), [3], strength)
+    (painting,) = run(engines["boosted"][0], photo, [3], strength)
     change = np.abs(painting - as_input(photo)).mean()
     assert change < 1e-4 if strength == 0 else change > 5
 
@@ -71,14 +75,14 @@ def test_both_engines_paint_the_same_at_any_strength(engines, photo, strength):
 @pytest.mark.parametrize("stages", [[0], [2], [3, 1], [1, 1]])
 def test_both_engines_stop_at_any_stage(engines, photo, stages):
     onnx_engine, mxnet_engine = engines["boosted"]
-    whole = onnx_engine.paint(as_input(photo), [0, 1, 2, 3], 1.0)
+    whole = run(onnx_engine, photo, [0, 1, 2, 3])
     for engine in (onnx_engine, mxnet_engine):
-        for stage, picture in zip(stages, engine.paint(as_input(photo), stages, 1.0)):
+        for stage, picture in zip(stages, run(engine, photo, stages)):
             assert np.abs(picture - whole[stage]).max() < TOLERANCE
 
 
 def test_stages_differ_so_that_mixing_them_up_would_show(engines, photo):
-    pictures = engines["boosted"][0].paint(as_input(photo), [0, 1, 2, 3], 1.0)
+    pictures = run(engines["boosted"][0], photo, [0, 1, 2, 3])
     for one, other in zip(pictures, [as_input(photo), *pictures]):
         assert np.abs(one - other).mean() > 2
 
@@ -98,7 +102,7 @@ def test_a_batch_of_photos_is_painted_as_each_alone(models, photo):
 
 @pytest.mark.parametrize("name", CHAINS)
 def test_the_strength_is_an_input_without_a_default(models, name):
-    # Runtimes in browsers cannot override a default: given one, they would paint at 1 whatever they were told.
+    # Runtimes in browsers cannot override a default: given one, they would paint at 1 whatever they were given.
     graph = session(str(models[name].path("model.onnx")))
     assert [entry.name for entry in graph.get_inputs()] == ["image", "strength"]
     assert graph.get_overridable_initializers() == []
@@ -143,8 +147,7 @@ def test_weights_and_noise_are_kept_once_outside_of_the_graphs(models):
 @pytest.mark.parametrize("name", CHAINS)
 def test_inlined_weights_make_one_file_that_paints_the_same(models, photo, name):
     model = models[name]
-    files = {file: model.path(file).read_bytes() for file in [*model.stage_files(), NOISE_FILE]}
-    whole = inline_weights(model.path("model.onnx").read_bytes(), files)
+    whole = onnx_file(model)
     onnx.checker.check_model(whole, full_check=True)
     image = {"image": as_input(photo[:40, :33]), "strength": FULL}
     expected = session(str(model.path("model.onnx"))).run(None, image)

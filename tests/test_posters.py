@@ -1,4 +1,4 @@
-"""Posters: tiles that join without a seam, in bounded memory."""
+"""Tiled inference: tiles that join without a seam, in bounded memory."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ KINDS = {
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory, make_chain):
-    folder = tmp_path_factory.mktemp("posters")
+    folder = tmp_path_factory.mktemp("tiled")
     return {name: publish(make_chain(**kind), folder / name.replace(" ", "_"), {}) for name, kind in KINDS.items()}
 
 
@@ -39,18 +39,18 @@ def difference(one: np.ndarray, other: np.ndarray) -> int:
 
 @pytest.mark.parametrize("name", KINDS)
 def test_tiles_join_without_a_seam(models, large, name):
-    poster = TiledPainter(models[name])
+    painter = TiledPainter(models[name])
     stages = list(range(len(models[name].stages)))
-    statistics = poster.statistics(large)
-    whole = poster.paint(large, stages, tile=4096, statistics=statistics)
-    tiled = poster.paint(large, stages, tile=OVERLAP, statistics=statistics)
+    statistics = painter.statistics(large)
+    whole = painter.paint(large, stages, tile=4096, statistics=statistics)
+    tiled = painter.paint(large, stages, tile=OVERLAP, statistics=statistics)
     for one, other in zip(whole, tiled):
         assert difference(one, other) <= 2
 
 
 @pytest.mark.parametrize("name", KINDS)
 @pytest.mark.parametrize("strength", [1.0, 0.6])
-def test_where_the_copy_is_the_photo_itself_a_poster_is_the_painting(models, large, name, strength):
+def test_where_the_copy_is_the_photo_itself_tiles_make_the_whole_painting(models, large, name, strength):
     assert max(large.shape) <= THUMBNAIL_EDGE
     painter = load(models[name].folder)
     expected = painter.stages(large, strength=strength, tile=0)
@@ -59,9 +59,9 @@ def test_where_the_copy_is_the_photo_itself_a_poster_is_the_painting(models, lar
 
 
 def test_without_common_statistics_there_would_be_seams(models, large):
-    poster = TiledPainter(models["pyramid"])
-    (whole,) = poster.paint(large, [0], tile=4096)
-    half = poster.paint(np.ascontiguousarray(large[:, :256]), [0], tile=4096)[0]
+    painter = TiledPainter(models["pyramid"])
+    (whole,) = painter.paint(large, [0], tile=4096)
+    half = painter.paint(np.ascontiguousarray(large[:, :256]), [0], tile=4096)[0]
     assert difference(whole[:, :150], half[:, :150]) > 10
 
 
@@ -82,7 +82,7 @@ def test_progress_counts_every_tile(models, large):
 
 
 def test_statistics_are_those_of_the_features(models, photo):
-    # The first normalization of a conv generator, by hand: of its first convolution's output on the framed photo.
+    # The first normalization of a conv generator, by hand: of its first convolution's output on the padded photo.
     model = models["bing-xu"]
     (measured, _) = TiledPainter(model).statistics(photo)
     from e2e_art.engines.mxnet import mx
@@ -90,20 +90,20 @@ def test_statistics_are_those_of_the_features(models, photo):
     from e2e_art.models.publish import load_chain
 
     chain = load_chain(model)
-    framed = chain.frame(mx.nd.array(to_vgg_space(photo)))
-    features = chain.generators[0].body[0][0](framed / 64).asnumpy()[0]
+    padded = chain.frame(mx.nd.array(to_vgg_space(photo)))
+    features = chain.generators[0].body[0][0](padded / 64).asnumpy()[0]
     assert measured.shape[0] == 2
     assert np.allclose(measured[0, :8], features.mean(axis=(1, 2)), atol=1e-3)
     assert np.allclose(measured[1, :8], features.var(axis=(1, 2)), rtol=1e-3)
 
 
 def test_tiles_come_by_themselves_where_memory_is_short(models, large, monkeypatch):
-    from e2e_art.painting import photo as stylize
+    from e2e_art.painting import photo as module
 
     painter = load(models["pyramid"].folder)
     expected = painter(large, tile=512)
-    monkeypatch.setattr(stylize, "free_memory", lambda: large.shape[0] * large.shape[1] * stylize.BYTES_A_PIXEL - 1)
-    monkeypatch.setattr(painter.engine, "paint", None)  # not called any more
+    monkeypatch.setattr(module, "free_memory", lambda: large.shape[0] * large.shape[1] * module.BYTES_A_PIXEL - 1)
+    monkeypatch.setattr(painter.engine, "run", None)  # not called any more
     assert np.array_equal(painter(large), expected)
 
 

@@ -13,7 +13,7 @@ from skimage import data
 
 import e2e_art
 from e2e_art.images.io import read_image, write_image
-from e2e_art.models.folder import list_models, list_shipped, read_model
+from e2e_art.models.folder import list_models, read_model
 from e2e_art.models.onnx_file import onnx_file
 from e2e_art.painting.noise import load_doodle, load_texture, seam
 
@@ -154,8 +154,7 @@ def test_an_installed_package_finds_the_shipped_models(tmp_path):
 
 def test_the_gallery_shows_every_shipped_model_with_the_figures_of_its_record():
     gallery = (TOP / "docs" / "gallery.md").read_text(encoding="utf-8")
-    for folder in list_models():
-        model = read_model(folder)
+    for model in shipped("chain"):
         (section,) = (part for part in gallery.split("\n## ") if part.startswith(f"{model.title}\n"))
         totals = " → ".join(f"{stage['total']:.2f}" for stage in model.record["validation"])
         assert f"{model.record['validation_photos']} photos: {totals} " in section
@@ -165,14 +164,14 @@ def test_the_gallery_shows_every_shipped_model_with_the_figures_of_its_record():
 
 
 def test_what_is_shipped_is_small_and_each_stage_lowers_the_loss():
-    for folder in list_shipped():
-        assert sum(path.stat().st_size for path in folder.iterdir()) <= 6e6
-        totals = [stage["total"] for stage in read_model(folder).record["validation"]]
+    for model in list_models():
+        assert sum(path.stat().st_size for path in model.folder.iterdir()) <= 6e6
+        totals = [stage["total"] for stage in model.record["validation"]]
         assert totals == sorted(totals, reverse=True)
 
 
 def shipped(kind: str) -> list:
-    return [model for model in map(read_model, list_shipped()) if model.kind.name == kind]
+    return [model for model in list_models() if model.kind.name == kind]
 
 
 def test_three_textures_are_shipped_that_tile_and_differ_by_seed():

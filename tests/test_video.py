@@ -112,8 +112,8 @@ def test_motion_finds_where_things_were():
     moved = motion(before, now)
     assert moved.reliable[:, :-16].mean() > 0.8
     assert not moved.reliable[:, -3:].any()  # came into view
-    carried = moved.carry(before)
-    assert np.abs(carried.astype(int) - now)[moved.reliable].mean() < 2
+    warped = moved.warp(before)
+    assert np.abs(warped.astype(int) - now)[moved.reliable].mean() < 2
     assert np.abs(before.astype(int) - now)[moved.reliable].mean() > 4
 
 
