@@ -1,20 +1,23 @@
-"""Models elsewhere: one-file exports, and networks that others exported."""
+"""Models elsewhere: one-file exports, and external models."""
 
+import hashlib
 import json
+import shutil
 
 import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from helpers import pixels, save
+from helpers import edit_description, pixels, save
 from onnx import TensorProto, helper, numpy_helper
 from skimage import data
 
 from e2e_art.commands.main import main
 from e2e_art.engines.mxnet import mx
-from e2e_art.errors import OptionError, UserError
+from e2e_art.engines.onnxruntime import _weight_files
+from e2e_art.errors import ModelError, OptionError, UserError
 from e2e_art.images.resize import resize
-from e2e_art.models.folder import ModelError, read_model
+from e2e_art.models.folder import read_model
 from e2e_art.models.kinds import KINDS
 from e2e_art.models.onnx_file import METADATA, onnx_file
 from e2e_art.models.publish import publish
@@ -88,14 +91,14 @@ def test_stages_and_sizes_that_there_are_not(published):
 # Networks of others
 
 
-def network(path, body=None, inputs=(("input1", (1, 3, "H", "W")),), kind=TensorProto.FLOAT, fixed=None, constants=()):
+def network(path, body=None, inputs=(("input1", (1, 3, "H", "W")),), fixed=None, constants=(), output="output1"):
     """Writes a model of one picture in, one out; body: nodes from input1 to output1, its negative by default."""
     nodes = body or [helper.make_node("Sub", ["white", "input1"], ["output1"])]
     shape = (1, 3, *fixed) if fixed else None
-    places = [helper.make_tensor_value_info(name, kind, shape or own) for name, own in inputs]
-    output = helper.make_tensor_value_info("output1", TensorProto.FLOAT, None)
+    places = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape or own) for name, own in inputs]
+    result = helper.make_tensor_value_info(output, TensorProto.FLOAT, None)
     white = numpy_helper.from_array(np.array([255.0], np.float32), "white")
-    graph = helper.make_graph(nodes, "network", places, [output], [white, *constants])
+    graph = helper.make_graph(nodes, "network", places, [result], [white, *constants])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     path.write_bytes(model.SerializeToString())
     return path
@@ -162,12 +165,122 @@ def test_what_paints_nothing_is_refused_in_one_sentence(tmp_path, photo, capsys)
     refused(network(tmp_path / "scaled.onnx", scaled), r"paints in 0\.\.1, not in 0\.\.255: export it so")
     mean = [helper.make_node("ReduceMean", ["input1"], ["output1"], axes=[1])]
     refused(network(tmp_path / "mean.onnx", mean), r"not a picture \(1, 3, H, W\): export it so")
+    pooled = [helper.make_node("AveragePool", ["input1"], ["output1"], kernel_shape=[2, 2], strides=[2, 2])]
+    refused(network(tmp_path / "half.onnx", pooled), r"half\.onnx gives \[1, 3, \d+, \d+\], not a picture")
+    twice = [helper.make_node("Concat", ["input1", "input1"], ["output1"], axis=0)]
+    refused(network(tmp_path / "twice.onnx", twice), r"gives \[2, 3, 104, 136\], not a picture")
+    listed = [helper.make_node("SequenceConstruct", ["input1"], ["output1"])]
+    refused(network(tmp_path / "list.onnx", listed), r"list\.onnx (gives \[\], not a picture|cannot be loaded)")
+    logarithm = [
+        helper.make_node("Sub", ["input1", "input1"], ["zero"]),
+        helper.make_node("Log", ["zero"], ["output1"]),
+    ]
+    refused(network(tmp_path / "log.onnx", logarithm), "gives infinite numbers, no picture")
+    square = [helper.make_node("MatMul", ["input1", "input1"], ["output1"])]
+    refused(network(tmp_path / "square.onnx", square), r"square\.onnx could not paint this")
+    constant = [helper.make_node("Identity", ["white"], ["output1"])]
+    refused(network(tmp_path / "nothing.onnx", constant, inputs=()), r"nothing\.onnx takes nothing, not one picture")
     (tmp_path / "text.onnx").write_text("nothing of the kind")
     refused(tmp_path / "text.onnx", r"text\.onnx cannot be loaded")
     refused(tmp_path / "none.onnx", "There is no file")
     with pytest.raises(OptionError, match="is a file for onnxruntime: leave --engine mxnet out"):
         load(network(tmp_path / "fine.onnx"), engine="mxnet")
     assert issubclass(ModelError, UserError)
+
+
+# Files that a graph reads
+
+
+def secret_graph(path, location: bytes, reverse: bool = False):
+    """Writes a network that adds the bytes of a file to a photo: with its words the other way round, if reverse."""
+    weight = TensorProto(name="secret", data_type=TensorProto.UINT8, dims=[1, 1, 1, 8], data_location=1)
+    for key, value in (("offset", "0"), ("length", "8")):
+        weight.external_data.add(key=key, value=value)
+    words = [b"\x0a\x08location", b"\x12" + bytes([len(location)]) + location]
+    entry = b"".join(words[::-1] if reverse else words)
+    nodes = [helper.make_node("Cast", ["secret"], ["floats"], to=1)]
+    nodes += [
+        helper.make_node("ReduceMax", ["floats"], ["most"]),
+        helper.make_node("Max", ["input1", "most"], ["output1"]),
+    ]
+    network(path, nodes)
+    tensor = weight.SerializeToString() + b"\x6a" + bytes([len(entry)]) + entry
+    graph = onnx.load(str(path)).graph.SerializeToString() + b"\x2a" + bytes([len(tensor)]) + tensor
+    model = helper.make_model(onnx.GraphProto(), opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    model.ClearField("graph")
+    size = len(graph)
+    path.write_bytes(model.SerializeToString() + b"\x3a" + bytes([size & 127 | 128, size >> 7]) + graph)
+    return path
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("location", ["../secret", "{}/secret", "link", "folder/../../secret", "folder/link"])
+def test_a_graph_reads_no_file_outside_of_its_folder(tmp_path, photo, location, reverse):
+    inside = tmp_path / "inside"
+    (inside / "folder").mkdir(parents=True)
+    (tmp_path / "secret").write_bytes(b"password")
+    (inside / "link").symlink_to("../secret")
+    (inside / "folder" / "link").symlink_to(tmp_path / "secret")
+    path = secret_graph(inside / "model.onnx", location.format(tmp_path).encode(), reverse)
+    with pytest.raises(UserError, match=r"model\.onnx cannot be loaded \(it reads .*, outside of its folder\)"):
+        load(path)(photo)
+
+
+def test_a_graph_may_keep_weights_beside_it(tmp_path, photo):
+    (tmp_path / "weights").write_bytes(bytes([200] * 8))
+    assert load(secret_graph(tmp_path / "model.onnx", b"weights"))(photo).min() == 200
+
+
+def test_every_place_of_a_tensor_is_looked_into(tmp_path):
+    tensor = TensorProto(name="w", data_type=1, dims=[1], data_location=1)
+    tensor.external_data.add(key="location", value="elsewhere")
+    node = helper.make_node("Constant", [], ["c"], value=tensor)
+    graph = helper.make_graph([node], "inner", [], [], [tensor])
+    graph.sparse_initializer.add().values.CopyFrom(tensor)
+    branch = helper.make_node("If", ["white"], ["output1"], then_branch=graph, else_branch=graph)
+    content = onnx.load(str(network(tmp_path / "branch.onnx", [branch])), load_external_data=False)
+    content.functions.add(name="f", domain="d").node.add().CopyFrom(node)
+    assert list(_weight_files(memoryview(content.SerializeToString()))) == ["elsewhere"] * 7
+    for broken in (b"\x3a", b"\x3a\xff", b"\x3b", b"\xff" * 20, b"text of no kind"):
+        with pytest.raises(ValueError, match="no ONNX graph"):
+            list(_weight_files(memoryview(broken)))
+
+
+def test_a_model_of_a_stranger_reads_no_file_outside_of_its_folder(published, tmp_path, photo):
+    """Its model.json may vouch for any graph."""
+    folder = tmp_path / "stranger"
+    shutil.copytree(published, folder)
+    for name in ("model.onnx", "tile-0.onnx"):
+        content = (folder / name).read_bytes()
+        (folder / name).write_bytes(content.replace(b"stage-0.params", b"/../etc/passwd"))
+    files = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
+    edit_description(folder, files={name: found for name, found in files.items() if name != "model.json"})
+    for tile in (0, 128):
+        with pytest.raises(
+            UserError, match=r"onnx cannot be loaded \(it reads /\.\./etc/passwd, outside of its folder"
+        ):
+            load(folder)(photo, tile=tile)
+    with pytest.raises(ModelError, match=r"model\.onnx cannot be exported \(The model .* has no /\.\./etc/passwd"):
+        onnx_file(read_model(folder))
+
+
+def test_graphs_that_do_not_fit_their_model_are_refused(published, tmp_path, photo):
+    folder = tmp_path / "stranger"
+    shutil.copytree(published, folder)
+    gray = [helper.make_node("ReduceMean", ["input1"], ["output1"], axes=[1])]
+    small = [helper.make_node("ReduceMean", ["image"], ["stage_1"], axes=[2])]
+    for body, inputs, output, says in (
+        (gray, [("input1", (1, 3, "H", "W"))], "output1", "could not paint this"),
+        (small, [("image", (1, 3, "H", "W")), ("strength", (1,))], "stage_1", "gives no pictures of 131x97 pixels"),
+    ):
+        network(folder / "model.onnx", body, inputs, output=output)
+        network(folder / "tile-0.onnx", body, inputs, output=output)
+        files = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
+        edit_description(folder, files={name: found for name, found in files.items() if name != "model.json"})
+        with pytest.raises(UserError, match=says):
+            load(folder)(photo)
+        with pytest.raises(UserError, match="paints no tiles"):
+            load(folder)(photo, tile=128)
 
 
 # The commands

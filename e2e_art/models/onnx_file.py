@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
-from ..errors import OptionError, UserError
+from ..errors import ModelError, OptionError, UserError, first_line
 from .folder import Model, graph_file
 
 __all__ = ["METADATA", "onnx_file"]
@@ -19,39 +20,44 @@ def onnx_file(model: Model, stage: int | None = None, size: tuple[int, int] | No
     stage: where the chain ends, the last one by default.  size: height and width, for runtimes that want them fixed;
     any by default.  half: compute in float16, for graphics processors and phones; inputs and outputs stay float32.
 
-    Raises OptionError for a stage or size that there is not, UserError where the onnx library is missing.
+    Raises OptionError for a stage or size that there is not, ModelError for a graph that is none, UserError where the
+    onnx library is missing.
     """
     try:
         import onnx
     except ImportError as error:
         raise UserError("Exports need the onnx library: pip install onnx") from error
     last = model.check_stages(None if stage is None else [stage])[-1]
-    proto = onnx.load_model_from_string(model.path(graph_file(last, len(model.stages))).read_bytes())
-    _inline_weights(proto, model)
-    if half:
-        from onnxruntime.transformers.float16 import convert_float_to_float16
-        from onnxruntime.transformers.onnx_model import OnnxModel
+    if size is not None and min(size) < 1:
+        raise OptionError(f"Both sides of a size need at least 1 pixel, not {size[1]}x{size[0]}")
+    graph = model.path(graph_file(last, len(model.stages)))
+    try:
+        proto = onnx.load_model_from_string(graph.read_bytes())
+        _inline_weights(proto, model)
+        if half:
+            from onnxruntime.transformers.float16 import convert_float_to_float16
+            from onnxruntime.transformers.onnx_model import OnnxModel
 
-        proto = convert_float_to_float16(proto, keep_io_types=True)
-        OnnxModel(proto).topological_sort()  # its casts come last, whoever reads them
-    if size is not None:
-        if min(size) < 1:
-            raise OptionError(f"Both sides of a size need at least 1 pixel, not {size[1]}x{size[0]}")
-        for place in (*proto.graph.input, *proto.graph.output):
-            dimensions = place.type.tensor_type.shape.dim
-            for axis, length in ((0, 1), (2, size[0]), (3, size[1])) if len(dimensions) == 4 else ():
-                dimensions[axis].dim_value = length
-    convention = model.kind.convention
-    about = {"name": model.name, "title": model.title, "stages": last + 1, "convention": convention}
-    if "palette" in model.record:
-        about["palette"] = model.record["palette"]
-    onnx.helper.set_model_props(proto, {METADATA: json.dumps(about), "license": LICENSE})
-    proto.doc_string = f"{model.title}: a {model.kind.name} of {last + 1} stages, by e2e-art.  {convention}"
-    onnx.checker.check_model(proto)
-    return proto.SerializeToString()
+            proto = convert_float_to_float16(proto, keep_io_types=True)
+            OnnxModel(proto).topological_sort()  # its casts come last, whoever reads them
+        if size is not None:
+            for place in (*proto.graph.input, *proto.graph.output):
+                dimensions = place.type.tensor_type.shape.dim
+                for axis, length in ((0, 1), (2, size[0]), (3, size[1])) if len(dimensions) == 4 else ():
+                    dimensions[axis].dim_value = length
+        convention = model.kind.convention
+        about = {"name": model.name, "title": model.title, "stages": last + 1, "convention": convention}
+        if "palette" in model.record:
+            about["palette"] = model.record["palette"]
+        onnx.helper.set_model_props(proto, {METADATA: json.dumps(about), "license": LICENSE})
+        proto.doc_string = f"{model.title}: a {model.kind.name} of {last + 1} stages, by e2e-art.  {convention}"
+        onnx.checker.check_model(proto)
+        return proto.SerializeToString()
+    except Exception as error:  # a graph may be damaged in as many ways as the library has parts
+        raise ModelError(f"{graph} cannot be exported ({first_line(error)}): get a whole copy") from error
 
 
-def _inline_weights(proto, model: Model) -> None:
+def _inline_weights(proto: Any, model: Model) -> None:
     """Moves the weights that a graph keeps in other files of its model into the graph."""
     from onnx import TensorProto
 
