@@ -59,7 +59,10 @@ def load(
 def load_texture(
     model: str | Path | Model, engine: str = "auto", threads: int | None = None, gpu: int | None = None
 ) -> TexturePainter:  # fmt: skip
-    """Returns a trained model, ready to make textures, each of a height, a width and a seed; all else as for `load`."""
+    """Returns a trained model, ready to make textures; arguments and errors as for `load`.
+
+    >>> texture = load_texture("brick")(512, 512, seed=7)  # uint8 (512, 512, 3)
+    """
     from .painting.noise import load_texture
 
     return load_texture(model, engine, threads, gpu)
@@ -68,7 +71,10 @@ def load_texture(
 def load_doodle(
     model: str | Path | Model, engine: str = "auto", threads: int | None = None, gpu: int | None = None
 ) -> DoodlePainter:  # fmt: skip
-    """Returns a trained model, ready to paint drawings in the colors of its palette; all else as for `load`."""
+    """Returns a trained model, ready to paint doodles in the colors of its palette; all else as for `load`.
+
+    >>> painting = load_doodle("renoir")(doodle, seed=7)  # uint8 (H, W, 3) -> uint8 (H, W, 3)
+    """
     from .painting.noise import load_doodle
 
     return load_doodle(model, engine, threads, gpu)

@@ -27,8 +27,9 @@ class ModelError(UserError):
 
 
 def first_line(error: BaseException) -> str:
-    """Returns what the error of a library says, in one line, for a sentence that quotes it."""
-    return (str(error).strip() or repr(error)).splitlines()[0].strip()
+    """Returns what the error of a library says, in one line, for a sentence that quotes it; past any C++ traceback."""
+    first, *others = (str(error).strip() or repr(error)).splitlines()
+    return others[-1].strip() if others and first.startswith("Traceback") else first.strip()
 
 
 def unknown(noun: str, value: object, choices: Iterable[str]) -> str:

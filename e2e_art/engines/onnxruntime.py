@@ -105,21 +105,18 @@ def _fields(message: memoryview) -> Iterator[tuple[int, memoryview]]:
 
     def number() -> int:
         nonlocal place
-        value, shift = 0, 0
-        while True:
-            value |= (message[place] & 127) << shift
-            place, shift = place + 1, shift + 7
-            if message[place - 1] < 128:
-                return value
+        begin = place
+        while message[place] > 127 and place < begin + 9:
+            place += 1
+        place += 1
+        return sum((byte & 127) << 7 * index for index, byte in enumerate(message[begin:place]))
 
     try:
         while place < len(message):
             tag = number()
-            length = number() if tag & 7 == 2 else {0: 0, 1: 8, 5: 4}[tag & 7]
-            if tag & 7 == 0:
-                number()
+            length = {0: number, 1: lambda: 8, 2: number, 5: lambda: 4}[tag & 7]()
             if tag & 7 == 2:
                 yield tag >> 3, message[place : place + length]
-            place += length
+            place += length if tag & 7 else 0
     except LookupError:
         raise ValueError("it is no ONNX graph") from None

@@ -130,13 +130,7 @@ def model_folders(folder: Path | None = None) -> list[Path]:
 
 
 def list_models(folder: str | Path | None = None) -> list[Model]:
-    """Returns the models in a folder, by name; by default all shipped ones: photos, textures, doodles.
-
-    Each tells its `name`, which loads it, its `title`, its `kind.name` ("chain" for photos, "texture" or "doodle"), its
-    `stages`, and how it was trained (`record`, `training_time`).  All are verified, and `load` takes them as they are.
-
-    Raises ModelError for a damaged one.
-    """
+    """Returns the models in a folder, by default all shipped ones: see `e2e_art.list_models`."""
     return [read_model(path) for path in model_folders(None if folder is None else Path(folder))]
 
 

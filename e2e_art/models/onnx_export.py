@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import ast
 import json
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -32,6 +31,12 @@ __all__ = ["OPSET", "noise_graphs", "photo_graphs"]
 
 OPSET = 17
 PICTURE: list = ["N", 3, "H", "W"]
+# Operators of MXNet that ONNX has under another name; of two inputs, and of an input and a number.
+RENAMED = {"elemwise_add": "Add", "elemwise_sub": "Sub", "broadcast_sub": "Sub", "tanh": "Tanh"}
+RENAMED |= {"elemwise_mul": "Mul", "broadcast_mul": "Mul"}
+WITH_SCALAR = {"_mul_scalar": "Mul", "_plus_scalar": "Add"}
+BLOCKS = {"space_to_depth": "SpaceToDepth", "depth_to_space": "DepthToSpace"}
+END = 2**31  # of a slice that has none
 
 
 def photo_graphs(chain: Chain, name: str, stage_files: Sequence[str], files: Mapping[str, bytes]) -> dict[str, bytes]:
@@ -41,12 +46,12 @@ def photo_graphs(chain: Chain, name: str, stage_files: Sequence[str], files: Map
     name: the model's name, kept in the graphs.  stage_files: the .params file of each stage.  files: the contents of
     those, beside which the graphs will lie: they point into them, so that weights are kept once.
     """
-    noise = {NOISE_FILE: noise_tile().tobytes()}
-    files, graphs, count = {**files, **noise}, {}, len(chain.generators)
+    noise, count = {NOISE_FILE: noise_tile().tobytes()}, len(chain.generators)
+    exporter, graphs = _Exporter(chain, name, stage_files, {**files, **noise}), dict(noise)
     for index in range(count):
-        graphs[graph_file(index, count)] = _chain_graph(chain, name, index, stage_files, files)
-        graphs[tile_file(index)] = _stage_graph(chain, name, index, stage_files, files)
-    return {**noise, **graphs}
+        graphs[graph_file(index, count)] = exporter.photo_graph(index)
+        graphs[tile_file(index)] = exporter.stage_graph(index)
+    return graphs
 
 
 def noise_graphs(chain: Chain, name: str, stage_files: Sequence[str], files: Mapping[str, bytes]) -> dict[str, bytes]:
@@ -54,79 +59,126 @@ def noise_graphs(chain: Chain, name: str, stage_files: Sequence[str], files: Map
 
     Arguments as for `photo_graphs`.
     """
-    count = len(chain.generators)
-    return {graph_file(n, count): _noise_graph(chain, name, n, stage_files, files) for n in range(count)}
+    exporter, count = _Exporter(chain, name, stage_files, files), len(chain.generators)
+    return {graph_file(index, count): exporter.noise_graph(index) for index in range(count)}
 
 
-def _chain_graph(
-    chain: Chain, name: str, last: int, stage_files: Sequence[str], files: Mapping[str, bytes]
-) -> bytes:  # fmt: skip
-    """Returns a chain that paints photos, up to a stage, as a serialized ONNX model."""
-    graph = Graph()
-    height, width = (_axis(graph, axis) for axis in (2, 3))
-    means = graph.constant(np.reshape(CHANNEL_MEANS, (1, 3, 1, 1)))
-    rows, columns = (_reflected(graph, length, chain.multiple) for length in (height, width))
-    picture = _padded(graph, graph.add("Sub", "image", means), rows, columns)
-    conditioning = graph.add("Concat", picture, _noise(graph, rows, columns, files), axis=1)
-    begins = graph.constant([PADDING, PADDING], np.int64)
-    ends = graph.add("Add", graph.add("Concat", height, width, axis=0), begins)
-    axes = graph.constant([2, 3], np.int64)
-    for index, generator in enumerate(chain.generators[: last + 1]):
-        inputs = graph.add("Concat", picture, conditioning, axis=1) if generator.guided else picture
-        picture = _generator(graph, chain, index, inputs, stage_files, files)
-        _output(graph, index, graph.add("Slice", picture, begins, ends, axes), means)
-    return _serialized(graph, name, {"image": PICTURE, "strength": [1]}, last + 1)
+class _Exporter:
+    """Writes graphs of a chain; arguments as for `photo_graphs`."""
+
+    def __init__(self, chain: Chain, name: str, stage_files: Sequence[str], files: Mapping[str, bytes]):
+        self.chain, self.name, self.stage_files, self.files = chain, name, stage_files, files
+
+    def photo_graph(self, last: int) -> bytes:
+        """Returns a chain that paints photos, up to a stage."""
+        graph = Graph()
+        height, width = (_axis(graph, axis) for axis in (2, 3))
+        means = graph.constant(np.reshape(CHANNEL_MEANS, (1, 3, 1, 1)))
+        rows, columns = (_reflected(graph, length, self.chain.multiple) for length in (height, width))
+        picture = _padded(graph, graph.add("Sub", "image", means), rows, columns)
+        conditioning = graph.add("Concat", picture, self._noise(graph, rows, columns), axis=1)
+        cut = _cut(graph, height, width)
+        for index, generator in enumerate(self.chain.generators[: last + 1]):
+            inputs = graph.add("Concat", picture, conditioning, axis=1) if generator.guided else picture
+            picture = self._generator(graph, index, inputs)
+            _output(graph, index, graph.add("Slice", picture, *cut), means)
+        return self._serialized(graph, {"image": PICTURE, "strength": [1]}, _stages(last))
+
+    def stage_graph(self, index: int) -> bytes:
+        """Returns one stage of a chain, for tiled inference.
+
+        Inputs: `picture` (N, 3 or 7, H, W), what the generator takes, in VGG space, padded, sides multiples of the
+        chain's; `strength` (1,); and where there are instance normalizations, `statistics` and `own` as in `TileGraph`.
+        Outputs: `painting` (N, 3, H, W) in VGG space; `measured` (2, S).
+        """
+        graph = TileGraph()
+        graph.add("Identity", self._generator(graph, index, "picture"), name="painting")
+        inputs: dict[str, list] = {"picture": ["N", self.chain.generators[index].inputs, "H", "W"], "strength": [1]}
+        outputs = {"painting": PICTURE}
+        if graph.measured:
+            graph.collect()
+            outputs["measured"] = [2, graph.channels]
+            inputs.update(statistics=[2, graph.channels], own=[1])
+        return self._serialized(graph, inputs, outputs)
+
+    def noise_graph(self, last: int) -> bytes:
+        """Returns a chain that paints noise, a texture or a doodle, up to a stage.
+
+        Inputs: `noise` (N, C, H, W), so that a seed gives the same picture everywhere; and for a doodle, which is
+        padded, `regions` (N, R, H, W), a plane for each, 1 where it is and 0 elsewhere.
+        """
+        graph, kind = Graph(), KINDS[self.chain.kind]
+        means = graph.constant(np.reshape(CHANNEL_MEANS, (1, 3, 1, 1)))
+        graph.constant([1.0], name="strength")
+        inputs: dict[str, list] = {"noise": ["N", kind.noise_planes, "H", "W"]}
+        conditioning = "noise"
+        cut: tuple[str, ...] = ()
+        if kind.paints_regions:
+            inputs = {"regions": ["N", self.chain.generators[0].regions, "H", "W"], **inputs}
+            height, width = (_axis(graph, axis, "noise") for axis in (2, 3))
+            rows, columns = (_reflected(graph, side, self.chain.multiple) for side in (height, width))
+            conditioning = _padded(graph, graph.add("Concat", "regions", "noise", axis=1), rows, columns)
+            cut = _cut(graph, height, width)
+        first = (graph.constant([limit], np.int64) for limit in (0, 3, 1))
+        picture = graph.add("Mul", graph.add("Slice", conditioning, *first), graph.constant(0.0))
+        for index in range(last + 1):
+            picture = self._generator(graph, index, graph.add("Concat", picture, conditioning, axis=1))
+            _output(graph, index, graph.add("Slice", picture, *cut) if cut else picture, means)
+        return self._serialized(graph, inputs, _stages(last))
+
+    def _noise(self, graph: Graph, rows: str, columns: str) -> str:
+        """Returns the noise plane of the conditioning input, one for each picture of the batch, in the padded size."""
+        noise = graph.constant(noise_tile(), np.int8, name="noise")
+        graph.store(noise, NOISE_FILE, self.files[NOISE_FILE])
+        tile = graph.add("Cast", noise, to=TensorProto.FLOAT)
+        for indices, axis in ((rows, 2), (columns, 3)):
+            count = graph.add("Squeeze", graph.add("Shape", indices))
+            places = graph.add("Range", graph.constant(0, np.int64), count, graph.constant(1, np.int64))
+            places = graph.add("Mod", places, graph.constant(NOISE_PERIOD, np.int64))
+            tile = graph.add("Gather", tile, places, axis=axis)
+        shape = graph.add("Concat", _axis(graph, 0), graph.constant([1, 1, 1], np.int64), axis=0)
+        return graph.add("Expand", tile, shape)
+
+    def _generator(self, graph: Graph, index: int, picture: str) -> str:
+        """Adds the nodes of one generator, translated from its MXNet symbol; returns the name of its picture.
+
+        Its large weights stay in the .params file of the stage.
+        """
+        generator = self.chain.generators[index]
+        symbol = generator(mx.sym.var("picture"), mx.sym.var("strength"))
+        keys = {parameter.name: key for key, parameter in generator._collect_params_with_prefix().items()}
+        weights = self.chain.stage_weights(index)
+        names: list[str] = []
+        for node in json.loads(symbol.tojson())["nodes"]:
+            if node["op"] != "null":
+                inputs = [names[source[0]] for source in node["inputs"]]
+                attributes = {key: _value(value) for key, value in node.get("attrs", {}).items()}
+                names.append(_operator(graph, node["op"], inputs, attributes, generator.norm))
+            elif node["name"] in ("picture", "strength"):
+                names.append(picture if node["name"] == "picture" else "strength")
+            else:
+                key = keys[node["name"]]
+                names.append(_weight(graph, f"stage_{index}.{key}", weights[key]))
+        for constant in [key for key in graph.constants if key.startswith(f"stage_{index}.") and key.endswith(KEPT)]:
+            graph.store(constant, self.stage_files[index], self.files[self.stage_files[index]])
+        return names[-1]
+
+    def _serialized(self, graph: Graph, inputs: Mapping[str, list], outputs: Mapping[str, list]) -> bytes:
+        """Returns a graph as an ONNX model; inputs and outputs: their shapes by name, all float32."""
+        graph.prune(list(outputs))
+        given, made = (
+            [helper.make_tensor_value_info(place, TensorProto.FLOAT, shape) for place, shape in places.items()]
+            for places in (inputs, outputs)
+        )
+        proto = helper.make_graph(graph.nodes, self.name, given, made, list(graph.constants.values()))
+        model = helper.make_model(proto, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="e2e-art")
+        model.ir_version = 8
+        return model.SerializeToString()
 
 
-def _stage_graph(
-    chain: Chain, name: str, index: int, stage_files: Sequence[str], files: Mapping[str, bytes]
-) -> bytes:  # fmt: skip
-    """Returns one stage of a chain as a serialized ONNX model for tiled inference.
-
-    Inputs: `picture` (N, 3 or 7, H, W), what the generator takes, in VGG space, padded, sides multiples of the chain's;
-    `strength` (1,); and where there are instance normalizations, `statistics` and `own` as in `TileGraph`.  Outputs:
-    `painting` (N, 3, H, W) in VGG space; `measured` (2, S).
-    """
-    graph = TileGraph()
-    painting = _generator(graph, chain, index, "picture", stage_files, files)
-    graph.add("Identity", painting, name="painting")
-    inputs: dict[str, list] = {"picture": ["N", chain.generators[index].inputs, "H", "W"], "strength": [1]}
-    outputs = {"painting": PICTURE}
-    if graph.measured:
-        graph.collect()
-        outputs["measured"] = [2, graph.channels]
-        inputs.update(statistics=[2, graph.channels], own=[1])
-    return _serialized(graph, name, inputs, outputs)
-
-
-def _noise_graph(
-    chain: Chain, name: str, last: int, stage_files: Sequence[str], files: Mapping[str, bytes]
-) -> bytes:  # fmt: skip
-    """Returns a chain that paints noise, a texture or a doodle, up to a stage, as a serialized ONNX model.
-
-    Inputs: `noise` (N, C, H, W), so that a seed gives the same picture everywhere; and for a doodle, which is padded,
-    `regions` (N, R, H, W), a plane for each, 1 where it is and 0 elsewhere.
-    """
-    graph, kind = Graph(), KINDS[chain.kind]
-    means = graph.constant(np.reshape(CHANNEL_MEANS, (1, 3, 1, 1)))
-    graph.constant([1.0], name="strength")
-    inputs: dict[str, list] = {"noise": ["N", kind.noise_planes, "H", "W"]}
-    cut: tuple[str, ...] = ()
-    conditioning = "noise"
-    if kind.paints_regions:
-        inputs = {"regions": ["N", chain.generators[0].regions, "H", "W"], **inputs}
-        sides = [_axis(graph, axis, "noise") for axis in (2, 3)]
-        rows, columns = (_reflected(graph, side, chain.multiple) for side in sides)
-        conditioning = _padded(graph, graph.add("Concat", "regions", "noise", axis=1), rows, columns)
-        begins = graph.constant([PADDING, PADDING], np.int64)
-        cut = (begins, graph.add("Add", graph.add("Concat", *sides, axis=0), begins), graph.constant([2, 3], np.int64))
-    first = (graph.constant([limit], np.int64) for limit in (0, 3, 1))
-    picture = graph.add("Mul", graph.add("Slice", conditioning, *first), graph.constant(0.0))
-    for index in range(last + 1):
-        both = graph.add("Concat", picture, conditioning, axis=1)
-        picture = _generator(graph, chain, index, both, stage_files, files)
-        _output(graph, index, graph.add("Slice", picture, *cut) if cut else picture, means)
-    return _serialized(graph, name, inputs, last + 1)
+def _stages(last: int) -> dict[str, list]:
+    """Returns the shapes of the outputs of a graph that ends with a stage."""
+    return {f"stage_{index}": PICTURE for index in range(last + 1)}
 
 
 def _output(graph: Graph, index: int, picture: str, means: str) -> None:
@@ -135,19 +187,11 @@ def _output(graph: Graph, index: int, picture: str, means: str) -> None:
     graph.add("Clip", colors, graph.constant(0.0), graph.constant(255.0), name=f"stage_{index}")
 
 
-def _serialized(graph: Graph, name: str, inputs: Mapping[str, list], outputs: Mapping[str, list] | int) -> bytes:
-    """Returns a graph as an ONNX model; inputs and outputs: shapes by name, all float32, or the number of stages."""
-    if isinstance(outputs, int):
-        outputs = {f"stage_{index}": PICTURE for index in range(outputs)}
-    graph.prune(list(outputs))
-    givens, results = (
-        [helper.make_tensor_value_info(place, TensorProto.FLOAT, shape) for place, shape in places.items()]
-        for places in (inputs, outputs)
-    )
-    proto = helper.make_graph(graph.nodes, name, givens, results, list(graph.constants.values()))
-    model = helper.make_model(proto, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="e2e-art")
-    model.ir_version = 8
-    return model.SerializeToString()
+def _cut(graph: Graph, height: str, width: str) -> tuple[str, str, str]:
+    """Returns where a picture lies in its padding, for Slice: begins, ends and axes."""
+    begins = graph.constant([PADDING, PADDING], np.int64)
+    ends = graph.add("Add", graph.add("Concat", height, width, axis=0), begins)
+    return begins, ends, graph.constant([2, 3], np.int64)
 
 
 def _axis(graph: Graph, axis: int, source: str = "image") -> str:
@@ -181,48 +225,6 @@ def _padded(graph: Graph, picture: str, rows: str, columns: str) -> str:
     return picture
 
 
-def _noise(graph: Graph, rows: str, columns: str, files: Mapping[str, bytes]) -> str:
-    """Returns the noise plane of the conditioning input, one for each picture of the batch, in the padded size."""
-    noise = graph.constant(noise_tile(), np.int8, name="noise")
-    graph.store(noise, NOISE_FILE, files[NOISE_FILE])
-    tile = graph.add("Cast", noise, to=TensorProto.FLOAT)
-    for indices, axis in ((rows, 2), (columns, 3)):
-        count = graph.add("Squeeze", graph.add("Shape", indices))
-        places = graph.add("Range", graph.constant(0, np.int64), count, graph.constant(1, np.int64))
-        places = graph.add("Mod", places, graph.constant(NOISE_PERIOD, np.int64))
-        tile = graph.add("Gather", tile, places, axis=axis)
-    shape = graph.add("Concat", _axis(graph, 0), graph.constant([1, 1, 1], np.int64), axis=0)
-    return graph.add("Expand", tile, shape)
-
-
-def _generator(
-    graph: Graph, chain: Chain, index: int, picture: str, stage_files: Sequence[str], files: Mapping[str, bytes]
-) -> str:
-    """Adds the nodes of one generator, translated from its MXNet symbol; returns the name of its picture.
-
-    Its large weights stay in the .params file of the stage.
-    """
-    generator = chain.generators[index]
-    symbol = generator(mx.sym.var("picture"), mx.sym.var("strength"))
-    nodes = json.loads(symbol.tojson())["nodes"]
-    keys = {parameter.name: key for key, parameter in generator._collect_params_with_prefix().items()}
-    weights = chain.stage_weights(index)
-    names: list[str] = []
-    for node in nodes:
-        inputs = [names[source[0]] for source in node["inputs"]]
-        attributes = {key: _value(value) for key, value in node.get("attrs", {}).items()}
-        if node["op"] != "null":
-            names.append(_operator(graph, node["op"], inputs, attributes, generator.norm))
-        elif node["name"] in ("picture", "strength"):
-            names.append({"picture": picture}.get(node["name"], node["name"]))
-        else:
-            key = keys[node["name"]]
-            names.append(_weight(graph, f"stage_{index}.{key}", weights[key]))
-    for constant in [key for key in graph.constants if key.startswith(f"stage_{index}.") and key.endswith(KEPT)]:
-        graph.store(constant, stage_files[index], files[stage_files[index]])
-    return names[-1]
-
-
 def _value(text: str) -> Any:
     try:
         return ast.literal_eval(text)
@@ -244,23 +246,18 @@ def _weight(graph: Graph, name: str, weight: np.ndarray) -> str:
 
 def _operator(graph: Graph, operator: str, inputs: list[str], attributes: dict, norm: str) -> str:
     """Adds what an MXNet operator does; raises NotImplementedError for one that no generator uses."""
-    simple = {
-        "elemwise_add": "Add",
-        "elemwise_sub": "Sub",
-        "broadcast_sub": "Sub",
-        "broadcast_mul": "Mul",
-        "elemwise_mul": "Mul",
-        "tanh": "Tanh",
-    }
-    scalar = {"_mul_scalar": "Mul", "_plus_scalar": "Add"}
-    if operator in simple:
-        return graph.add(simple[operator], *inputs)
-    if operator in scalar:
-        return graph.add(scalar[operator], *inputs, graph.constant(attributes["scalar"]))
+    if operator in RENAMED:
+        return graph.add(RENAMED[operator], *inputs)
+    if operator in WITH_SCALAR:
+        return graph.add(WITH_SCALAR[operator], *inputs, graph.constant(attributes["scalar"]))
+    if operator in BLOCKS:
+        return graph.add(BLOCKS[operator], *inputs, blocksize=attributes["block_size"])
     if operator == "Deconvolution" and attributes["num_group"] == attributes["num_filter"]:
         # Bilinear upsampling: runtimes have an operator for it, three times faster; it repeats the border itself.
         scales = graph.constant([1, 1, *attributes["stride"]])
         return graph.add("Resize", inputs[0], "", scales, mode="linear", coordinate_transformation_mode="half_pixel")
+    if operator == "Pad":
+        return inputs[0]  # before bilinear upsampling
     if operator in ("Convolution", "Deconvolution"):
         settings = dict(
             kernel_shape=attributes["kernel"],
@@ -272,26 +269,23 @@ def _operator(graph: Graph, operator: str, inputs: list[str], attributes: dict, 
         if operator == "Convolution":
             return graph.add("Conv", *inputs, **settings)
         return graph.add("ConvTranspose", *inputs, **settings, output_padding=attributes["adj"])
+    if operator == "BatchNorm" and norm == "instance":
+        return graph.instance_norm(inputs[:3], attributes["eps"])
     if operator == "BatchNorm":
-        if norm == "instance":
-            return graph.instance_norm(inputs[:3], attributes["eps"])
         return graph.add("BatchNormalization", *inputs, epsilon=attributes["eps"])
     if operator == "LeakyReLU":
         return graph.add("LeakyRelu", *inputs, alpha=attributes.get("slope", LEAK))
-    if operator == "Pad":
-        return inputs[0]  # before bilinear upsampling, see above
     if operator == "Concat":
         return graph.add("Concat", *inputs, axis=attributes["dim"])
-    if operator == "space_to_depth":
-        return graph.add("SpaceToDepth", *inputs, blocksize=attributes["block_size"])
-    if operator == "depth_to_space":
-        return graph.add("DepthToSpace", *inputs, blocksize=attributes["block_size"])
     if operator == "Reshape":
         return graph.add("Reshape", *inputs, graph.constant(attributes["shape"], np.int64))
+    if operator == "slice_axis":
+        limits = (attributes["begin"], attributes["end"] or END, attributes["axis"])
+        return graph.add("Slice", *inputs, *(graph.constant([limit], np.int64) for limit in limits))
     if operator == "slice":
         begins, ends = attributes["begin"], attributes["end"]
         sides = enumerate(zip(begins, ends, attributes.get("step") or [1] * len(begins)))
-        cut = [(begin or 0, end or 2**31, axis, step or 1) for axis, (begin, end, step) in sides]
+        cut = [(begin or 0, end or END, axis, step or 1) for axis, (begin, end, step) in sides]
         return graph.add("Slice", *inputs, *(graph.constant(column, np.int64) for column in zip(*cut)))
     if operator == "UpSampling":
         scales = graph.constant([1, 1, attributes["scale"], attributes["scale"]])
@@ -299,7 +293,4 @@ def _operator(graph: Graph, operator: str, inputs: list[str], attributes: dict, 
         return graph.add("Resize", inputs[0], "", scales, **settings)
     if operator == "Pooling":
         return graph.add("AveragePool", *inputs, kernel_shape=attributes["kernel"], strides=attributes["stride"])
-    if operator == "slice_axis":
-        limits = (attributes["begin"], attributes["end"] or math.inf, attributes["axis"])
-        return graph.add("Slice", *inputs, *(graph.constant([min(limit, 2**31)], np.int64) for limit in limits))
     raise NotImplementedError(f"{operator} has no ONNX translation yet: add it to onnx_export.py")

@@ -42,15 +42,7 @@ class Engine(Protocol):
 def make_engine(
     model: str | Path | Model, kind: Kind, engine: str = "auto", threads: int | None = None, gpu: int | None = None
 ) -> Engine:
-    """Returns what runs a model of a kind.
-
-    model: a shipped name, a folder, what `read_model` returned, or for photos an ONNX file.  engine: "onnx"
-    (onnxruntime), "mxnet", or "auto": onnx where it can.  threads: how many to use, all cores by default.  gpu: the
-    number of a GPU; None is the CPU.
-
-    Raises OptionError for an unknown engine, ModelError for a model that is missing, damaged or of another kind,
-    UserError where the engine or GPU is not to be had.
-    """
+    """Returns what runs a model, which has to be of a kind; all else as for `e2e_art.load`."""
     if engine not in ENGINES:
         raise OptionError(unknown("engine", engine, ENGINES))
     if kind.paints_photos and not isinstance(model, Model) and str(model).lower().endswith(SUFFIX):

@@ -21,32 +21,14 @@ __all__ = ["DoodlePainter", "TexturePainter", "load_doodle", "load_texture", "se
 def load_texture(
     model: str | Path | Model, engine: str = "auto", threads: int | None = None, gpu: int | None = None
 ) -> TexturePainter:  # fmt: skip
-    """Returns a trained model, ready to make textures.
-
-    model: a shipped name, the folder of a model that `train.py --texture` wrote, or one of `list_models`.  engine,
-    threads, gpu: as for `load`.
-
-    >>> painter = load_texture("brick")
-    >>> texture = painter(512, 512, seed=7)  # uint8 (512, 512, 3)
-
-    Raises what `load` does.
-    """
+    """Returns a trained model, ready to make textures: see `e2e_art.load_texture`."""
     return TexturePainter(make_engine(model, TEXTURE, engine, threads, gpu))
 
 
 def load_doodle(
     model: str | Path | Model, engine: str = "auto", threads: int | None = None, gpu: int | None = None
 ) -> DoodlePainter:  # fmt: skip
-    """Returns a trained model, ready to paint doodles.
-
-    model: a shipped name, the folder of a model that `train.py --doodle` wrote, or one of `list_models`.  engine,
-    threads, gpu: as for `load`.
-
-    >>> painter = load_doodle("renoir")
-    >>> painting = painter(doodle, seed=7)  # uint8 (H, W, 3) -> uint8 (H, W, 3)
-
-    Raises what `load` does.
-    """
+    """Returns a trained model, ready to paint doodles: see `e2e_art.load_doodle`."""
     return DoodlePainter(make_engine(model, DOODLE, engine, threads, gpu))
 
 

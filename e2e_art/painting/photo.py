@@ -31,18 +31,7 @@ BYTES_A_PIXEL = 900  # of memory, to paint a photo whole: above what is left, it
 def load(
     model: str | Path | Model, engine: str = "auto", threads: int | None = None, gpu: int | None = None
 ) -> Painter:  # fmt: skip
-    """Returns a trained model, ready to paint photos.
-
-    model: a shipped name, the folder of a trained model, an ONNX file, or one of `list_models`.  engine: "onnx"
-    (onnxruntime), "mxnet", or "auto": onnx where it can.  threads: how many to use, all cores by default.  gpu: the
-    number of a GPU; None is the CPU.
-
-    >>> painter = load("starry_night")
-    >>> painting = painter(photo)  # uint8 (H, W, 3) -> uint8 (H, W, 3)
-
-    Raises OptionError for an unknown engine, ModelError for a model that is missing, damaged or of another kind,
-    UserError where the engine or GPU is not to be had.
-    """
+    """Returns a trained model, ready to paint photos: see `e2e_art.load`."""
     return Painter(make_engine(model, PHOTO, engine, threads, gpu))
 
 

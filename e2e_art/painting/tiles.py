@@ -28,6 +28,7 @@ OVERLAP = 96  # pixels on each side; the deepest generator, the pyramid, sees 82
 MULTIPLE = 8  # what the sides of a tile divide by
 THUMBNAIL_EDGE = 1024  # of the copy that statistics are measured on
 MEANS = np.reshape(CHANNEL_MEANS, (3, 1, 1)).astype(np.float32)
+Part = tuple[slice, ...]  # rows and columns of a picture
 
 
 class TiledPainter:
@@ -108,22 +109,22 @@ class _PaddedPhoto:
         self.size = (len(self._places[0]), len(self._places[1]))
         self.whole = (slice(0, self.size[0]), slice(0, self.size[1]))
 
-    def photo(self, part: tuple[slice, slice]) -> np.ndarray:
+    def photo(self, part: Part) -> np.ndarray:
         """Returns a part of the padded photo, (3, h, w) float32 in VGG space."""
         rows, columns = (places[side] for places, side in zip(self._places, part))
         return self._image[np.ix_(rows, columns)].transpose(2, 0, 1).astype(np.float32) - MEANS
 
-    def conditioning(self, part: tuple[slice, slice]) -> np.ndarray:
+    def conditioning(self, part: Part) -> np.ndarray:
         """Returns a part of the conditioning input: photo and noise, (4, h, w)."""
         rows, columns = (np.arange(side.start, side.stop) % NOISE_PERIOD for side in part)
         return np.concatenate([self.photo(part), self._noise[np.ix_(rows, columns)][np.newaxis].astype(np.float32)])
 
-    def around(self, rows: slice, columns: slice) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
+    def around(self, *tile: slice) -> tuple[Part, Part]:
         """Returns a tile with its overlap, and where in that it lies."""
-        (top, inner_rows), (left, inner_columns) = (
-            _overlapping(side, length) for side, length in zip((rows, columns), self.size)
-        )
-        return (top, left), (inner_rows, inner_columns)
+        pairs = zip(tile, self.size)
+        outer = tuple(slice(max(0, side.start - OVERLAP), min(length, side.stop + OVERLAP)) for side, length in pairs)
+        inner = (slice(side.start - wide.start, side.stop - wide.start) for side, wide in zip(tile, outer))
+        return outer, tuple(inner)
 
     @staticmethod
     def crop(strip: np.ndarray, rows: slice, image: np.ndarray) -> None:
@@ -145,32 +146,21 @@ class _Stage:
             raise ModelError(f"{path} paints no tiles: get a whole copy of the model")
 
     def run(
-        self,
-        picture: np.ndarray,
-        padded: _PaddedPhoto,
-        part: tuple[slice, slice],
-        strength: float,
-        statistics: np.ndarray | None = None,
+        self, picture: np.ndarray, padded: _PaddedPhoto, part: Part, strength: float, given: np.ndarray | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
         """Returns what the stage makes of a part of a picture, (3, h, w), and what its normalizations measured there.
 
-        statistics: those to normalize with, (2, S); the part's own by default.
+        given: statistics to normalize with, (2, S); the part's own by default.
         """
         if self._inputs["picture"][1] > 3:
             picture = np.concatenate([picture, padded.conditioning(part)])
         feeds = {"picture": picture[np.newaxis].astype(np.float32), "strength": np.array([strength], np.float32)}
         if "statistics" in self._inputs:
-            feeds["statistics"] = np.zeros(self._inputs["statistics"], np.float32) if statistics is None else statistics
-            feeds["own"] = np.array([statistics is None], np.float32)
+            feeds["statistics"] = np.zeros(self._inputs["statistics"], np.float32) if given is None else given
+            feeds["own"] = np.array([given is None], np.float32)
         painting, *measured = run_session(self._session, None, feeds, self._path)
         return painting[0], measured[0] if measured else np.empty((2, 0), np.float32)
 
 
 def _cuts(length: int, edge: int) -> list[slice]:
     return [slice(begin, min(begin + edge, length)) for begin in range(0, length, edge)]
-
-
-def _overlapping(side: slice, length: int) -> tuple[slice, slice]:
-    """Returns a side of a tile with its overlap, and where in that it lies."""
-    outer = slice(max(0, side.start - OVERLAP), min(length, side.stop + OVERLAP))
-    return outer, slice(side.start - outer.start, side.stop - outer.start)

@@ -67,7 +67,7 @@ async function paintSwatches() {
   const swatches = [...document.querySelectorAll("#brushes .swatch")];
   for (const [index, swatch] of swatches.entries()) {
     const flat = { width: 2 * SWATCH, height: 2 * SWATCH, labels: new Uint8Array(4 * SWATCH * SWATCH).fill(index) };
-    show(swatch, await painter.sketch(flat, palette.length, 0));
+    show(swatch, await painter.doodle(flat, palette.length, 0));
   }
 }
 
@@ -108,7 +108,7 @@ async function follow() {
   try {
     for (let made = 0; made !== wanted && painter.holds(doodle); ) {
       made = wanted;
-      show($("painting"), await painter.sketch(board, palette.length, seed()));
+      show($("painting"), await painter.doodle(board, palette.length, seed()));
       $("download").disabled = false;
       const words = `${note}${board.width} x ${board.height} pixels, seed ${seed()}, painted in ${painter.seconds.toFixed(2)} seconds.`;
       say(words, made === wanted ? "painted" : "");

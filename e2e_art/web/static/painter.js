@@ -11,7 +11,7 @@ export class Painter {
   seconds = 0; // that the last painting took
 
   // Loads a style: {name, folder, graph, files, bytes_in_all} or {name, bytes}; returns {engine, threaded, outputs}.
-  // engine: null, "wasm" or "webgpu".  progress(share): told how much of its bytes has come.
+  // engine: null, "wasm" or "webgpu".  progress(share): called as its bytes come.
   async load(style, engine, progress) {
     this.#style = undefined;
     const answer = await this.#ask({ type: "load", style, engine }, progress);
@@ -19,7 +19,7 @@ export class Painter {
     return answer;
   }
 
-  // Paints an ImageData; returns an ImageData for each stage.  seconds(s): told how long it may take, where that is known.
+  // Paints an ImageData; returns an ImageData for each stage.  expect(s): called with the seconds it may take, where known.
   async paint(image, strength, expect = () => {}) {
     const { width, height } = image;
     if (this.#speed) expect(this.#speed * width * height);
@@ -31,10 +31,10 @@ export class Painter {
     return stages.map((buffer) => new ImageData(new Uint8ClampedArray(buffer), width, height));
   }
 
-  // Paints a drawing, {width, height, labels: the number of each pixel's region}; returns an ImageData.
-  async sketch({ width, height, labels }, regions, seed) {
+  // Paints a doodle, {width, height, labels: the number of each pixel's region}; returns an ImageData.
+  async doodle({ width, height, labels }, regions, seed) {
     const started = performance.now();
-    const { picture } = await this.#ask({ type: "sketch", labels: labels.slice(), width, height, regions, seed });
+    const { picture } = await this.#ask({ type: "doodle", labels: labels.slice(), width, height, regions, seed });
     this.seconds = (performance.now() - started) / 1000;
     return new ImageData(new Uint8ClampedArray(picture), width, height);
   }

@@ -2,14 +2,14 @@
 //
 // Messages in:  {type: "load", id, style, engine}                     style as styles.json describes it, or one that was dropped
 //               {type: "paint", id, pixels, width, height, strength}  pixels: the ArrayBuffer of an ImageData (RGBA)
-//               {type: "sketch", id, labels, width, height, regions, seed}  labels: the region of each pixel, 0..regions - 1
+//               {type: "doodle", id, labels, width, height, regions, seed}  labels: the region of each pixel, 0..regions - 1
 // Messages out: {type: "progress", id, share}                         of the bytes of a style
-//               {type: "done", id, ...}                               engine after "load"; ArrayBuffers (RGBA): stages after "paint", picture after "sketch"
+//               {type: "done", id, ...}                               engine after "load"; ArrayBuffers (RGBA): stages after "paint", picture after "doodle"
 //               {type: "failed", id, reason}
 
 import { seededNoise } from "./noise.js";
 
-const WAYS = { load, paint, sketch };
+const WAYS = { load, paint, doodle };
 const VENDOR = new URL("vendor/", import.meta.url).href;
 const MOST_THREADS = 8;
 
@@ -91,7 +91,7 @@ async function paint({ pixels, width, height, strength }) {
   const { Tensor } = engine.ort;
   const rgba = new Uint8ClampedArray(pixels);
   const ours = isOurs();
-  // Networks of others round odd sizes up and have a smallest one: they get the photo with a mirrored border.
+  // External models round odd sizes up and have a smallest one: they get the photo with reflect padding.
   const [wide, high] = ours ? [width, height] : [width, height].map((side) => Math.max(32, Math.ceil(side / 8) * 8));
   const feeds = { [session.inputNames[0]]: new Tensor("float32", planes(rgba, width, height, wide, high), [1, 3, high, wide]) };
   if (ours) feeds.strength = new Tensor("float32", [strength], [1]);
@@ -109,7 +109,7 @@ async function paint({ pixels, width, height, strength }) {
   return [{ stages }, stages];
 }
 
-async function sketch({ labels, width, height, regions, seed }) {
+async function doodle({ labels, width, height, regions, seed }) {
   const { Tensor } = engine.ort;
   const pixels = width * height;
   const planes = new Float32Array(regions * pixels); // 1 where a region is, 0 elsewhere
@@ -127,12 +127,12 @@ async function sketch({ labels, width, height, regions, seed }) {
   return [{ picture }, [picture]];
 }
 
-// RGBA bytes of width x height -> three planes of 0..255 of wide x high, mirrored where they are larger.
+// RGBA bytes of width x height -> three planes of 0..255 of wide x high, with reflect padding where they are larger.
 function planes(rgba, width, height, wide, high) {
   const values = new Float32Array(3 * wide * high);
   for (let row = 0; row < high; row++) {
     for (let column = 0; column < wide; column++) {
-      const from = 4 * (mirror(row, height) * width + mirror(column, width));
+      const from = 4 * (reflect(row, height) * width + reflect(column, width));
       const to = row * wide + column;
       for (let channel = 0; channel < 3; channel++) values[channel * wide * high + to] = rgba[from + channel];
     }
@@ -140,7 +140,7 @@ function planes(rgba, width, height, wide, high) {
   return values;
 }
 
-function mirror(place, length) {
+function reflect(place, length) {
   if (place < length) return place;
   const period = Math.max(1, 2 * (length - 1));
   const inside = place % period;
