@@ -17,6 +17,7 @@ from interleaved import table
 from playwright.sync_api import sync_playwright
 
 from e2e_art.models.folder import read_model
+from e2e_art.models.kinds import DOODLE
 from e2e_art.web import server as serve
 from e2e_art.web.site import HEADERS, site
 
@@ -44,7 +45,7 @@ def repaints(page) -> list[float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", nargs="?", default="monet", metavar="MODEL")
-    files = site([read_model(parser.parse_args().model, "doodle")])
+    files = site([read_model(parser.parse_args().model, DOODLE)])
     isolation, rows = dict(HEADERS), []
     with sync_playwright() as tools:
         browser = tools.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)

@@ -191,7 +191,9 @@ def test_a_broken_description_is_refused(folder, text):
 @pytest.mark.parametrize("entry", ["name", "kind", "stages", "record", "files", "share_weights"])
 def test_an_incomplete_description_names_what_it_lacks(folder, entry):
     edit_description(folder, **{entry: None})
-    with pytest.raises(ModelError, match=f"model.json has no entry '{entry}'"):
+    with pytest.raises(
+        ModelError, match=f"model.json cannot be read .its entry '{entry}' is missing.*: get a whole copy"
+    ):
         read_model(folder)
 
 
@@ -269,7 +271,9 @@ def test_a_description_laid_out_anew_is_the_same(folder):
 def test_a_description_without_its_checksum_is_refused(folder, checksum):
     path = folder / "model.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "seal": checksum}))
-    with pytest.raises(ModelError, match="model.json has changed since it was written"):
+    with pytest.raises(
+        ModelError, match="model.json cannot be read .it has changed since it was written.*: get a whole copy"
+    ):
         read_model(folder)
 
 

@@ -183,7 +183,7 @@ def read_model(name: str | Path | Model, kind: Kind | None = None) -> Model:
 
 
 def _check_kind(model: Model, kind: Kind | None) -> None:
-    if kind is not None and model.kind != kind:
+    if kind not in (None, model.kind):
         raise ModelError(
             f"{model.folder} is a model of kind '{model.kind.name}', not '{kind.name}': use it as "
             f"e2e-art infer {model.kind.usage} {model.folder}"
@@ -199,31 +199,26 @@ def _parse(folder: Path, text: str) -> Model:
             f"{path} has format version {version!r}, this e2e-art reads {FORMAT}: install the e2e-art that wrote it"
         )
     if description.get(CHECKSUM) != _checksum(description):
-        raise ModelError(f"{path} has changed since it was written (sha256 differs): get a whole copy of the model")
+        raise ValueError("it has changed since it was written: its sha256 differs")
     json.dumps(description, ensure_ascii=False).encode()  # what cannot be printed, half a character, cannot be encoded
     for entry, shape in _SHAPES.items():
-        if entry not in description:
-            raise ModelError(f"{path} has no entry '{entry}': get a whole copy of the model, or train it again")
-        if not _fits(description[entry], shape):
-            raise ValueError(f"its entry '{entry}' makes no sense")
-    if (name := description["kind"]) not in KINDS:
+        if not _fits(description.get(entry), shape):
+            raise ValueError(f"its entry '{entry}' is missing or makes no sense")
+    name, kind, shared, stages, files, record = (description[entry] for entry in _SHAPES)
+    if kind not in KINDS:
         raise ModelError(
-            f"{folder} is a model of kind {name!r}, which this e2e-art does not know: install the one that wrote it"
+            f"{folder} is a model of kind {kind!r}, which this e2e-art does not know: install the one that wrote it"
         )
-    stages, files, kind = description["stages"], description["files"], KINDS[name]
     if not stages or not {stage["file"] for stage in stages} <= files.keys():
         raise ValueError("its stages have no weights")
-    for file in files:
-        if not _is_file_name(file):
-            raise ValueError(f"it names a file outside of its folder, {file!r}")
-    for record in _records(description["record"]):
-        if not all(_fits(record[entry], shape) for entry, shape in _RECORD_SHAPES.items() if entry in record):
+    if outside := [file for file in files if not _is_file_name(file)]:
+        raise ValueError(f"it names a file outside of its folder, {outside[0]!r}")
+    for each in _records(record):
+        if not all(_fits(each[entry], shape) for entry, shape in _RECORD_SHAPES.items() if entry in each):
             raise ValueError("its record makes no sense")
-    if kind.paints_regions and not description["record"].get("palette"):
+    if KINDS[kind].paints_regions and not record.get("palette"):
         raise ValueError("its record has no palette")
-    return Model(
-        folder, description["name"], kind, stages, description["record"], files, description["share_weights"]
-    )  # fmt: skip
+    return Model(folder, name, KINDS[kind], stages, record, files, shared)
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -56,7 +56,8 @@ def load_chain(model: Model, contexts: Sequence | None = None) -> Chain:
         for stage in stages:
             _check_numbers(stage)
         chain = model.kind.chain(stages, model.share_weights)
-        weights = [_from_params(model.path(name).read_bytes()) for name in model.stage_files()]
+        files = [mx.nd.load_frombuffer(model.path(name).read_bytes()) for name in model.stage_files()]
+        weights = [dequantize({name: array.asnumpy() for name, array in arrays.items()}) for arrays in files]
         for index, arrays in enumerate(weights):
             chain.check_stage_weights(index, arrays)  # before memory is taken for what a description says
         chain.initialize(ctx=contexts or [mx.cpu()])
@@ -76,12 +77,6 @@ def _check_numbers(value: Any) -> None:
         _check_numbers(each)
     if isinstance(value, (list, dict)) and len(value) > 64 or isinstance(value, (int, float)) and abs(value) > 4096:
         raise ValueError(f"no generator is as large as {value if isinstance(value, (int, float)) else len(value)}")
-
-
-def _from_params(content: bytes) -> dict[str, np.ndarray]:
-    """Returns the weights in a Gluon .params file."""
-    arrays = mx.nd.load_frombuffer(content)
-    return dequantize({name: array.asnumpy() for name, array in arrays.items()})
 
 
 def _to_params(weights: dict[str, np.ndarray]) -> bytes:

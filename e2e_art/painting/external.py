@@ -43,14 +43,16 @@ class ExternalEngine:
         if not inputs or others not in ([], ["strength"]) or not outputs or not _is_picture(inputs[0]):
             places = ", ".join(f"{place.name} {place.shape}" for place in inputs) or "nothing"
             raise ModelError(f"{path} takes {places}, not one picture (1, 3, H, W): export it so")
-        self._photo, self._takes_strength = inputs[0], bool(others)
+        self._photo, self._takes_strength = inputs[0].name, bool(others)
+        size = inputs[0].shape[2:]
+        self._own_size = size if all(isinstance(side, int) for side in size) else None  # where it takes no other
         self._outputs = [place.name for place in (outputs if self._takes_strength else outputs[:1])]
         self.model = Model(path.parent, path.stem, EXTERNAL, [{} for _ in self._outputs], record={})
 
     def run(self, inputs: Mapping[str, np.ndarray], stages: Sequence[int]) -> list[np.ndarray]:
         """Returns the pictures of the stages (see `Engine`); raises ModelError where they are none."""
         photo, strength = inputs["image"], inputs["strength"]
-        feeds = {self._photo.name: self._fitted(photo)}
+        feeds = {self._photo: self._fitted(photo)}
         if self._takes_strength:
             feeds["strength"] = strength
         names = [self._outputs[stage] for stage in stages]
@@ -58,12 +60,6 @@ class ExternalEngine:
         if self._takes_strength:
             return pictures
         return [np.clip(photo + strength * (pictures[0] - photo), 0, 255)] * len(stages)
-
-    @property
-    def _own_size(self) -> tuple[int, int] | None:
-        """The height and width that it paints at, where it takes no others."""
-        height, width = self._photo.shape[2:]
-        return (height, width) if isinstance(height, int) and isinstance(width, int) else None
 
     def _fitted(self, photo: np.ndarray) -> np.ndarray:
         """Returns the photo in a size that the network can take."""
