@@ -196,11 +196,11 @@ def test_both_engines_paint_the_same(model, stage):
 
 
 def test_colors_snap_to_the_palette(model):
-    sketch, doodle = load_doodle(model), drawing()
-    assert sketch.names == ["red", "blue", "white"]
+    painter, doodle = load_doodle(model), drawing()
+    assert painter.names == ["red", "blue", "white"]
     stained = np.clip(doodle.astype(int) + np.random.RandomState(0).randint(-6, 7, doodle.shape), 0, 255)
-    assert np.array_equal(sketch(doodle), sketch(stained.astype(np.uint8)))
-    assert not np.array_equal(sketch(doodle, 1), sketch(doodle, 2))
+    assert np.array_equal(painter(doodle), painter(stained.astype(np.uint8)))
+    assert not np.array_equal(painter(doodle, 1), painter(doodle, 2))
 
 
 # Learning

@@ -17,7 +17,7 @@ from helpers import ROOT, assert_one_sentence
 from e2e_art.commands.main import main
 from e2e_art.errors import UserError
 from e2e_art.models.folder import ModelError, read_model
-from e2e_art.web import site as site_room
+from e2e_art.web import site as site_module
 from e2e_art.web.server import make_server
 from e2e_art.web.site import ENGINE, HEADERS, PAGES, site, write_site
 
@@ -26,11 +26,11 @@ from e2e_art.web.site import ENGINE, HEADERS, PAGES, site, write_site
 def engine(tmp_path, monkeypatch):
     """The page, with files of no worth where `make web` puts the painting engine."""
     folder = tmp_path / "web"
-    shutil.copytree(site_room.FOLDER, folder, ignore=shutil.ignore_patterns("vendor"))
+    shutil.copytree(site_module.FOLDER, folder, ignore=shutil.ignore_patterns("vendor"))
     for name in ENGINE:
         (folder / "vendor").mkdir(exist_ok=True)
         (folder / "vendor" / name).write_bytes(name.encode())
-    monkeypatch.setattr(site_room, "FOLDER", folder)
+    monkeypatch.setattr(site_module, "FOLDER", folder)
     return folder
 
 
@@ -71,10 +71,10 @@ def test_a_site_lists_page_engine_and_styles(engine, published):
 
 def test_the_page_names_no_other_host_and_holds_no_script_or_style_of_its_own():
     for name in PAGES:
-        text = (site_room.FOLDER / name).read_text(encoding="utf-8")
+        text = (site_module.FOLDER / name).read_text(encoding="utf-8")
         links = [word for word in text.replace('"', " ").split() if word.startswith(("http:", "https:", "//cdn"))]
         assert not [link for link in links if "www.w3.org" not in link], name
-    page = (site_room.FOLDER / "index.html").read_text(encoding="utf-8")
+    page = (site_module.FOLDER / "index.html").read_text(encoding="utf-8")
     assert "<style" not in page and " style=" not in page and " onclick=" not in page
     meta = page.split('http-equiv="Content-Security-Policy" content="')[1].split('"')[0]
     header = HEADERS["Content-Security-Policy"]
@@ -93,8 +93,8 @@ def test_make_fetches_all_of_the_engine():
 
 
 def test_make_web_starts_the_page():
-    told = subprocess.run(["make", "-n", "--no-print-directory", "web"], cwd=ROOT, capture_output=True, text=True)
-    _, *words = told.stdout.splitlines()[-1].split()  # that python, without starting to serve
+    printed = subprocess.run(["make", "-n", "--no-print-directory", "web"], cwd=ROOT, capture_output=True, text=True)
+    _, *words = printed.stdout.splitlines()[-1].split()  # that python, without starting to serve
     helped = subprocess.run([sys.executable, *words, "--help"], cwd=ROOT, capture_output=True, text=True)
     assert "usage: e2e-art serve" in helped.stdout
 
@@ -218,7 +218,7 @@ def serve(*words) -> subprocess.Popen:
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-@pytest.mark.skipif(not (site_room.FOLDER / "vendor" / ENGINE[0]).is_file(), reason="no painting engine for the page")
+@pytest.mark.skipif(not (site_module.FOLDER / "vendor" / ENGINE[0]).is_file(), reason="no painting engine for the page")
 def test_serve_says_where_and_ends_by_ctrl_c(published):
     process = serve("--port", 0, "--model", published, "starry_night")
     try:

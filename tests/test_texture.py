@@ -197,17 +197,17 @@ def test_a_collapse_is_told(brick, tmp_path, caplog):
 
 
 @pytest.mark.parametrize("stage", [0, 1])
-def test_both_engines_weave_the_same(model, stage):
+def test_both_engines_make_the_same(model, stage):
     textures = [load_texture(model, engine)(40, 64, seed=5, stage=stage) for engine in ("onnx", "mxnet")]
     assert textures[0].shape == (40, 64, 3) and textures[0].std() > 5
     assert np.abs(textures[0].astype(int) - textures[1]).max() <= 1
 
 
 def test_seeds_and_stages(model):
-    weave = load_texture(model)
-    assert np.array_equal(weave(32, 32, seed=1), weave(32, 32, seed=1))
-    assert not np.array_equal(weave(32, 32, seed=1), weave(32, 32, seed=2))
-    assert all(np.array_equal(weave(32, 32, stage=k), picture) for k, picture in enumerate(weave.stages(32, 32)))
+    painter = load_texture(model)
+    assert np.array_equal(painter(32, 32, seed=1), painter(32, 32, seed=1))
+    assert not np.array_equal(painter(32, 32, seed=1), painter(32, 32, seed=2))
+    assert all(np.array_equal(painter(32, 32, stage=k), picture) for k, picture in enumerate(painter.stages(32, 32)))
 
 
 def test_seam():
@@ -217,7 +217,7 @@ def test_seam():
     assert seam(np.zeros((4, 4, 3), np.uint8)) == (0, 0, 0)
 
 
-def test_train_and_weave_as_the_readme_shows(brick, tmp_path, capsys):
+def test_train_and_make_as_the_readme_shows(brick, tmp_path, capsys):
     out = tmp_path / "wall"
     course = ["--steps", 4, "--size", 32, "--style-size", 64, "--style-layers", "relu1_1", "--checkpoint-every", 2]
     done = process("train.py", "--texture", brick, "--out", out, "--no-bfloat16", *course)

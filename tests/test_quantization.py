@@ -1,4 +1,4 @@
-"""How weights are kept in files, with answers known by hand."""
+"""How weights are quantized, with answers known by hand."""
 
 import numpy as np
 import pytest
