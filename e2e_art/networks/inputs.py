@@ -1,4 +1,4 @@
-"""What surrounds and underlies every picture: its own reflection as padding, and noise."""
+"""What generators see beside the picture: reflect padding around it, and noise."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ def strided_noise(F, x, first: int, depth: int, scale: int):
     return F.slice(x, begin=begin, end=end, step=(None, None, step, step))
 
 
-PADDING = 16  # pixels of reflection on each side
+PADDING = 16  # pixels of reflect padding on each side
 NOISE_PERIOD = 509  # pixels after which the noise repeats: a prime, so that packed pixels do not fall in step with it
 
 
 def reflect(length: int, before: int, after: int) -> np.ndarray:
-    """Returns which of `length` rows to take so that they continue as in a mirror, at any length from 1."""
+    """Returns which of `length` rows to take for reflect padding before and after them, at any length from 1."""
     return np.pad(np.arange(length), (before, after), mode="reflect")
 
 
