@@ -40,7 +40,7 @@ class Generator(mx.gluon.HybridBlock):
             raise OptionError(f"A residual weight lies in 0..1, not at {residual_weight}")
         self.residual_weight = residual_weight
         self.norm = norm
-        means = np.reshape(np.float32(CHANNEL_MEANS), (1, 3, 1, 1))
+        means = np.reshape(CHANNEL_MEANS, (1, 3, 1, 1))
         self.means = self.params.get("means", shape=means.shape, init=mx.init.Constant(means), grad_req="null")
 
     @property

@@ -42,7 +42,7 @@ def seeded_noise(seed: int, channels: int, height: int, width: int) -> np.ndarra
 
     seed: 0..SEEDS - 1.
     """
-    planes = _mixed(_mixed(np.uint32([seed])) ^ np.arange(channels, dtype=np.uint32))  # (C,)
+    planes = _mixed(_mixed(np.array([seed], np.uint32)) ^ np.arange(channels, dtype=np.uint32))  # (C,)
     rows = _mixed(planes[:, np.newaxis] ^ np.arange(height, dtype=np.uint32))  # (C, H)
     values = _mixed(rows[:, :, np.newaxis] ^ np.arange(width, dtype=np.uint32))  # (C, H, W)
     return (values / 2.0**31 - 1).astype(np.float32)[np.newaxis]

@@ -85,8 +85,8 @@ def _read(state: dict, arrays: Mapping[str, np.ndarray]) -> Checkpoint:
         else:
             stage, _, name = name.partition("/")
             parts[part].setdefault(int(stage), {})[name] = array
-    stages = [[part[n] for n in range(len(part))] for part in parts.values()]
-    return Checkpoint({name: value for name, value in state.items() if name != "format"}, *stages, optimizer)
+    weights, best = ([part[n] for n in range(len(part))] for part in parts.values())
+    return Checkpoint({name: value for name, value in state.items() if name != "format"}, weights, best, optimizer)
 
 
 def _of_another_version(path: Path, state: dict) -> str:

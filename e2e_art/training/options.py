@@ -9,6 +9,7 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from ..errors import OptionError, check_choice
 from ..losses.options import LossOptions, check_shares, option
@@ -200,6 +201,9 @@ class TrainingOptions:
     @classmethod
     def of(cls, description: dict) -> TrainingOptions:
         """Returns the options that `describe` described."""
-        values = {key: tuple(value) if isinstance(value, list) else value for key, value in description.items()}
-        loss = {key: tuple(value) if isinstance(value, list) else value for key, value in values.pop("loss").items()}
-        return cls(**values, loss=LossOptions(**loss))
+        return cls(**{**_values(description), "loss": LossOptions(**_values(description["loss"]))})
+
+
+def _values(description: dict[str, Any]) -> dict[str, Any]:
+    """Returns the values of a JSON description as options have them."""
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in description.items()}

@@ -112,6 +112,8 @@ class Training:
             self._start_from(start_from)
         self.task: Task = kind.task(options, self.chain, self.contexts, bfloat16)
         self.state = TrainingState()
+        self._learning: dict[str, mx.gluon.Parameter] = {}  # what learns in this phase, by stage and name
+        self._optimizer: Adam
         self._best: list[dict[str, np.ndarray]] = []  # weights of this phase's stages, where the task keeps them
         self._begin_phase()
         if resume and checkpoint.exists():
@@ -210,7 +212,7 @@ class Training:
         stages = [*self.phases, []][self.state.phase]
         self._learning = self.chain.learning_parameters(stages)
         weights = {name: parameter.list_data() for name, parameter in self._learning.items()}
-        self._optimizer: Adam = OPTIMIZERS[self.options.optimizer](weights)
+        self._optimizer = OPTIMIZERS[self.options.optimizer](weights)
 
     def _end_phase(self) -> None:
         """Keeps the best weights of the phase, and lets the next one begin, from its weights where stages are alike."""
