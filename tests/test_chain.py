@@ -268,6 +268,16 @@ def test_the_first_weights_never_change():
     )
 
 
+def test_chains_register_nothing_with_mxnet():
+    """Each initializer that is registered costs memory, and a warning on every run."""
+    known = mx.registry._REGISTRY[mx.init.Initializer]
+    before = dict(known)
+    chain = Chain(list(SMALL.values()))
+    chain.draw_weights(1, [mx.cpu()])
+    chain.generators[0](mx.sym.var("picture"), mx.sym.var("strength"))
+    assert known == before
+
+
 def test_shared_weights_are_one_network(make_chain, vgg_photo):
     stages = [SMALL["conv"], SMALL["pyramid"], {**SMALL["pyramid"], "residual_weight": 0.3}, SMALL["conv"]]
     shared, own = make_chain(stages, share_weights=True), make_chain(stages)

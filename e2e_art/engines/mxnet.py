@@ -94,7 +94,7 @@ def _preload_cuda_libraries() -> None:
                 try:
                     ctypes.CDLL(str(library), ctypes.RTLD_GLOBAL)
                 except OSError as error:
-                    log.warning("%s could not be loaded: %s", library, error)
+                    log.debug("%s could not be loaded: %s", library, error)  # MXNet will say which it misses
 
 
 def _use_all_cores() -> None:

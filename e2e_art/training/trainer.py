@@ -67,15 +67,12 @@ class TrainingState:
     @classmethod
     def of(cls, values: dict[str, Any]) -> TrainingState:
         """Returns the state that a checkpoint holds; raises ValueError where it cannot be one."""
-        state = cls(**{each.name: values[each.name] for each in fields(cls)})
-        types = {name: type(value) for name, value in vars(cls()).items()}
-        if {name: type(value) for name, value in vars(state).items()} != types or {
-            *map(type, state.skipped.values())
-        } - {str}:
-            raise ValueError("its state has values of other types")
+        state, default = cls(**{each.name: values[each.name] for each in fields(cls)}), vars(cls())
+        sound = all(type(value) is type(default[name]) for name, value in vars(state).items())
+        sound = sound and all(isinstance(reason, str) for reason in state.skipped.values())
         numbers = (state.phase, state.step, state.position, state.seconds, state.photo_count)
-        if not all(0 <= number < math.inf for number in numbers) or math.isnan(state.best_total):
-            raise ValueError("its state is out of range")
+        if not (sound and all(0 <= number < math.inf for number in numbers) and not math.isnan(state.best_total)):
+            raise ValueError("its state cannot be that of a training")
         return state
 
 
@@ -143,16 +140,12 @@ class Training:
     @property
     def total_step(self) -> int:
         """The steps done so far, in all phases."""
-        return sum(map(self.steps_of, range(self.state.phase))) + self.state.step
+        return sum(self.options.steps[: self.state.phase]) + self.state.step
 
     @property
     def total_steps(self) -> int:
         """The steps of all phases."""
-        return sum(map(self.steps_of, range(len(self.phases))))
-
-    def steps_of(self, phase: int) -> int:
-        """Returns how many steps a phase takes."""
-        return self.options.steps[phase]
+        return sum(self.options.steps[: len(self.phases)])
 
     def run(
         self,
@@ -223,7 +216,7 @@ class Training:
         self._best = []
         self.state = replace(self.state, phase=ended + 1, step=0, best_total=math.inf)
         self._begin_phase()
-        learned = self.steps_of(ended) > 0  # a stage of no steps keeps what it started from, the next one too
+        learned = self.options.steps[ended] > 0  # a stage of no steps keeps what it started from, the next one too
         warm = self.options.warm_start and self.options.coupling == "staged" and learned
         pair = [{**each.describe(), "residual_weight": None} for each in self.chain.generators[ended : ended + 2]]
         if warm and len(pair) == 2 and pair[0] == pair[1]:
@@ -232,14 +225,14 @@ class Training:
     def _keep_best(self) -> None:
         """Keeps the weights that learn if they are the best of their phase, where the task wants that."""
         stages = self.phases[self.state.phase]
-        if self.task.keeps_best and self.steps_of(self.state.phase):
+        if self.task.keeps_best and self.options.steps[self.state.phase]:
             total = self.task.validate((), stages[-1:])[0]["total"]
             if total < self.state.best_total:
                 self.state.best_total, self._best = total, [self.chain.stage_weights(stage) for stage in stages]
 
     def _steps(self, batches) -> Iterator[Step]:
         state = self.state
-        steps, rate = self.steps_of(state.phase), self.options.learning_rates[state.phase]
+        steps, rate = self.options.steps[state.phase], self.options.learning_rates[state.phase]
         while state.step < steps:
             started = time.perf_counter()
             cosine = 0.5 + 0.5 * math.cos(math.pi * state.step / steps)
@@ -309,7 +302,7 @@ class Training:
             counts = len(checkpoint.weights), len(checkpoint.best)
             if counts not in ((len(self.chain.generators), count) for count in (0, len(stages))):
                 raise ValueError("it has weights of other stages")
-            if self.state.step > (self.steps_of(self.state.phase) if stages else 0):
+            if self.state.step > (self.options.steps[self.state.phase] if stages else 0):
                 raise ValueError("it has more steps than its phase")
             self._best = checkpoint.best
             for stage, weights in [*zip(stages, checkpoint.best), *enumerate(checkpoint.weights)]:  # checks the best
@@ -331,7 +324,7 @@ def estimate_seconds(training: Training, validation: Sequence[Path] = (), checkp
     """
     seconds, checks = 0.0, 0
     for phase in range(training.state.phase, len(training.phases)):
-        steps = training.steps_of(phase) - (training.state.step if phase == training.state.phase else 0)
+        steps = training.options.steps[phase] - (training.state.step if phase == training.state.phase else 0)
         if steps:
             seconds += steps * statistics.median(training.time_steps(phase, MEASURED + 1)[1:])
             checks += -(-steps // checkpoint_every)
