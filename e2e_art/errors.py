@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 
-__all__ = ["ImageError", "OptionError", "UserError", "check_choice", "unknown"]
+__all__ = ["ImageError", "OptionError", "UserError", "unknown"]
 
 
 class UserError(Exception):
@@ -30,10 +30,3 @@ def unknown(noun: str, value: object, choices: Iterable[str]) -> str:
     """
     *others, last = choices
     return f"unknown {noun} '{value}': choose {', '.join(others)} or {last}"
-
-
-def check_choice(noun: str, value: str, choices: Collection[str]) -> None:
-    """Raises OptionError for a value that is none of its choices, and names them."""
-    if value not in choices:
-        *others, last = choices
-        raise OptionError(f"unknown {noun} '{value}': choose {', '.join(others)} or {last}")

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..engines.mxnet import mx
-from ..errors import OptionError, check_choice
+from ..errors import OptionError, unknown
 from .doodle import Doodle
 from .generator import Generator
 from .inputs import NOISE_PERIOD, PADDING, noise_tile, reflect
@@ -151,13 +151,16 @@ class Chain(mx.gluon.Block):
         parameters = self.generators[index].named_parameters()
         return {name: parameter.data(parameter.list_ctx()[0]).asnumpy() for name, parameter in parameters.items()}
 
-    def set_stage_weights(self, index: int, weights: dict[str, np.ndarray]) -> None:
-        """Sets the weights of a stage; raises ValueError where they belong to a generator of another shape."""
-        parameters = self.generators[index].named_parameters()
-        shapes = {name: parameter.shape for name, parameter in parameters.items()}
+    def check_stage_weights(self, index: int, weights: dict[str, np.ndarray]) -> None:
+        """Raises ValueError for weights of a generator of another shape than that of a stage."""
+        shapes = {name: parameter.shape for name, parameter in self.generators[index].named_parameters().items()}
         if {name: tuple(weight.shape) for name, weight in weights.items()} != shapes:
             raise ValueError(f"these weights do not fit stage {index}, {self.generators[index].describe()}")
-        for name, parameter in parameters.items():
+
+    def set_stage_weights(self, index: int, weights: dict[str, np.ndarray]) -> None:
+        """Sets the weights of a stage; raises ValueError where they belong to a generator of another shape."""
+        self.check_stage_weights(index, weights)
+        for name, parameter in self.generators[index].named_parameters().items():
             parameter.set_data(mx.nd.array(weights[name]))
 
 
@@ -197,5 +200,6 @@ GENERATORS: dict[str, type[Generator]] = {block.kind: block for block in (Conv, 
 
 def make_generator(kind: str, **options) -> Generator:
     """Returns an untrained generator of a kind; raises OptionError for a kind that there is not."""
-    check_choice("generator", kind, GENERATORS)
+    if kind not in GENERATORS:
+        raise OptionError(unknown("generator", kind, GENERATORS))
     return GENERATORS[kind](**options)

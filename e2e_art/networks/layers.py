@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from ..engines.mxnet import mx
-from ..errors import check_choice
+from ..errors import OptionError, unknown
 
 __all__ = ["LEAK", "InstanceNorm", "JoinedConv", "PaddedConv", "conv", "deconv", "layer", "norm_layer"]
 
 nn = mx.gluon.nn
+NORMS = ("instance", "batch")
 NORM_EPSILON = 1e-5
 LEAK = 0.25  # slope of the leaky ReLU below 0, MXNet's default, as in the networks of 2016
 
@@ -35,10 +36,9 @@ class InstanceNorm(mx.gluon.HybridBlock):
 
 def norm_layer(kind: str, channels: int):
     """Returns the normalization of a kind, "instance" or "batch"; raises OptionError for another."""
-    check_choice("normalization", kind, ("instance", "batch"))
-    if kind == "instance":
-        return InstanceNorm(channels)
-    return nn.BatchNorm(in_channels=channels)
+    if kind not in NORMS:
+        raise OptionError(unknown("normalization", kind, NORMS))
+    return InstanceNorm(channels) if kind == "instance" else nn.BatchNorm(in_channels=channels)
 
 
 def layer(convolution, norm: str):

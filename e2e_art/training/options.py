@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from ..errors import OptionError, check_choice
+from ..errors import OptionError, unknown
 from ..losses.options import LossOptions, check_shares, option
 
 __all__ = ["COUPLINGS", "PRESETS", "TrainingOptions", "stages_of"]
@@ -146,9 +146,13 @@ class TrainingOptions:
     loss: LossOptions = field(default_factory=_recipe_loss)
 
     def __post_init__(self):
-        check_choice("coupling", self.coupling, COUPLINGS)
-        check_choice("optimizer", self.optimizer, OPTIMIZERS)
-        check_choice("kind of model", self.kind, _RECIPES)
+        for noun, value, choices in (
+            ("coupling", self.coupling, COUPLINGS),
+            ("optimizer", self.optimizer, OPTIMIZERS),
+            ("kind of model", self.kind, (*_RECIPES,)),
+        ):
+            if value not in choices:
+                raise OptionError(unknown(noun, value, choices))
         recipe = _RECIPES[self.kind]
         self._set("stages", self.stages or recipe.stages)
         generators = stages_of(self.stages, self.residual_weights)

@@ -304,9 +304,11 @@ class Training:
                 raise ValueError("it has weights of other stages")
             if self.state.step > (self.options.steps[self.state.phase] if stages else 0):
                 raise ValueError("it has more steps than its phase")
-            self._best = checkpoint.best
-            for stage, weights in [*zip(stages, checkpoint.best), *enumerate(checkpoint.weights)]:  # checks the best
+            for stage, weights in zip(stages, checkpoint.best):
+                self.chain.check_stage_weights(stage, weights)
+            for stage, weights in enumerate(checkpoint.weights):
                 self.chain.set_stage_weights(stage, weights)
+            self._best = checkpoint.best
             self._begin_phase()
             if checkpoint.optimizer:
                 self._optimizer.load_state(checkpoint.optimizer)
