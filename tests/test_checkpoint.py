@@ -165,6 +165,11 @@ def test_arrays_that_do_not_belong_there(saved, refused, tmp_path, entries, reas
     assert reason in refused(tmp_path / "checkpoint.npz")
 
 
+def test_an_optimizer_that_is_missing_after_the_first_step(saved, refused, tmp_path):
+    save_checkpoint(tmp_path / "checkpoint.npz", replace(load_checkpoint(saved), optimizer={}))
+    assert "of other weights" in refused(tmp_path / "checkpoint.npz")
+
+
 @pytest.mark.parametrize(
     "entries",
     [

@@ -26,23 +26,9 @@ __all__ = ["EngineError", "contexts", "mx", "to_bfloat16"]
 log = logging.getLogger(__name__)
 
 # What MXNet 1.9.1 still asks of numpy, and what it means today.
-_NUMPY_ALIASES = {
-    "bool": bool,
-    "int": int,
-    "float": float,
-    "complex": complex,
-    "object": object,
-    "str": str,
-    "PZERO": 0.0,
-    "NZERO": -0.0,
-    "PINF": math.inf,
-    "NINF": -math.inf,
-    "Inf": math.inf,
-    "Infinity": math.inf,
-    "infty": math.inf,
-    "NaN": math.nan,
-    "NAN": math.nan,
-}
+_NUMPY_ALIASES: dict[str, object] = {kind.__name__: kind for kind in (bool, int, float, complex, object, str)}
+_NUMPY_ALIASES |= dict(PZERO=0.0, NZERO=-0.0, PINF=math.inf, NINF=-math.inf, NaN=math.nan, NAN=math.nan)
+_NUMPY_ALIASES |= dict.fromkeys(("Inf", "Infinity", "infty"), math.inf)
 # Functions that numpy dropped altogether: MXNet lists them but style transfer never calls them.
 _NUMPY_DROPPED = ("fv", "ipmt", "irr", "mirr", "nper", "npv", "pmt", "ppmt", "pv", "rate", "alltrue")
 

@@ -65,21 +65,17 @@ def publish_training(
 def _record(training: Training) -> dict[str, Any]:
     """Returns how a training went, and of what."""
     options, state = training.options, training.state
+    engines = {"mxnet": mx.__version__, "numpy": np.__version__}
     return {
         "styles": [
-            {"file": Path(path).name, "sha256": hashlib.sha256(Path(path).read_bytes()).hexdigest()}
-            for path in options.styles
+            {"file": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+            for path in map(Path, options.styles)
         ],
         "photos": state.photo_count,
         "skipped": len(state.skipped),
         "seconds": round(state.seconds),
         "engine": state.engine,
-        "versions": {
-            "e2e_art": __version__,
-            "python": platform.python_version(),
-            "mxnet": mx.__version__,
-            "numpy": np.__version__,
-        },
+        "versions": {"e2e_art": __version__, "python": platform.python_version(), **engines},
         "options": options.describe(),
         **training.task.record(),
     }
@@ -89,9 +85,9 @@ def _pictures(training: Training, title: str, name: str, sample: np.ndarray) -> 
     """Returns the contact sheet and the thumbnail: what was given, or the painting, and what each stage makes of it."""
     options, count = training.options, len(training.chain.generators)
     pictures = [from_vgg_space(picture.asnumpy()) for picture in training.task.paint(sample, count)]
-    shown = KINDS[options.kind].paints_photos
-    first = from_vgg_space(sample if shown else training.task.styles[0].asnumpy())
-    labels = [name if shown else "", *(f"stage {stage}" for stage in range(count))]
+    of_photo = KINDS[options.kind].paints_photos
+    first = from_vgg_space(sample if of_photo else training.task.styles[0].asnumpy())
+    labels = [name if of_photo else "", *(f"stage {stage}" for stage in range(count))]
     title = f"{title}, after {', '.join(Path(style).name for style in options.styles)}"
     return {
         "sheet.jpg": encode_image(sheet([first, *pictures], labels, title, SHEET_EDGE), ".jpg"),

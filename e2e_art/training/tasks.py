@@ -134,17 +134,9 @@ class PhotoTask(Task):
     """A chain paints photos in the style of a painting."""
 
     def batches(self, size: int, position: int, workers: int = 1) -> PhotoStream:
-        options = self.options
-        return PhotoStream(
-            options.photos,
-            size,
-            options.batch,
-            seed=options.seed,
-            limit=options.limit,
-            list_file=options.list_file,
-            position=position,
-            workers=workers,
-        )
+        folder, batch = self.options.photos, self.options.batch
+        chosen = {name: getattr(self.options, name) for name in ("seed", "limit", "list_file")}
+        return PhotoStream(folder, size, batch, position=position, workers=workers, **chosen)
 
     def samples(self, photos: Sequence[Path]) -> dict[str, np.ndarray]:
         return {path.name: to_vgg_space(read_image(path)) for path in photos}

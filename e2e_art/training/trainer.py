@@ -244,17 +244,10 @@ class Training:
             state.position = batches.position
             state.seconds += time.perf_counter() - started
             yield Step(
-                phase=state.phase,
-                step=state.step,
-                steps=steps,
-                total_step=self.total_step,
-                total_steps=self.total_steps,
-                losses=losses,
-                gradient_norm=norm,
-                learning_rate=learning_rate,
-                seconds=state.seconds,
-                waited=waited,
-            )
+                phase=state.phase, step=state.step, steps=steps, total_step=self.total_step,
+                total_steps=self.total_steps, losses=losses, gradient_norm=norm, learning_rate=learning_rate,
+                seconds=state.seconds, waited=waited,
+            )  # fmt: skip
 
     def learn(self, crops: np.ndarray, learning_rate: float) -> tuple[list[dict[str, float]], float]:
         """Takes one step; returns the weighted losses of each learning stage and the norm of the gradient.
@@ -310,7 +303,7 @@ class Training:
                 self.chain.set_stage_weights(stage, weights)
             self._best = checkpoint.best
             self._begin_phase()
-            if checkpoint.optimizer:
+            if checkpoint.optimizer or self.state.step:
                 self._optimizer.load_state(checkpoint.optimizer)
         except (IndexError, KeyError, ValueError) as error:
             raise CheckpointError(f"{self.checkpoint} does not fit ({error}): delete it to start anew") from error
