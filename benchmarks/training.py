@@ -42,7 +42,7 @@ def our_step(crop: np.ndarray, bfloat16: bool, start: Path):
     training = Training(options, Path(os.devnull), bfloat16=bfloat16)
     chain = training.chain
     padded = chain.pad(mx.nd.array(to_vgg_space(crop)))
-    shift = int(np.random.RandomState(training.position).randint(NOISE_PERIOD**2))  # as the training draws it
+    shift = int(np.random.RandomState(training.state.position).randint(NOISE_PERIOD**2))  # as the training draws it
     noise = chain.conditioning(padded, shift).asnumpy()[:, 3:]
     generator = json.dumps(chain.describe()[0])
     np.savez(start, noise=noise, generator=generator, **chain.stage_weights(0))

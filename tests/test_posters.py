@@ -82,7 +82,7 @@ def test_progress_counts_every_tile(models, large):
 
 
 def test_statistics_are_those_of_the_features(models, photo):
-    # The first normalization of a conv generator, by hand: of its first convolution's output on the framed photo.
+    # The first normalization of a conv generator, by hand: of its first convolution's output on the padded photo.
     model = models["bing-xu"]
     (measured, _) = TiledPainter(model).statistics(photo)
     from e2e_art.engines.mxnet import mx
@@ -90,8 +90,8 @@ def test_statistics_are_those_of_the_features(models, photo):
     from e2e_art.models.publish import load_chain
 
     chain = load_chain(model)
-    framed = chain.frame(mx.nd.array(to_vgg_space(photo)))
-    features = chain.generators[0].body[0][0](framed / 64).asnumpy()[0]
+    padded = chain.pad(mx.nd.array(to_vgg_space(photo)))
+    features = chain.generators[0].body[0][0](padded / 64).asnumpy()[0]
     assert measured.shape[0] == 2
     assert np.allclose(measured[0, :8], features.mean(axis=(1, 2)), atol=1e-3)
     assert np.allclose(measured[1, :8], features.var(axis=(1, 2)), rtol=1e-3)
