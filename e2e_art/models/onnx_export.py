@@ -168,7 +168,7 @@ def _mirror(graph: Graph, length: str, multiple: int) -> str:
 
 
 def _framed(graph: Graph, picture: str, rows: str, columns: str) -> str:
-    """Returns a picture with its reflection around it, `Chain.pad`; what is already there is not gathered anew."""
+    """Returns a picture with its reflection around it, `Chain.frame`; what is already there is not gathered anew."""
     for axis, places in ((2, rows), (3, columns)):
         begin, border, end = (graph.constant([n], np.int64) for n in (0, PADDING, np.iinfo(np.int64).max))
         inner = graph.add("Add", _axis(graph, axis, picture), border)
@@ -179,7 +179,7 @@ def _framed(graph: Graph, picture: str, rows: str, columns: str) -> str:
 
 
 def _noise(graph: Graph, rows: str, columns: str, files: Mapping[str, bytes]) -> str:
-    """Returns the noise plane of `Chain.conditioning`, one for each picture of the batch, in the size of the frame."""
+    """Returns the noise plane of `Chain.guide`, one for each picture of the batch, in the size of the frame."""
     noise = graph.constant(noise_tile(), np.int8, name="noise")
     if files:
         graph.store(noise, NOISE_FILE, files[NOISE_FILE])

@@ -101,7 +101,7 @@ class TiledPainter:
 
 
 class _Frame:
-    """A photo in its frame, part by part: `Chain.pad` and `Chain.conditioning` without ever holding it whole."""
+    """A photo in its frame, part by part: `chain.Chain.frame` and `chain.Chain.guide` without ever holding it whole."""
 
     def __init__(self, photo: np.ndarray, noise: np.ndarray):
         self._image, self._noise = photo, noise
