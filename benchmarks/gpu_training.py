@@ -27,7 +27,7 @@ from e2e_art.images.io import list_images, read_image
 from e2e_art.images.resize import resize_long_edge, resize_short_edge
 from e2e_art.losses.options import LossOptions
 from e2e_art.networks.inputs import NOISE_PERIOD, noise_tile
-from e2e_art.training.checkpoint import load_checkpoint, save_checkpoint
+from e2e_art.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from e2e_art.training.options import TrainingOptions
 
 WARM_UP, VALIDATION_EDGE = 20, 320  # as in training.py and lessons.py, which need MXNet
@@ -97,9 +97,8 @@ class Phase:
     def __init__(self, training: Training, stage: int):
         options = training.options
         self.training, self.stage = training, stage
-        boosts, sizes = options.style_boosts, options.sizes
-        self.boost = boosts[stage] if len(boosts) > 1 else boosts[0]
-        size, device = sizes[stage] if len(sizes) > 1 else sizes[0], training.device
+        self.boost = options.style_boosts[stage]
+        size, device = options.sizes[stage], training.device
         self.size = size
         self.crops = torch.zeros((options.batch, size, size, 3), dtype=torch.uint8, device=device)
         edge = size + 32
@@ -163,11 +162,10 @@ class Training:
 
     def __init__(self, flags: argparse.Namespace):
         self.flags, self.device = flags, flags.device
-        self.state, self.weights, optimizer = load_checkpoint(flags.checkpoint)
-        options = self.state["options"]
-        loss = LossOptions(**{key: _as_tuple(value) for key, value in options.pop("loss").items()})
-        self.options = TrainingOptions(**{key: _as_tuple(value) for key, value in options.items()}, loss=loss)
-        options["loss"] = self.options.describe()["loss"]
+        checkpoint = load_checkpoint(flags.checkpoint)
+        self.state, self.weights = checkpoint.state, checkpoint.weights
+        self.options = TrainingOptions.of(self.state["options"])
+        loss = self.options.loss
         generators = self.options.generators()
         ours = LossOptions(
             content_weight=loss.content_weight,
@@ -209,7 +207,7 @@ class Training:
         options = self.options
         while self.state["phase"] < len(self.stages):
             stage = self.state["phase"]
-            steps = options.steps[stage] if len(options.steps) > 1 else options.steps[0]
+            steps = options.steps[stage]
             started = time.perf_counter()
             if steps:
                 self._learn(stage, steps)
@@ -221,12 +219,11 @@ class Training:
             self.state["seconds"] += time.perf_counter() - started
             name = torch.cuda.get_device_name() if self.device == "cuda" else "CPU"
             self.state["engine"] = f"PyTorch {torch.__version__}, {name} (benchmarks/gpu_training.py)"
-            save_checkpoint(self.flags.checkpoint, self.state, self.weights, b"")
+            save_checkpoint(self.flags.checkpoint, Checkpoint(self.state, self.weights))
             self.validate(stage)
 
     def _learn(self, stage: int, steps: int) -> None:
-        options, rates = self.options, self.options.learning_rates
-        rate = rates[stage] if len(rates) > 1 else rates[0]
+        options, rate = self.options, self.options.learning_rates[stage]
         phase = Phase(self, stage)
         stream = PhotoStream(
             self.flags.photos,
@@ -275,10 +272,6 @@ class Training:
                 sums[name] = sums.get(name, 0.0) + term.item() / len(paths)
         words = ", ".join(f"{name} {term:.4f}" for name, term in sums.items())
         tqdm.write(f"Stage {stage}, judged on {len(paths)} photos: {words}, total {sum(sums.values()):.4f}")
-
-
-def _as_tuple(value):
-    return tuple(value) if isinstance(value, list) else value
 
 
 def main() -> None:

@@ -4,6 +4,7 @@ python benchmarks/training.py --runs 21
 """
 
 import argparse
+import json
 import os
 import tempfile
 from pathlib import Path
@@ -39,16 +40,15 @@ def our_step(crop: np.ndarray, bfloat16: bool, start: Path):
         loss=LossOptions(),
     )
     training = Training(options, Path(os.devnull), bfloat16=bfloat16)
-    trainer = training._trainer()
-    trainer.set_learning_rate(LEARNING_RATE)
     chain = training.chain
-    framed = chain.frame(mx.nd.array(to_vgg_space(crop)))
-    shift = int(np.random.RandomState(training.position).randint(NOISE_PERIOD**2))  # as the training draws it
-    noise = chain.guide(framed, shift).asnumpy()[:, 3:]
-    np.savez(start, noise=noise, generator=chain.describe()[0], **chain.stage_weights(0))
+    padded = chain.pad(mx.nd.array(to_vgg_space(crop)))
+    shift = int(np.random.RandomState(training.state.position).randint(NOISE_PERIOD**2))  # as the training draws it
+    noise = chain.conditioning(padded, shift).asnumpy()[:, 3:]
+    generator = json.dumps(chain.describe()[0])
+    np.savez(start, noise=noise, generator=generator, **chain.stage_weights(0))
 
     def step():
-        losses, _ = training._learn(crop[None], trainer)
+        losses, _ = training.learn(crop[None], LEARNING_RATE)
         return losses[0]
 
     return step
@@ -60,9 +60,9 @@ def pytorch_step(crop: np.ndarray, start: Path, threads: int):
     from duplicates import Loss, Pyramid
 
     torch.set_num_threads(threads)
-    with np.load(start, allow_pickle=True) as file:
+    with np.load(start, allow_pickle=False) as file:
         arrays = dict(file)
-    generator = Pyramid(noise=arrays.pop("noise"), **arrays.pop("generator").item())
+    generator = Pyramid(noise=arrays.pop("noise"), **json.loads(arrays.pop("generator").item()))
     generator.take(arrays)
     learning = [parameter for parameter in generator.parameters() if parameter.requires_grad]
     adam = torch.optim.Adam(learning, LEARNING_RATE)

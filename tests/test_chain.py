@@ -1,14 +1,15 @@
-"""The chain: frames, noise, stages and their weights."""
+"""The chain: padding, noise, stages and their weights."""
 
 import json
 
 import numpy as np
 import pytest
 
+from benchmarks.multiply_adds import multiply_adds
 from e2e_art.engines.mxnet import mx
 from e2e_art.errors import OptionError
 from e2e_art.images.arrays import to_vgg_space
-from e2e_art.networks.chain import Chain, multiply_adds
+from e2e_art.networks.chain import Chain, xavier
 from e2e_art.networks.inputs import NOISE_PERIOD, PADDING, noise_tile, reflect
 from e2e_art.training.options import PRESETS, TrainingOptions, stages_of
 
@@ -28,7 +29,7 @@ def arrays(pictures) -> list[np.ndarray]:
     return [picture.asnumpy() for picture in pictures]
 
 
-# The frame
+# Padding
 
 
 @pytest.mark.parametrize(
@@ -46,17 +47,17 @@ def test_reflection_by_hand(length, before, after, rows):
 
 
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 7), (8, 16), (97, 131)])
-def test_a_frame_surrounds_the_photo_and_comes_off_again(height, width):
+def test_padding_surrounds_the_photo_and_is_cropped_again(height, width):
     chain = Chain([SMALL["deconv"], SMALL["pyramid"]])
     assert chain.multiple == 8
     photo = mx.nd.random.uniform(shape=(2, 3, height, width))
-    framed = chain.frame(photo)
-    assert framed.shape[2] % 8 == framed.shape[3] % 8 == 0
-    assert 2 * PADDING + height <= framed.shape[2] < 2 * PADDING + height + 8
-    assert 2 * PADDING + width <= framed.shape[3] < 2 * PADDING + width + 8
-    assert np.array_equal(chain.crop(framed, photo).asnumpy(), photo.asnumpy())
+    padded = chain.pad(photo)
+    assert padded.shape[2] % 8 == padded.shape[3] % 8 == 0
+    assert 2 * PADDING + height <= padded.shape[2] < 2 * PADDING + height + 8
+    assert 2 * PADDING + width <= padded.shape[3] < 2 * PADDING + width + 8
+    assert np.array_equal(chain.crop(padded, photo).asnumpy(), photo.asnumpy())
     if height > PADDING:
-        above = framed[:, :, PADDING - 5, PADDING : PADDING + width]
+        above = padded[:, :, PADDING - 5, PADDING : PADDING + width]
         assert np.array_equal(above.asnumpy(), photo[:, :, 5].asnumpy())
 
 
@@ -86,32 +87,32 @@ def test_the_noise_is_always_the_same():
 
 def test_the_noise_repeats_after_its_period_and_shifts_as_asked():
     chain, tile = Chain([SMALL["pyramid"]]), noise_tile()[0, 0].astype(np.float32)
-    wide = chain.guide(mx.nd.zeros((2, 3, 4, 520))).asnumpy()[:, 3]
+    wide = chain.conditioning(mx.nd.zeros((2, 3, 4, 520))).asnumpy()[:, 3]
     assert wide.shape == (2, 4, 520)
     assert np.array_equal(wide[0], wide[1])
     assert np.array_equal(wide[0, :, :509], tile[:4])
     assert np.array_equal(wide[0, :, 509:], tile[:4, :11])
-    moved = chain.guide(mx.nd.zeros((1, 3, 6, 8)), 3 + 5 * 509).asnumpy()[0, 3]  # 3 down, 5 across
+    moved = chain.conditioning(mx.nd.zeros((1, 3, 6, 8)), 3 + 5 * 509).asnumpy()[0, 3]  # 3 down, 5 across
     assert np.array_equal(moved, tile[3:9, 5:13])
-    around = chain.guide(mx.nd.zeros((1, 3, 6, 8)), 509**2 - 1).asnumpy()[0, 3]
+    around = chain.conditioning(mx.nd.zeros((1, 3, 6, 8)), 509**2 - 1).asnumpy()[0, 3]
     assert around[0, 0] == tile[-1, -1] and around[1, 1] == tile[0, 0]
 
 
-def test_a_guide_is_the_photo_and_noise():
+def test_the_conditioning_input_is_the_photo_and_noise():
     chain, photo = Chain([SMALL["pyramid"]]), mx.nd.random.uniform(shape=(2, 3, 8, 12))
-    guide = chain.guide(photo).asnumpy()
-    assert guide.shape == (2, 4, 8, 12)
-    assert np.array_equal(guide[:, :3], photo.asnumpy())
+    conditioning = chain.conditioning(photo).asnumpy()
+    assert conditioning.shape == (2, 4, 8, 12)
+    assert np.array_equal(conditioning[:, :3], photo.asnumpy())
 
 
-def test_the_guided_see_photo_and_noise_and_the_others_do_not(make_chain, vgg_photo):
+def test_only_pyramids_see_photo_and_noise(make_chain, vgg_photo):
     chain = make_chain([SMALL["pyramid"], SMALL["conv"], SMALL["deconv"]])
-    picture = chain.frame(vgg_photo)
-    guides = chain.guide(picture), chain.guide(picture, 12345), chain.guide(0.5 * picture)
+    picture = chain.pad(vgg_photo)
+    inputs = chain.conditioning(picture), chain.conditioning(picture, 12345), chain.conditioning(0.5 * picture)
     for index, generator in enumerate(chain.generators):
-        one, *others = (chain.paint(index, picture, guide).asnumpy() for guide in guides)
+        one, *others = (chain.paint(index, picture, conditioning).asnumpy() for conditioning in inputs)
         for other in others:
-            assert (np.abs(one - other).max() > 1) == generator.guided == (index == 0)
+            assert (np.abs(one - other).max() > 1) == generator.conditioned == (index == 0)
 
 
 # Stages
@@ -120,10 +121,10 @@ def test_the_guided_see_photo_and_noise_and_the_others_do_not(make_chain, vgg_ph
 def test_every_stage_paints_on_the_one_before(make_chain, vgg_photo):
     chain = make_chain([SMALL["pyramid"], SMALL["conv"], SMALL["deconv"]])
     pictures = arrays(chain(vgg_photo))
-    picture = chain.frame(vgg_photo)
-    guide = chain.guide(picture)
+    picture = chain.pad(vgg_photo)
+    conditioning = chain.conditioning(picture)
     for index, expected in enumerate(pictures):
-        picture = chain.paint(index, picture, guide)
+        picture = chain.paint(index, picture, conditioning)
         assert np.allclose(chain.crop(picture, vgg_photo).asnumpy(), expected, atol=1e-3)
     first, second = arrays(chain(vgg_photo, 1.0, 2))
     assert np.array_equal(first, pictures[0]) and np.array_equal(second, pictures[1])
@@ -159,28 +160,28 @@ def test_instance_norm_paints_two_photos_as_it_paints_each(make_chain, vgg_photo
 
 def test_batch_norm_paints_by_the_batch_while_learning_and_by_what_it_remembers_after(make_chain, vgg_photo):
     chain = make_chain([{**SMALL["conv"], "norm": "batch"}])
-    framed = chain.frame(vgg_photo)
-    guide = chain.guide(framed)
+    padded = chain.pad(vgg_photo)
+    conditioning = chain.conditioning(padded)
     mean = chain.stage_weights(0)["body.0.1.running_mean"]
-    before = chain.paint(0, framed, guide).asnumpy()
-    assert np.array_equal(chain.paint(0, framed, guide).asnumpy(), before)
+    before = chain.paint(0, padded, conditioning).asnumpy()
+    assert np.array_equal(chain.paint(0, padded, conditioning).asnumpy(), before)
     assert np.array_equal(chain.stage_weights(0)["body.0.1.running_mean"], mean)
     with mx.autograd.record():
-        learning = chain.paint(0, framed, guide, learning=True)
+        learning = chain.paint(0, padded, conditioning, learning=True)
     learning.backward()
     assert np.abs(learning.asnumpy() - before).max() > 1
     # The running mean moves a tenth of its way, to that of the first convolution's output.
-    output = chain.generators[0].body[0][0](framed / 64).asnumpy()
+    output = chain.generators[0].body[0][0](padded / 64).asnumpy()
     moved = 0.9 * mean + 0.1 * output.mean(axis=(0, 2, 3))
     assert np.allclose(chain.stage_weights(0)["body.0.1.running_mean"], moved, atol=1e-4)
-    assert np.abs(chain.paint(0, framed, guide).asnumpy() - before).max() > 0.01
+    assert np.abs(chain.paint(0, padded, conditioning).asnumpy() - before).max() > 0.01
 
 
 def test_instance_norm_paints_alike_learning_or_not(make_chain, vgg_photo):
     chain = make_chain([SMALL["pyramid"]])
-    framed = chain.frame(vgg_photo)
-    guide = chain.guide(framed)
-    one, other = (chain.paint(0, framed, guide, learning=learning).asnumpy() for learning in (False, True))
+    padded = chain.pad(vgg_photo)
+    conditioning = chain.conditioning(padded)
+    one, other = (chain.paint(0, padded, conditioning, learning=learning).asnumpy() for learning in (False, True))
     assert np.array_equal(one, other)
 
 
@@ -211,6 +212,72 @@ def test_weights_of_another_shape_are_refused_and_change_nothing(make_chain):
     assert all(np.array_equal(before[name], after[name]) for name in before)
 
 
+def test_xavier_has_its_bound_and_variance():
+    drawn = xavier((48, 32, 5, 5), np.random.RandomState(0))
+    bound = (2 / ((48 * 25 + 32 * 25) / 2)) ** 0.5  # magnitude 2, over the mean of fan in and fan out
+    assert drawn.dtype == np.float32 and drawn.shape == (48, 32, 5, 5)
+    assert 0.999 * bound < drawn.max() <= bound and -bound <= drawn.min() < -0.999 * bound
+    assert drawn.var() == pytest.approx(bound**2 / 3, rel=0.02)
+    assert abs(drawn.mean()) < 0.02 * bound
+
+
+def test_weights_are_drawn_from_the_seed_stage_by_stage():
+    def drawn(stages, seed, **options):
+        chain = Chain(stages, **options)
+        chain.draw_weights(seed, [mx.cpu(0), mx.cpu(1)])
+        return chain, [chain.stage_weights(index) for index in range(len(stages))]
+
+    def equal(one, other):
+        return all(np.array_equal(one[name], other[name]) for name in one)
+
+    stages = [SMALL["pyramid"], SMALL["pyramid"], SMALL["deconv"]]
+    mx.random.seed(1)
+    chain, first = drawn(stages, seed=3)
+    mx.random.seed(2)
+    _, again = drawn(stages, seed=3)
+    _, other = drawn(stages, seed=4)
+    _, alone = drawn(stages[:1], seed=3)
+    _, shared = drawn(stages, seed=3, share_weights=True)
+    assert all(equal(*pair) for pair in zip(first, again))
+    assert not any(equal(*pair) for pair in zip(first, other)) and not equal(first[0], first[1])
+    assert equal(first[0], alone[0]) and equal(shared[0], shared[1])
+    for parameter in chain.collect_params().values():
+        assert np.array_equal(*(parameter.data(context).asnumpy() for context in parameter.list_ctx()))
+    for weights in first:
+        for name, weight in weights.items():
+            end = name.rpartition(".")[2]
+            if end in ("bias", "beta", "mean"):
+                assert not weight.any(), name
+            elif end in ("gamma", "variance"):
+                assert (weight == 1).all(), name
+            elif end == "weight" and not name.startswith("grow"):
+                bound = (4 / ((weight.shape[0] + weight.shape[1]) * weight[0, 0].size)) ** 0.5
+                assert 0.8 * bound < np.abs(weight).max() <= bound, name
+    assert first[0]["means"].ravel() == pytest.approx([123.68, 116.779, 103.939])
+    # Twice as large: a quarter and three quarters of each neighbor.
+    rows = np.array([0.25, 0.75, 0.75, 0.25])
+    assert np.allclose(first[0]["grow_coarse.weight"][:, 0], np.outer(rows, rows))
+
+
+def test_the_first_weights_never_change():
+    """Records of trainings rely on it: with whatever numpy and engine, a seed gives these numbers."""
+    chain = Chain([SMALL["conv"]])
+    chain.draw_weights(0, [mx.cpu()])
+    assert chain.stage_weights(0)["body.0.0.weight"].ravel()[:3] == pytest.approx(
+        [-0.105613, -0.092059, -0.101196], abs=1e-6
+    )
+
+
+def test_chains_register_nothing_with_mxnet():
+    """Each initializer that is registered costs memory, and a warning on every run."""
+    known = mx.registry._REGISTRY[mx.init.Initializer]
+    before = dict(known)
+    chain = Chain(list(SMALL.values()))
+    chain.draw_weights(1, [mx.cpu()])
+    chain.generators[0](mx.sym.var("picture"), mx.sym.var("strength"))
+    assert known == before
+
+
 def test_shared_weights_are_one_network(make_chain, vgg_photo):
     stages = [SMALL["conv"], SMALL["pyramid"], {**SMALL["pyramid"], "residual_weight": 0.3}, SMALL["conv"]]
     shared, own = make_chain(stages, share_weights=True), make_chain(stages)
@@ -219,9 +286,11 @@ def test_shared_weights_are_one_network(make_chain, vgg_photo):
     assert len(set(own.generators)) == 4
     shared.set_stage_weights(0, own.stage_weights(0))
     assert np.array_equal(shared.stage_weights(3)["body.0.0.weight"], own.stage_weights(0)["body.0.0.weight"])
-    framed = shared.frame(vgg_photo)
-    guide = shared.guide(framed)
-    assert np.array_equal(shared.paint(0, framed, guide).asnumpy(), shared.paint(3, framed, guide).asnumpy())
+    padded = shared.pad(vgg_photo)
+    conditioning = shared.conditioning(padded)
+    assert np.array_equal(
+        shared.paint(0, padded, conditioning).asnumpy(), shared.paint(3, padded, conditioning).asnumpy()
+    )
     many, few, one = (len(block.collect_params().keys()) for block in (own, shared, own.generators[3]))
     assert many == few + one
 
@@ -278,7 +347,7 @@ def test_stages_that_do_not_add_up_are_refused():
     with pytest.raises(OptionError, match="1 stages were asked for, but 2 residual weights"):
         stages_of("conv", (0.1, 0.2))
     for names in ("", "conv,", "boosted,conv", "convolution"):
-        with pytest.raises(OptionError, match="is no generator: choose from conv, deconv, pyramid"):
+        with pytest.raises(OptionError, match="unknown generator .*: choose conv, deconv, pyramid"):
             Chain(stages_of(names))
     with pytest.raises(OptionError, match="2 stages were asked for, but 3 steps"):
         TrainingOptions(stages="conv,pyramid", steps=(1, 2, 3))

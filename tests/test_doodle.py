@@ -32,10 +32,9 @@ RECORD = {"palette": [{"color": "#" + bytes(color).hex(), "name": color_name(col
 
 def doodle_chain(stages=STAGES[:1], seed: int = 1):
     """Returns a chain of random weights, those of the regions' own scales and shifts among them."""
-    mx.random.seed(seed)
     random = np.random.RandomState(seed)
     chain = DoodleChain(stages)
-    chain.initialize(mx.init.Xavier(magnitude=2))
+    chain.draw_weights(seed, [mx.cpu()])
     for index in range(len(stages)):
         weights = chain.stage_weights(index)
         for name in weights:
@@ -151,7 +150,9 @@ def test_edges_can_be_moved_for_the_loss(files, tmp_path):
     )
     training = Training(options_of(files, edge_jitter=4.0), tmp_path / "checkpoint.npz", bfloat16=False)
     given = mx.nd.array(training.task.noise(0))
-    judged, learned = (training.task.features(given, position)[0][0].asnumpy() for position in (None, 0))
+    judged, learned = (
+        training.task.features(training.task.loss, given, position)[0][0].asnumpy() for position in (None, 0)
+    )
     assert judged.shape == learned.shape and not np.array_equal(judged, learned)
 
 
@@ -249,11 +250,13 @@ def test_a_missing_region_does_not_count(files, tmp_path):
     given = training.task.noise(0)
     given[:, :3], given[:, 1] = 0, 1  # region 1 alone
     picture = mx.nd.array(np.random.RandomState(0).normal(0, 40, (1, 3, 256, 256)))
-    style = training.task.losses(picture, training.task.features(mx.nd.array(given)))["style"].asscalar()
-    loss = training.task.loss.options
-    alone = StyleTarget({layer: gram[1:2] for layer, gram in training.task.target(loss).grams.items()})
+    loss = training.task.loss
+    features = training.task.features(loss, mx.nd.array(given))
+    style = training.task.losses(loss, picture, features)["style"].asscalar()
+    target = training.task.target(loss.options)
+    alone = StyleTarget({layer: gram[1:2] for layer, gram in target.grams.items()})
     assert style == pytest.approx(
-        PerceptualLoss(loss, alone, bfloat16=False)(picture, [])["style"].asscalar(), rel=1e-4
+        PerceptualLoss(loss.options, alone, bfloat16=False)(picture, [])["style"].asscalar(), rel=1e-4
     )
 
 

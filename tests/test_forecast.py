@@ -1,11 +1,13 @@
 """How long a training will take: what is counted, and that counting leaves no trace."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 from e2e_art.losses.options import LossOptions
 from e2e_art.training.options import TrainingOptions
-from e2e_art.training.trainer import STEPS, Training, duration_text, estimate_seconds
+from e2e_art.training.trainer import MEASURED, Training, TrainingState, duration_text, estimate_seconds
 
 CHEAP = LossOptions(style_layers=("relu1_1", "relu2_1"), content_layers=("relu2_1",))
 
@@ -34,7 +36,7 @@ def test_a_rehearsal_leaves_no_trace(training_of, norm):
     before = weights_of(rehearsed)
     assert len(rehearsed.time_steps(1, 4)) == 4
     assert all(np.array_equal(one, other) for one, other in zip(before, weights_of(rehearsed)))
-    assert (rehearsed.phase, rehearsed.step, rehearsed.position, rehearsed.seconds) == (0, 0, 0, 0)
+    assert rehearsed.state == TrainingState()
     losses = []
     for training in (plain, rehearsed):
         steps = []
@@ -43,27 +45,29 @@ def test_a_rehearsal_leaves_no_trace(training_of, norm):
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)
 
 
-def test_a_rehearsal_keeps_the_optimizers_memory(training_of):
+def test_a_rehearsal_keeps_the_state_of_the_optimizer(training_of):
     training = training_of()
-    training._optimizer_state = b"what a checkpoint held"
+    training.learn(np.full((1, 32, 32, 3), 99, np.uint8), 1e-3)
+    before = training._optimizer.state()
     training.time_steps(0, 1)
-    assert training._optimizer_state == b"what a checkpoint held"
+    after = training._optimizer.state()
+    assert before.keys() == after.keys() and before["steps"] == 1
+    assert all(np.array_equal(before[name], after[name]) for name in before)
 
 
 class Clockwork:
     """A training whose steps take 1 second in the first phase and 2 in the second, after a slow first one."""
 
     def __init__(self, phase: int = 0, step: int = 0):
-        self.phases, self.phase, self.step = [[0], [1]], phase, step
+        self.phases, self.state = [[0], [1]], TrainingState(phase=phase, step=step)
         self.rehearsed: list[int] = []
 
-    def steps_of(self, phase: int) -> int:
-        return (100, 50)[phase]
+    options = SimpleNamespace(steps=(100, 50))
 
     def time_steps(self, phase: int, steps: int) -> list[float]:
         self.rehearsed.append(phase)
-        assert steps == STEPS + 1
-        return [60.0, *[phase + 1.0] * (STEPS - 1), 9.0]  # the last one was disturbed
+        assert steps == MEASURED + 1
+        return [60.0, *[phase + 1.0] * (MEASURED - 1), 9.0]  # the last one was disturbed
 
 
 @pytest.mark.parametrize(

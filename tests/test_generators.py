@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
+from benchmarks.multiply_adds import multiply_adds
 from e2e_art.engines.mxnet import mx
 from e2e_art.errors import OptionError
 from e2e_art.images.arrays import to_vgg_space
-from e2e_art.networks.chain import Chain, make_generator, multiply_adds
+from e2e_art.networks.chain import Chain, make_generator
 from e2e_art.networks.layers import InstanceNorm, JoinedConv, PaddedConv
 from e2e_art.networks.photo import Pyramid
 
@@ -32,7 +33,7 @@ def paint(generator, inputs, strength: float = 1.0) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def inputs(photo):
-    """What a kind takes: a photo in VGG space, (1, 3, 96, 128), and for the guided its mirror image and noise."""
+    """What a kind takes: a photo in VGG space, (1, 3, 96, 128), and its mirror image and noise as conditioning."""
     picture = to_vgg_space(photo[:96, :128])
     noise = np.random.RandomState(0).randint(-128, 128, (1, 1, 96, 128))
     seven = mx.nd.array(np.concatenate([picture, picture[..., ::-1], noise], axis=1))
@@ -86,7 +87,7 @@ def test_every_weight_learns_but_the_interpolation(kind, inputs):
     generator = untrained(kind, **SMALL[kind])
     with mx.autograd.record():
         generator(inputs(kind), mx.nd.array([1.0])).square().sum().backward()
-    parameters = generator._collect_params_with_prefix()
+    parameters = generator.named_parameters()
     still = {name for name, parameter in parameters.items() if parameter.grad_req == "null"}
     unused = {name for name in parameters if name.endswith((".mean", ".variance"))}  # instance norm reads neither
     assert still == unused | {
@@ -253,9 +254,9 @@ def test_depth_to_space_would_have_left_one(seed):
 
 
 def test_arguments_out_of_range_are_refused():
-    with pytest.raises(OptionError, match="'convolution' is no generator: choose from conv, deconv, pyramid"):
+    with pytest.raises(OptionError, match="unknown generator 'convolution': choose conv, deconv, pyramid"):
         make_generator("convolution")
-    with pytest.raises(OptionError, match="'layer' is no normalization: choose instance or batch"):
+    with pytest.raises(OptionError, match="unknown normalization 'layer': choose instance or batch"):
         make_generator("conv", norm="layer")
     for weight in (-0.1, 1.1, float("nan")):
         with pytest.raises(OptionError, match="A residual weight lies in 0..1, not at"):
@@ -269,7 +270,7 @@ def test_a_description_makes_the_same_generator_again(kind):
     again = make_generator(**description)
     assert again.describe() == description
     assert description["residual_weight"] == 0.3 and description["norm"] == "batch"
-    shapes = [{k: p.shape for k, p in g._collect_params_with_prefix().items()} for g in (generator, again)]
+    shapes = [{k: p.shape for k, p in g.named_parameters().items()} for g in (generator, again)]
     assert shapes[0] == shapes[1]
 
 
@@ -277,7 +278,7 @@ def test_a_description_makes_the_same_generator_again(kind):
 
 
 @pytest.mark.parametrize(("height", "width"), [(2, 2), (6, 10)])
-def test_joined_is_the_wide_convolution_of_grown_and_fine_maps(height, width):
+def test_joined_is_the_wide_convolution_of_upsampled_and_fine_maps(height, width):
     joined, wide = JoinedConv(3, 2, 4), PaddedConv(5, 4)
     mx.random.seed(2)
     for block in (joined, wide):
@@ -289,8 +290,8 @@ def test_joined_is_the_wide_convolution_of_grown_and_fine_maps(height, width):
         mx.nd.random.normal(shape=(1, 3, height // 2, width // 2)),
         mx.nd.random.normal(shape=(1, 2, height, width)),
     )
-    grown = mx.nd.UpSampling(coarse, scale=2, sample_type="nearest")
-    expected = wide(mx.nd.concat(grown, fine, dim=1)).asnumpy()
+    upsampled = mx.nd.UpSampling(coarse, scale=2, sample_type="nearest")
+    expected = wide(mx.nd.concat(upsampled, fine, dim=1)).asnumpy()
     assert expected.std() > 1
     assert np.allclose(joined(coarse, fine).asnumpy(), expected, atol=1e-5)
     joined.hybridize()

@@ -1,4 +1,4 @@
-"""The optimizer: what an orthogonalized step is, and which weights take one."""
+"""The optimizers: what an orthogonalized step is, which weights take one, and what a checkpoint keeps of them."""
 
 import math
 
@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from e2e_art.engines.mxnet import mx
-from e2e_art.training.checkpoint import optimizer_state, restore_optimizer
-from e2e_art.training.muon import MATRIX_RATE, MOMENTUM, Muon, make_optimizer, orthogonalize
+from e2e_art.training.muon import MATRIX_RATE, MOMENTUM, Adam, Muon, clip_gradients, orthogonalize, sum_gradients
 
 
 def normal(*shape, seed=0) -> np.ndarray:
@@ -43,11 +42,12 @@ def test_matrices_of_many_shapes_do_not_mix():
         assert np.abs((together - orthogonalize([matrix])[0]).asnumpy()).max() < 1e-5
 
 
-def one_step(optimizer, weight: np.ndarray, gradients: list[np.ndarray]) -> np.ndarray:
+def moved(optimizer: type[Adam], weight: np.ndarray, gradients: list[np.ndarray]) -> np.ndarray:
+    """Returns where an optimizer moves a weight by some gradients, at a learning rate of 0.01."""
     array = mx.nd.array(weight)
-    updater = mx.optimizer.get_updater(optimizer)
+    steps = optimizer({"weight": [array]})
     for gradient in gradients:
-        updater([0], [mx.nd.array(gradient)], [array])
+        steps.step({"weight": mx.nd.array(gradient)}, 0.01)
     return array.asnumpy()
 
 
@@ -60,52 +60,91 @@ def test_a_convolution_moves_equally_far_in_every_direction():
         ahead = MOMENTUM * momentum + (1 - MOMENTUM) * gradient
         direction = orthogonalize([mx.nd.array(ahead.reshape(16, 18))])[0].asnumpy().reshape(weight.shape)
         expected -= 0.01 * MATRIX_RATE * direction
-    optimizer = make_optimizer("muon")
-    optimizer.set_learning_rate(0.01)
-    found = one_step(optimizer, weight, gradients)
+    found = moved(Muon, weight, gradients)
     assert np.abs(found - expected).max() < 1e-5
-    again = make_optimizer("muon")
-    again.set_learning_rate(0.01)
-    louder = one_step(again, weight, [100 * gradient for gradient in gradients])
-    assert np.abs(louder - found).max() < 1e-4  # how long the gradient is does not matter
+    longer = moved(Muon, weight, [100 * gradient for gradient in gradients])
+    assert np.abs(longer - found).max() < 1e-4  # how long the gradient is does not matter
 
 
 def test_tall_matrices_move_further_by_the_root_of_their_shape():
-    optimizer = Muon(learning_rate=0.01)
-    moved = one_step(optimizer, np.zeros((144, 16, 1, 1), np.float32), [normal(144, 16, 1, 1)])
-    size = np.linalg.norm(moved) / math.sqrt(16)  # root mean square of the singular values
+    step = moved(Muon, np.zeros((144, 16, 1, 1), np.float32), [normal(144, 16, 1, 1)])
+    size = np.linalg.norm(step) / math.sqrt(16)  # root mean square of the singular values
     assert size == pytest.approx(0.01 * MATRIX_RATE * 3, rel=0.3)
 
 
 @pytest.mark.parametrize("shape", [(80,), (3, 16, 3, 3), (1, 3, 1, 1), (15, 40, 3, 3)])
 def test_whatever_is_no_matrix_moves_by_adam(shape):
     weight, gradients = normal(*shape), [normal(*shape, seed=seed) for seed in (1, 2)]
-    muon, adam = (one_step(make_optimizer(name), weight, gradients) for name in ("muon", "adam"))
+    muon, adam = (moved(optimizer, weight, gradients) for optimizer in (Muon, Adam))
     assert np.array_equal(muon, adam)
     assert np.abs(muon - weight).max() > 0
 
 
-def test_the_memory_of_a_trainer_is_kept_and_restored():
-    def trainer_of(weights):
-        parameters = [mx.gluon.Parameter(f"w{index}", shape=w.shape) for index, w in enumerate(weights)]
-        for parameter, weight in zip(parameters, weights):
-            parameter.initialize()
-            parameter.set_data(mx.nd.array(weight))
-        return parameters, mx.gluon.Trainer(parameters, make_optimizer("muon"), update_on_kvstore=False)
+@pytest.mark.parametrize("shape", [(7,), (16, 4, 3, 3)])
+def test_adam_by_its_formula_and_as_mxnet_has_it(shape):
+    weight, gradients = normal(*shape), [normal(*shape, seed=seed) for seed in (1, 2, 3)]
+    expected, mean, square = weight.astype(float), 0.0, 0.0
+    for step, gradient in enumerate(gradients, 1):
+        mean, square = 0.9 * mean + 0.1 * gradient, 0.999 * square + 0.001 * gradient.astype(float) ** 2
+        expected -= 0.01 * mean / (1 - 0.9**step) / (np.sqrt(square / (1 - 0.999**step)) + 1e-8)
+    found = moved(Adam, weight, gradients)
+    assert np.abs(found - expected).max() < 1e-5
+    theirs = mx.nd.array(weight)
+    updater = mx.optimizer.get_updater(mx.optimizer.Adam(learning_rate=0.01))
+    for gradient in gradients:
+        updater(0, mx.nd.array(gradient), theirs)
+    assert np.abs(found - theirs.asnumpy()).max() < 1e-6
 
-    def step(parameters, trainer, seed):
-        with mx.autograd.record():
-            terms = [
-                (parameter.data() * mx.nd.array(normal(*parameter.shape, seed=seed))).sum() for parameter in parameters
-            ]
-        mx.autograd.backward(terms)
-        trainer.step(1)
 
-    parameters, trainer = trainer_of([normal(16, 4, 3, 3), normal(16)])
-    step(parameters, trainer, 1)
-    others, other = trainer_of([parameter.data().asnumpy() for parameter in parameters])
-    restore_optimizer(other, optimizer_state(trainer))
-    step(parameters, trainer, 2)
-    step(others, other, 2)
-    for parameter, twin in zip(parameters, others):
-        assert np.array_equal(parameter.data().asnumpy(), twin.data().asnumpy())
+def test_every_device_gets_the_same_weights():
+    devices, weights = [mx.cpu(0), mx.cpu(1)], {"matrix": normal(16, 4, 3, 3), "bias": normal(16)}
+    arrays = {name: [mx.nd.array(weight, ctx=each) for each in devices] for name, weight in weights.items()}
+    gradients = {
+        name: [mx.nd.array(normal(*weight.shape, seed=seed), ctx=each) for seed, each in enumerate(devices, 1)]
+        for name, weight in weights.items()
+    }
+    Muon(arrays).step(sum_gradients(gradients), 0.01)
+    for name, weight in weights.items():
+        both = sum(gradient.asnumpy() for gradient in gradients[name])
+        assert np.array_equal(*(array.asnumpy() for array in arrays[name]))
+        assert np.abs(arrays[name][0].asnumpy() - moved(Muon, weight, [both])).max() < 1e-5
+
+
+def test_gradients_are_divided_and_clipped():
+    def gradients():
+        return {"a": mx.nd.array([3.0, 0.0]), "b": mx.nd.array([[4.0]])}
+
+    whole, short = gradients(), gradients()
+    assert clip_gradients(whole, 10.0, count=2) == pytest.approx(2.5)
+    assert whole["a"].asnumpy().tolist() == [1.5, 0] and whole["b"].asscalar() == 2
+    assert clip_gradients(short, 0.5, count=2) == pytest.approx(2.5)
+    assert short["a"].asnumpy() == pytest.approx([0.3, 0]) and short["b"].asscalar() == pytest.approx(0.4)
+
+
+def test_an_optimizer_goes_on_from_its_state():
+    weights = {"0/body.weight": normal(16, 4, 3, 3), "0/body.bias": normal(16)}
+
+    def gradients(seed: int):
+        return {name: mx.nd.array(normal(*weight.shape, seed=seed)) for name, weight in weights.items()}
+
+    one = {name: [mx.nd.array(weight)] for name, weight in weights.items()}
+    whole = Muon(one)
+    whole.step(gradients(1), 0.01)
+    other = {name: [array.copy()] for name, (array,) in one.items()}
+    resumed, state = Muon(other), whole.state()
+    assert set(state) == {"steps", "momentum/0/body.weight", "mean/0/body.bias", "variance/0/body.bias"}
+    resumed.load_state(state)
+    for optimizer in (whole, resumed):
+        optimizer.step(gradients(2), 0.01)
+    for name in weights:
+        assert np.array_equal(one[name][0].asnumpy(), other[name][0].asnumpy())
+
+
+def test_the_state_of_other_weights_is_refused():
+    optimizer = Muon({"weight": [mx.nd.zeros((16, 4, 3, 3))], "bias": [mx.nd.zeros(16)]})
+    state = optimizer.state()
+    less = {name: array for name, array in state.items() if name != "mean/bias"}
+    larger = {**state, "mean/bias": np.zeros(17, np.float32)}
+    for wrong in (less, larger, {**state, "more": np.zeros(1, np.float32)}, {**state, "steps": np.array(-1)}):
+        with pytest.raises(ValueError, match="of other weights"):
+            optimizer.load_state(wrong)

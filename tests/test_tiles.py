@@ -90,7 +90,7 @@ def test_statistics_are_those_of_the_features(models, photo):
     from e2e_art.models.publish import load_chain
 
     chain = load_chain(model)
-    padded = chain.frame(mx.nd.array(to_vgg_space(photo)))
+    padded = chain.pad(mx.nd.array(to_vgg_space(photo)))
     features = chain.generators[0].body[0][0](padded / 64).asnumpy()[0]
     assert measured.shape[0] == 2
     assert np.allclose(measured[0, :8], features.mean(axis=(1, 2)), atol=1e-3)

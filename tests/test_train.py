@@ -29,7 +29,7 @@ from e2e_art.losses.options import LossOptions
 from e2e_art.models.folder import read_model
 from e2e_art.models.publish import load_chain
 from e2e_art.networks.inputs import NOISE_PERIOD
-from e2e_art.training import options as options_room
+from e2e_art.training import options as options_module
 from e2e_art.training.options import TrainingOptions
 from e2e_art.training.trainer import WARM_UP, Training, TrainingError
 
@@ -41,10 +41,10 @@ CHEAP_FLAGS = ("--style-layers", "relu1_1", "relu2_1", "--content-layer", "relu2
 @pytest.fixture(autouse=True)
 def tiny_presets(monkeypatch):
     """Presets of tiny generators: kinds named by the command line have their full width."""
-    monkeypatch.setitem(options_room.PRESETS, "tiny", [TINY] * 2)
-    monkeypatch.setitem(options_room.PRESETS, "three", [TINY] * 3)
+    monkeypatch.setitem(options_module.PRESETS, "tiny", [TINY] * 2)
+    monkeypatch.setitem(options_module.PRESETS, "three", [TINY] * 3)
     narrow = {"kind": "conv", "widths": [4] * 6}
-    monkeypatch.setitem(options_room.PRESETS, "mixed", [narrow, TINY, TINY])
+    monkeypatch.setitem(options_module.PRESETS, "mixed", [narrow, TINY, TINY])
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def training_of(files, tmp_path):
 
 
 def train(files, out, *words) -> int:
-    """Runs the command line in this process, on tiny generators unless told otherwise."""
+    """Runs the command line in this process, on tiny generators by default."""
     command = ["train", "--style", files / "painting.jpg", "--photos", files / "photos", "--out", out]
     command += ["--stages", "tiny", "--steps", 3, "--no-bfloat16", *CHEAP_FLAGS, *words]
     return main([str(word) for word in command])
@@ -123,7 +123,7 @@ def test_train_and_paint_as_the_readme_shows(files, tmp_path):
     assert record["photos"] == 8
     assert record["skipped"] == 0
     assert record["command"].startswith(f"e2e-art train --style {files}/painting.jpg --photos")
-    assert record["options"]["steps"] == [3]
+    assert record["options"]["steps"] == [3, 3]
     assert record["styles"][0]["file"] == "painting.jpg"
     assert [result["stage"] for result in record["validation"]] == [0, 1]
     for result, check in zip(record["validation"], checks[1::2]):
@@ -217,11 +217,11 @@ def gradients_by_hand(training: Training, position: int, coupling: str) -> list[
     shift = int(np.random.RandomState(position).randint(NOISE_PERIOD**2))
     features = loss.content_features(photo)
     inputs, image_gradients = [], []
-    picture = chain.frame(photo)
-    guide = chain.guide(picture, shift)
+    picture = chain.pad(photo)
+    conditioning = chain.conditioning(picture, shift)
     for stage in range(len(chain.generators)):
         inputs.append(picture)
-        picture = chain.paint(stage, picture, guide).copy()
+        picture = chain.paint(stage, picture, conditioning).copy()
         picture.attach_grad()
         with mx.autograd.record():
             terms = loss(chain.crop(picture, photo), features)
@@ -236,7 +236,7 @@ def gradients_by_hand(training: Training, position: int, coupling: str) -> list[
         below = inputs[stage].copy()
         below.attach_grad()
         with mx.autograd.record():
-            painted = chain.paint(stage, below, guide, learning=True)
+            painted = chain.paint(stage, below, conditioning, learning=True)
         painted.backward(head)
         results.append(gradients_of(chain, stage))
         passed_on = {"staged": 0, "straight-through": head, "joint": below.grad.copy()}[coupling]
@@ -244,7 +244,7 @@ def gradients_by_hand(training: Training, position: int, coupling: str) -> list[
 
 
 def gradients_of(chain, stage: int) -> dict[str, np.ndarray]:
-    parameters = chain.generators[stage]._collect_params_with_prefix()
+    parameters = chain.generators[stage].named_parameters()
     return {name: p.grad().asnumpy().copy() for name, p in parameters.items() if p.grad_req != "null"}
 
 
@@ -369,12 +369,12 @@ def test_the_gradient_is_clipped(training_of, batch):
 
         def on_step(step, training=training, clip=clip):
             gradients = [value for stage in (0, 1) for value in gradients_of(training.chain, stage).values()]
-            norms[clip] = math.sqrt(sum((value.astype(float) ** 2).sum() for value in gradients)) / batch
+            norms[clip] = math.sqrt(sum((value.astype(float) ** 2).sum() for value in gradients))  # of their mean
             reported[clip] = step.gradient_norm
 
         training.run(on_step)
     assert reported[1e9] == pytest.approx(norms[1e9], rel=1e-4)
-    assert reported[1e-3] == pytest.approx(norms[1e9], rel=1e-4)  # told as it was
+    assert reported[1e-3] == pytest.approx(norms[1e9], rel=1e-4)  # as it was
     assert norms[1e-3] == pytest.approx(1e-3, rel=1e-3)
 
 
@@ -520,7 +520,7 @@ def test_overwriting_replaces_models_only(refused, files, tmp_path):
 
 
 def test_stages_that_do_not_go(refused, tmp_path):
-    refused("--stages", "pyramid,cubist", says=["'cubist' is no generator", "conv, deconv, pyramid"])
+    refused("--stages", "pyramid,cubist", says=["unknown generator 'cubist'", "conv, deconv, pyramid"])
     refused("--steps", 3, 3, 3, says=["2 stages", "3 steps"])
     refused("--learning-rate", 1e-3, 1e-3, 1e-3, says=["2 stages", "3 learning rates"])
     refused("--residual-weight", 0.4, 0.4, 0.4, says=["2 stages", "3 residual weights"])
@@ -561,7 +561,7 @@ def test_losses_that_do_not_go(refused):
 def test_numbers_that_do_not_go(refused):
     refused("--steps", 0, says=["steps", "above 0"])
     refused("--size", 16, says=["at least 32"])
-    refused("--batch", 0, says=["at least one"])
+    refused("--batch", 0, says=["batch size", "at least 1"])
     refused("--limit", 0, says=["limit"])
     refused("--seed", -1, says=["seed"])
     refused("--workers", 0, says=["workers"])
@@ -569,7 +569,7 @@ def test_numbers_that_do_not_go(refused):
     refused("--style-size", 0, says=["at least 1 pixel"])
     refused("--gradient-clip", 0, says=["gradient clip", "above 0"])
     refused("--learning-rate", "nan", says=["learning rates", "above 0"])
-    refused("--cpu-devices", 2, says=["batch of 1", "2 devices"])
+    refused("--cpu-devices", 2, says=["batch size of 1", "2 devices"])
 
 
 def test_gpus_that_are_not_there(refused):

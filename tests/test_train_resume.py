@@ -16,7 +16,7 @@ from helpers import ROOT, assert_one_sentence, on_full_disk, tree
 from e2e_art.commands.main import main
 from e2e_art.models.folder import read_model
 from e2e_art.models.publish import load_chain
-from e2e_art.training.checkpoint import load_checkpoint, save_checkpoint
+from e2e_art.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 
 STEPS = 14  # of each of the two stages
 
@@ -54,7 +54,7 @@ def last_line(text: str) -> str:
 
 
 def assert_same_weights(checkpoint, expected, tolerance: float = 1e-5) -> None:
-    stages, reference = load_checkpoint(checkpoint)[1], load_checkpoint(expected)[1]
+    stages, reference = load_checkpoint(checkpoint).weights, load_checkpoint(expected).weights
     assert len(stages) == len(reference) == 2
     for stage, other in zip(stages, reference):
         assert stage.keys() == other.keys()
@@ -91,8 +91,8 @@ def test_killed_at_any_moment_it_goes_on_to_the_same_weights(files, whole, tmp_p
         running.send_signal(signal.SIGKILL)
         running.communicate()
         assert running.returncode == -signal.SIGKILL
-        step = load_checkpoint(working / "checkpoint.npz")[0]
-        assert STEPS * step["phase"] + step["step"] >= moment - 2  # no more than --checkpoint-every is lost
+        state = load_checkpoint(working / "checkpoint.npz").state
+        assert STEPS * state["phase"] + state["step"] >= moment - 2  # no more than --checkpoint-every is lost
     assert not out.exists()
     assert main(words_of(files, out, "--resume")) == 0
     assert_same_weights(working / "checkpoint.npz", whole / "checkpoint.npz")
@@ -109,7 +109,7 @@ def test_ctrl_c_saves_and_says_how_to_go_on(files, whole, stopped, tmp_path):
     assert code == 130
     assert "Traceback" not in error
     command = re.search(r"Stopped; nothing is lost. To go on: (e2e-art train .* --resume)$", said, re.MULTILINE)[1]
-    state = load_checkpoint(working / "checkpoint.npz")[0]
+    state = load_checkpoint(working / "checkpoint.npz").state
     assert state["phase"] * STEPS + state["step"] == steps_in(working / "log.jsonl")[-1]  # not one step is lost
     assert not (files / "stopped").exists()
     # What it says is what works; on a copy, as other tests need this one.
@@ -148,9 +148,9 @@ def test_other_options_cannot_go_on(refused, tmp_path):
 def test_a_checkpoint_from_before_an_option_came_goes_on(files, stopped, whole, tmp_path):
     shutil.copytree(stopped[0], tmp_path / "out.training")
     path = tmp_path / "out.training" / "checkpoint.npz"
-    state, weights, optimizer = load_checkpoint(path)
-    del state["options"]["start_from"], state["options"]["loss"]["patch_weight"]
-    save_checkpoint(path, state, weights, optimizer)
+    checkpoint = load_checkpoint(path)
+    del checkpoint.state["options"]["start_from"], checkpoint.state["options"]["loss"]["patch_weight"]
+    save_checkpoint(path, checkpoint)
     assert main(words_of(files, tmp_path / "out", "--resume")) == 0
     assert_same_weights(path, whole / "checkpoint.npz")
 
@@ -223,10 +223,11 @@ def test_ctrl_c_belongs_to_the_caller_again(files, tmp_path):
 def test_what_another_engine_trained_becomes_the_model_and_is_said(files, whole, tmp_path):
     shutil.copytree(whole, tmp_path / "out.training")
     path = tmp_path / "out.training" / "checkpoint.npz"
-    state, weights, _ = load_checkpoint(path)
-    assert state["engine"] == read_model(files / "whole").record["engine"] == "MXNet"
-    weights = [{name: 0.5 * weight for name, weight in stage.items()} for stage in weights]
-    save_checkpoint(path, {**state, "engine": "PyTorch"}, weights, b"")  # as benchmarks/gpu_training.py leaves it
+    checkpoint = load_checkpoint(path)
+    assert checkpoint.state["engine"] == read_model(files / "whole").record["engine"] == "MXNet"
+    weights = [{name: 0.5 * weight for name, weight in stage.items()} for stage in checkpoint.weights]
+    # As benchmarks/gpu_training.py leaves it.
+    save_checkpoint(path, Checkpoint({**checkpoint.state, "engine": "PyTorch"}, weights))
     assert main(words_of(files, tmp_path / "out", "--resume")) == 0
     model = read_model(tmp_path / "out")
     assert model.record["engine"] == "PyTorch"

@@ -11,7 +11,6 @@ examples:
 from __future__ import annotations
 
 import argparse
-import logging
 import shlex
 import shutil
 from contextlib import closing, suppress
@@ -21,14 +20,11 @@ from pathlib import Path
 from ..errors import OptionError, UserError
 from ..losses.options import LossOptions
 from ..models.folder import DESCRIPTION
+from ..models.kinds import DOODLE, KINDS, TEXTURE
 from ..training.options import TrainingOptions
-from ..training.publish import publish_training
 from .flags import add_flags, add_overwrite, add_parser, gather
-from .train_progress import TrainingProgress
 
 __all__ = ["add_command"]
-
-log = logging.getLogger(__name__)
 
 STAGE_OPTIONS = "stages steps sizes residual_weights style_boosts learning_rates coupling warm_start share_weights norm"
 
@@ -62,23 +58,19 @@ def add_command(commands) -> None:
 
 def _options(flags: argparse.Namespace) -> TrainingOptions:
     """Gathers the flags that became options."""
-    loss = gather(flags, LossOptions)
-    for name in ("style", "content"):  # the recipe's layer weights belong to the recipe's layers
+    loss, default = gather(flags, LossOptions), TrainingOptions().loss
+    for name in ("style", "content"):  # the default layer weights belong to the default layers
         layers, weights = f"{name}_layers", f"{name}_layer_weights"
-        untold = TrainingOptions().loss
-        if loss[layers] != getattr(untold, layers) and loss[weights] == getattr(untold, weights):
+        if loss[layers] != getattr(default, layers) and loss[weights] == getattr(default, weights):
             loss[weights] = ()
-    told = gather(flags, TrainingOptions)
-    if not flags.texture and not flags.doodle:
-        styles = tuple(flags.style)
-        return TrainingOptions(styles=styles, photos=flags.photos, loss=LossOptions(**loss), **told)
-    loss = LossOptions(**{**loss, "content_weight": 0.0})
+    given = gather(flags, TrainingOptions)
+    if flags.style:
+        return TrainingOptions(styles=tuple(flags.style), photos=flags.photos, loss=LossOptions(**loss), **given)
+    given["loss"] = LossOptions(**{**loss, "content_weight": 0.0})
     if flags.texture:
-        return TrainingOptions(styles=tuple(flags.texture), kind="texture", loss=loss, **told)
+        return TrainingOptions(styles=tuple(flags.texture), kind=TEXTURE.name, **given)
     regions = len(_palette(flags))
-    return TrainingOptions(
-        styles=(flags.doodle,), kind="doodle", style_mask=flags.mask, regions=regions, loss=loss, **told
-    )
+    return TrainingOptions(styles=(flags.doodle,), kind=DOODLE.name, style_mask=flags.mask, regions=regions, **given)
 
 
 def _palette(flags: argparse.Namespace):
@@ -91,14 +83,17 @@ def _palette(flags: argparse.Namespace):
 
 def _check_subject(flags: argparse.Namespace) -> None:
     """Finds flags that do not go together."""
-    told = [name for name in ("style", "texture", "doodle") if getattr(flags, name)]
-    if len(told) != 1 or bool(flags.photos) != (told == ["style"]) or bool(flags.mask) != (told == ["doodle"]):
+    given = [name for name in ("style", "texture", "doodle") if getattr(flags, name)]
+    if len(given) != 1 or bool(flags.photos) != (given == ["style"]) or bool(flags.mask) != (given == ["doodle"]):
         raise OptionError(
             "Say what to learn: --style PAINTING and --photos DIR, --texture PAINTING, or --doodle PAINTING and "
             "--mask MASK"
         )
-    if told != ["style"] and (flags.validate or flags.preview):
-        raise OptionError(f"--{told[0]} paints no photos: leave --validate and --preview out")
+    if given != ["style"] and (flags.validate or flags.preview):
+        raise OptionError(f"--{given[0]} paints no photos: leave --validate and --preview out")
+    stems = [path.stem for path in flags.preview]
+    if len(set(stems)) < len(stems):
+        raise OptionError(f"Two --preview photos have the same name ({', '.join(stems)}): rename one, or leave it out")
 
 
 def run(flags: argparse.Namespace) -> int:
@@ -108,62 +103,76 @@ def run(flags: argparse.Namespace) -> int:
     _check_subject(flags)
     _check_out(flags, checkpoint)
     options = _options(flags)
-    stems = [path.stem for path in flags.preview]
-    if len(set(stems)) < len(stems):
-        raise OptionError(f"Two --preview photos have the same name ({', '.join(stems)}): rename one, or leave it out")
     from ..data.listing import PhotoError
     from ..engines.mxnet import contexts
-    from ..images.arrays import to_vgg_space
-    from ..images.io import read_image
     from ..models.folder import read_model
-    from ..models.kinds import KINDS
     from ..models.publish import load_chain
+    from ..training.publish import publish_training
+    from ..training.run_log import RunLog
     from ..training.trainer import Training
+    from .train_progress import TrainingProgress
 
     devices = contexts(flags.gpus, flags.cpu_devices)
     validation = _validation_photos(flags.validate) if flags.validate else []
-    previews = [(path, to_vgg_space(read_image(path))) for path in flags.preview]
-    beginning = read_model(flags.start_from, KINDS[options.kind]) if flags.start_from else None
+    started_from = read_model(flags.start_from, KINDS[options.kind]) if flags.start_from else None
     training = Training(
         options,
         checkpoint,
         contexts=devices,
         resume=flags.resume,
-        start_from=load_chain(beginning) if beginning else None,
+        start_from=load_chain(started_from) if started_from else None,
         bfloat16=False if flags.no_bfloat16 else None,
         workers=flags.workers,
     )
+    samples = training.task.samples(flags.preview)
     new = not working.exists()
     try:
         working.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OptionError(f"{working} cannot be made ({error.strerror}): choose another --out") from error
     _announce(training, validation, flags.checkpoint_every)
-    diary = TrainingProgress(training, working, validation, previews, fresh=not flags.resume)
+    log = RunLog(working, training, validation, samples, fresh=not flags.resume)
+    progress = TrainingProgress(training, log)
     again = shlex.join(["e2e-art", *flags.command_line] + ([] if flags.resume else ["--resume"]))
     try:
-        with diary.interrupt, closing(diary):
-            training.run(diary.step, diary.checkpoint, flags.checkpoint_every)
+        with progress.interrupt, closing(progress):
+            training.run(progress.step, progress.checkpoint, flags.checkpoint_every)
     except KeyboardInterrupt:
         print(f"\nStopped; nothing is lost. To go on: {again}")
         raise
     except (PhotoError, OSError) as error:
-        if new and not diary.log.exists():  # not one step was done
+        if new and not log.path.exists():  # not one step was done
             shutil.rmtree(working, ignore_errors=True)
         if isinstance(error, PhotoError):
             raise
         raise UserError(
             f"{working} cannot be written ({error.strerror}): free space, then go on with {again}"
         ) from error
-    publish_training(training, flags, diary, beginning)
+    model = publish_training(
+        training,
+        flags.out,
+        command=shlex.join(["e2e-art", *(word for word in flags.command_line if word != "--resume")]),
+        validation=validation,
+        samples=samples,
+        started_from=started_from,
+        overwrite=flags.overwrite,
+    )
+    if skipped := training.state.skipped:
+        photos = (
+            "1 photo could not be read and was"
+            if len(skipped) == 1
+            else f"{len(skipped)} photos could not be read and were"
+        )
+        print(f"{photos} skipped: {', '.join(skipped)}")
+    print(f"{model.folder} is trained: e2e-art infer {model.kind.usage} {model.folder} -o OUT")
     return 0
 
 
-def _announce(training, validation, checkpoint_every: int) -> None:
+def _announce(training, validation: list[Path], checkpoint_every: int) -> None:
     """Says how long it will take."""
     from ..training.trainer import duration_text, estimate_seconds
 
-    steps = sum(map(training.steps_of, range(training.phase, len(training.phases)))) - training.step
+    steps = training.total_steps - training.total_step
     if not steps:
         return
     with suppress(UserError):  # what is wrong will be said in its place
@@ -187,7 +196,7 @@ def _check_out(flags: argparse.Namespace, checkpoint: Path) -> None:
 
 
 def _validation_photos(folder: Path) -> list[Path]:
-    """Lists the photos to judge by; all are read once, since one that cannot be would end the training later."""
+    """Lists the photos to validate on; all are read once, since one that cannot be would end the training later."""
     from ..images.io import list_images, read_image
 
     photos = list_images(folder)

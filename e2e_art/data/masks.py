@@ -1,10 +1,10 @@
-"""Masks to learn doodles on: hills by the diamond-square algorithm, cut at a few heights into regions.
+"""Masks to learn doodles on: height maps by the diamond-square algorithm, cut at a few heights into regions.
 
-Three hills of different roughness are summed, their heights cut into regions by K-means, the regions smoothed, and
-their numbers shuffled: else only neighbors in height would ever touch.  A region that is drawn at all has room enough
-for a texture.  Mask number i depends on the seed and on i alone.
+Three maps of different roughness are summed, cut into regions by K-means, the regions smoothed, and their numbers
+shuffled: else only neighbors in height would ever touch.  A region that is drawn at all is large enough for a texture.
+Mask number i depends on the seed and on i alone.
 
-After D. Ulyanov: Feed-forward neural doodle, 2016, whose code summed but one hill, and whose regions could vanish.
+After D. Ulyanov: Feed-forward neural doodle, 2016, whose code had but one map, and whose regions could vanish.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from ..images.regions import one_hot
 __all__ = ["MASKS", "Masks", "height_map", "make_mask"]
 
 MASKS = 1000  # that a training goes through, again and again
-ROUGHNESS = (0.35, 0.55, 0.75)  # of the hills that are summed, up to 1: as rough at a distance of one as of many
-EDGE = 200  # pixels that hills are made at
+ROUGHNESS = (0.35, 0.55, 0.75)  # of the maps that are summed, up to 1: as rough at a distance of one as of many
+EDGE = 200  # pixels of height maps and masks
 SMOOTHING = 11  # pixels of the window that regions are smoothed in
 LEAST = 0.03  # of the mask, that each of its regions has
 FEWER = 0.4  # share of the masks in which some regions are missing: people draw such, too
@@ -67,7 +67,7 @@ def make_mask(seed: int, number: int, regions: int) -> np.ndarray:
     count = random.randint(1, regions + 1) if random.uniform() < FEWER else regions
     numbers = random.permutation(regions)[:count].astype(np.uint8)
     while True:
-        heights = sum(height_map(EDGE, roughness, random) for roughness in ROUGHNESS)
+        heights = np.sum([height_map(EDGE, roughness, random) for roughness in ROUGHNESS], axis=0)
         bands = cv2.medianBlur(_bands(heights, count), SMOOTHING)
         if np.bincount(bands.ravel(), minlength=count).min() >= LEAST * bands.size:
             return numbers[bands]
@@ -80,7 +80,7 @@ def _bands(heights: np.ndarray, count: int) -> np.ndarray:
     cv2.setRNGSeed(count)
     stop = (cv2.TERM_CRITERIA_EPS + cv2.TERM_CRITERIA_MAX_ITER, 30, 1e-4)
     samples = heights.astype(np.float32).reshape(-1, 1)
-    _, labels, centers = cv2.kmeans(samples, count, None, stop, 1, cv2.KMEANS_PP_CENTERS)
+    _, labels, centers = cv2.kmeans(samples, count, np.empty(0, np.int32), stop, 1, cv2.KMEANS_PP_CENTERS)
     ranks = np.argsort(np.argsort(centers.ravel())).astype(np.uint8)
     return ranks[labels].reshape(heights.shape)
 
@@ -115,7 +115,7 @@ class Masks:
         return (self[number] for number in range(self.count))
 
     def close(self) -> None:
-        """Lets the threads go."""
+        """Ends the threads."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
 
@@ -133,5 +133,6 @@ def jitter_edges(planes: np.ndarray, pixels: float, seed: int) -> np.ndarray:
     coarse = np.random.RandomState(seed % 2**32).normal(0, pixels, (2, -(-height // WAVE), -(-width // WAVE)))
     shifts = [cv2.resize(shift, (width, height), interpolation=cv2.INTER_CUBIC) for shift in coarse]
     rows, columns = (place + shift for place, shift in zip(np.mgrid[:height, :width], shifts))
-    places = np.float32(columns), np.float32(rows)
-    return np.stack([cv2.remap(each, *places, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REFLECT) for each in planes])
+    columns, rows = columns.astype(np.float32), rows.astype(np.float32)
+    moved = [cv2.remap(each, columns, rows, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REFLECT) for each in planes]
+    return np.stack(moved)

@@ -9,7 +9,7 @@ from .masks import Masks, one_hot_planes
 
 __all__ = ["VALIDATION_SEEDS", "NoiseStream"]
 
-VALIDATION_SEEDS = range(4)  # of what is judged: training has other noise
+VALIDATION_SEEDS = range(4)  # of validation noise: training has other
 
 
 class NoiseStream:
@@ -20,7 +20,9 @@ class NoiseStream:
 
     def __init__(self, channels: int, size: int, batch: int, seed: int, position: int, masks: Masks | None = None):
         self._shape, self._batch, self._seed, self._masks = (channels, size, size), batch, seed, masks
-        self.position, self.photos, self.skipped = position, [], {}
+        self.position = position
+        self.photos: list[str] = []  # as a `PhotoStream` has them; here there are none
+        self.skipped: dict[str, str] = {}
 
     def __enter__(self) -> NoiseStream:
         return self
@@ -30,6 +32,7 @@ class NoiseStream:
             self._masks.close()
 
     def __next__(self) -> np.ndarray:
+        """Returns the noise of the next step."""
         begin, self.position = self.position, self.position + self._batch
         first = int(np.random.default_rng(self._seed).integers(len(VALIDATION_SEEDS), SEEDS))
         samples = [seeded_noise((first + number) % SEEDS, *self._shape) for number in range(begin, self.position)]

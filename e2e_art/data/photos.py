@@ -8,12 +8,9 @@ from __future__ import annotations
 
 import logging
 import math
-import queue
 import threading
-import weakref
 from collections import deque
-from concurrent.futures import Future
-from contextlib import suppress
+from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
 
@@ -28,7 +25,7 @@ __all__ = ["PhotoStream"]
 
 log = logging.getLogger(__name__)
 
-# Each use of chance draws from its own generator, made from (seed, use, number).
+# Each use of randomness has its own generator, made from (seed, use, number).
 _SAMPLE, _ORDER, _CROP = range(3)
 
 _BATCHES_AHEAD = 3
@@ -47,10 +44,10 @@ class PhotoStream:
     scale: the short edge of a photo is scaled to `size` times a number from this range; 1 is the largest crop.
 
     Yields uint8 RGB, (batch, size, size, 3).  Every photo is shown once, in an order drawn anew, before any is shown
-    again.  A photo that cannot be read is replaced by another one, drawn by chance, logged once, and kept with the
+    again.  A photo that cannot be read is replaced by another one, drawn at random, logged once, and kept with the
     reason in `skipped`.  Raises PhotoError where there are fewer readable photos than `batch`, and where the
     unreadable ones are clearly more than 5 %: once 20 photos (or all of them) have been tried, that is more than 5 %
-    of those tried, plus three standard deviations of what chance would make of a true 5 %.
+    of those tried, plus three standard deviations of a true 5 %.
     """
 
     def __init__(
@@ -85,25 +82,17 @@ class PhotoStream:
         self.position = position
         self._epoch, self._order = -1, np.empty(0, np.int64)
         self._pending: deque[Future] = deque()  # the crops from `position` on
-        self._tasks: queue.SimpleQueue = queue.SimpleQueue()
-        threads = [
-            threading.Thread(target=_work, args=(self._tasks,), name="photos", daemon=True) for _ in range(workers)
-        ]
-        self._dismiss_workers = weakref.finalize(self, _dismiss, self._tasks, threads)  # at the program's end at last
-        for thread in threads:
-            thread.start()
+        self._pool: ThreadPoolExecutor | None = ThreadPoolExecutor(workers, "photos")
 
     def __iter__(self) -> PhotoStream:
         return self
 
     def __next__(self) -> np.ndarray:
-        if not self._dismiss_workers.alive:
+        if self._pool is None:
             raise StopIteration
         while len(self._pending) < self.batch * (1 + _BATCHES_AHEAD):
             number = self.position + len(self._pending)
-            future: Future = Future()
-            self._tasks.put((future, self._crop, number, self._photo(number)))
-            self._pending.append(future)
+            self._pending.append(self._pool.submit(self._crop, number, self._photo(number)))
         crops = np.stack([future.result() for future in islice(self._pending, self.batch)])  # (batch, size, size, 3)
         for _ in range(self.batch):
             self._pending.popleft()
@@ -117,14 +106,14 @@ class PhotoStream:
         self.close()
 
     def close(self) -> None:
-        """Ends the stream, as soon as its workers have finished the photo in their hands."""
-        for future in self._pending:
-            future.cancel()
+        """Ends the stream, as soon as its workers have finished the photo that they are at."""
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+        self._pool = None
         self._pending.clear()
-        self._dismiss_workers()
 
     def _photo(self, number: int) -> int:
-        """Says which photo crop `number` shows, if it can be read."""
+        """Returns which photo crop `number` shows, if it can be read."""
         epoch, place = divmod(number, len(self.photos))
         if epoch != self._epoch:
             self._epoch = epoch
@@ -175,27 +164,3 @@ class PhotoStream:
                 f"{self.folder}: {skipped} of the {tried} photos tried cannot be read, remove them or copy them again "
                 f"(the first: {first})"
             )
-
-
-def _work(tasks: queue.SimpleQueue) -> None:
-    """Does tasks until it meets None; keeps nothing of a task that is done, so that its stream can go."""
-    while (task := tasks.get()) is not None:
-        future, function, *arguments = task
-        if future.set_running_or_notify_cancel():
-            try:
-                future.set_result(function(*arguments))
-            except BaseException as error:  # the consumer raises it
-                future.set_exception(error)
-        del task, future, function, arguments
-
-
-def _dismiss(tasks: queue.SimpleQueue, threads: list[threading.Thread]) -> None:
-    """Drops the tasks that wait, and waits for those in work: a thread that outlives the program may crash it."""
-    with suppress(queue.Empty):
-        while True:
-            tasks.get_nowait()
-    for _ in threads:
-        tasks.put(None)
-    for thread in threads:
-        if thread is not threading.current_thread():  # a worker may be the last to let go of a stream
-            thread.join()

@@ -1,8 +1,7 @@
-"""The only door to MXNet: old numpy names, CUDA libraries, contexts and bfloat16.
+"""The only module that imports mxnet: old numpy names, CUDA libraries, contexts and bfloat16.
 
-Every other room that needs MXNet writes ``from .backend import mx``.  MXNet 1.9.1 was published in 2022
-and expects names that numpy has since dropped, and on GPUs libraries that today come as wheels; both are
-put in place here, before ``import mxnet``.
+Others write ``from ..engines.mxnet import mx``.  MXNet 1.9.1 was published in 2022 and expects names that numpy has
+since dropped, and on GPUs libraries that today come as wheels; both are put in place here, before ``import mxnet``.
 """
 
 from __future__ import annotations
@@ -27,28 +26,14 @@ __all__ = ["EngineError", "contexts", "mx", "to_bfloat16"]
 log = logging.getLogger(__name__)
 
 # What MXNet 1.9.1 still asks of numpy, and what it means today.
-_NUMPY_ALIASES = {
-    "bool": bool,
-    "int": int,
-    "float": float,
-    "complex": complex,
-    "object": object,
-    "str": str,
-    "PZERO": 0.0,
-    "NZERO": -0.0,
-    "PINF": math.inf,
-    "NINF": -math.inf,
-    "Inf": math.inf,
-    "Infinity": math.inf,
-    "infty": math.inf,
-    "NaN": math.nan,
-    "NAN": math.nan,
-}
+_NUMPY_ALIASES: dict[str, object] = {kind.__name__: kind for kind in (bool, int, float, complex, object, str)}
+_NUMPY_ALIASES |= dict(PZERO=0.0, NZERO=-0.0, PINF=math.inf, NINF=-math.inf, NaN=math.nan, NAN=math.nan)
+_NUMPY_ALIASES |= dict.fromkeys(("Inf", "Infinity", "infty"), math.inf)
 # Functions that numpy dropped altogether: MXNet lists them but style transfer never calls them.
 _NUMPY_DROPPED = ("fv", "ipmt", "irr", "mirr", "nper", "npv", "pmt", "ppmt", "pv", "rate", "alltrue")
 
 # Loaded in this order, each one finds those it depends on already in the process.
-_CUDA_LIBRARIES = ("cudart", "nvrtc", "cublasLt", "cublas", "cufft")
+_CUDA_LIBRARIES: tuple[str, ...] = ("cudart", "nvrtc", "cublasLt", "cublas", "cufft")
 _CUDA_LIBRARIES += ("curand", "cusolver", "nccl", "nvToolsExt", "cudnn")
 
 # Linux: the system call by which a process asks for a state of the processor, and that of the matrix units.
@@ -58,11 +43,11 @@ _BFLOAT16 = np.dtype([("bfloat16", np.uint16)])
 
 
 class EngineError(UserError):
-    """MXNet, or a device that was asked of it, is not to be had; the message says what to do."""
+    """MXNet, or a device that was asked for, is not available; the message says what to do."""
 
 
 def _restore_numpy_names() -> None:
-    """Answers the names that numpy 1.24 and later no longer know; does nothing to a numpy that has them."""
+    """Restores the names that numpy 1.24 and later no longer have; does nothing to a numpy that has them."""
 
     def missing(name: str):
         if name in _NUMPY_ALIASES:
@@ -79,11 +64,11 @@ def _restore_numpy_names() -> None:
         raise AttributeError(f"module 'numpy' has no attribute {name!r}")
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # numpy 1.20 .. 1.23 warn, and still answer
+        warnings.simplefilter("ignore")  # numpy 1.20 .. 1.23 warn, and still have them
         if all(hasattr(np, name) for name in _NUMPY_ALIASES):
             return
     original = getattr(np, "__getattr__", original)
-    np.__getattr__ = missing
+    vars(np)["__getattr__"] = missing
 
 
 def _preload_cuda_libraries() -> None:
@@ -95,11 +80,11 @@ def _preload_cuda_libraries() -> None:
                 try:
                     ctypes.CDLL(str(library), ctypes.RTLD_GLOBAL)
                 except OSError as error:
-                    log.warning("%s could not be loaded: %s", library, error)
+                    log.debug("%s could not be loaded: %s", library, error)  # MXNet will say which it misses
 
 
 def _use_all_cores() -> None:
-    """Asks for one thread a core: left alone, MXNet takes half of them, as if each were two hyperthreads."""
+    """Asks for one thread a core: by default MXNet takes half of them, as if each were two hyperthreads."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     os.environ.setdefault("OMP_NUM_THREADS", str(cores))
 
@@ -143,7 +128,7 @@ def contexts(gpus: str | None = None, cpus: int = 1) -> list:
     """Returns the MXNet contexts to work on.
 
     gpus: GPU numbers as the command line gives them, "0" or "0,1"; None means the CPU.
-    cpus: how many CPU contexts to return when no GPU is asked for (several share the same cores: for tests).
+    cpus: how many CPU contexts to return where no GPU is asked for; they share the cores.
     Raises EngineError where a GPU is asked for that MXNet cannot use.
     """
     if gpus is None or gpus == "":

@@ -79,7 +79,7 @@ class _Exporter:
         conditioning = graph.add("Concat", picture, self._noise(graph, rows, columns), axis=1)
         cut = _cut(graph, height, width)
         for index, generator in enumerate(self.chain.generators[: last + 1]):
-            inputs = graph.add("Concat", picture, conditioning, axis=1) if generator.guided else picture
+            inputs = graph.add("Concat", picture, conditioning, axis=1) if generator.conditioned else picture
             picture = self._generator(graph, index, inputs)
             _output(graph, index, graph.add("Slice", picture, *cut), means)
         return self._serialized(graph, {"image": PICTURE, "strength": [1]}, _stages(last))
@@ -146,7 +146,7 @@ class _Exporter:
         """
         generator = self.chain.generators[index]
         symbol = generator(mx.sym.var("picture"), mx.sym.var("strength"))
-        keys = {parameter.name: key for key, parameter in generator._collect_params_with_prefix().items()}
+        keys = {parameter.name: key for key, parameter in generator.named_parameters().items()}
         weights = self.chain.stage_weights(index)
         names: list[str] = []
         for node in json.loads(symbol.tojson())["nodes"]:

@@ -1,30 +1,37 @@
 """The boosted chain: generators in a line, each painting on the last one's work.
 
-Stage k takes the picture of stage k - 1, and all are judged against the original photo.  The chain frames the photo
-once with its own reflection, so that no generator sees a hard border, and cuts the frame off at the end.  Chains of
-textures and doodles begin with flat gray instead, noise, and the doodle's regions.
+Stage k takes the picture of stage k - 1; the loss of each is that against the original photo.  The chain pads it once
+with its own reflection, so that no generator sees a hard border, and crops it off at the end.  Chains of textures and
+doodles begin with flat gray instead; noise, and the doodle's regions, are their conditioning input.
 
 Bing Xu: End to End Neural Art with Generative Models, DMLC blog, 2016.
 """
 
 from __future__ import annotations
 
-import ast
-import json
 import math
 from collections.abc import Sequence
 
 import numpy as np
 
 from ..engines.mxnet import mx
-from ..errors import OptionError
+from ..errors import OptionError, unknown
 from .doodle import Doodle
 from .generator import Generator
 from .inputs import NOISE_PERIOD, PADDING, noise_tile, reflect
 from .photo import Conv, Deconv, Pyramid
 from .texture import Texture
 
-__all__ = ["GENERATORS", "Chain", "DoodleChain", "TextureChain", "make_generator", "multiply_adds"]
+__all__ = ["GENERATORS", "Chain", "DoodleChain", "TextureChain", "make_generator", "xavier"]
+
+
+def xavier(shape: Sequence[int], random: np.random.RandomState) -> np.ndarray:
+    """Returns initial weights of a convolution, float32: uniform within the root of 4 / (fan in + fan out).
+
+    X. Glorot, Y. Bengio: Understanding the difficulty of training deep feedforward neural networks, 2010.
+    """
+    bound = math.sqrt(4 / ((shape[0] + shape[1]) * math.prod(shape[2:])))
+    return random.uniform(-bound, bound, shape).astype(np.float32)
 
 
 class Chain(mx.gluon.Block):
@@ -38,22 +45,21 @@ class Chain(mx.gluon.Block):
     """
 
     kind = "chain"  # what its models are called
-    generator_kinds = ("conv", "deconv", "pyramid")  # that can stand in it
+    generator_kinds: tuple[str, ...] = ("conv", "deconv", "pyramid")  # that can stand in it
 
     def __init__(self, stages: Sequence[dict], share_weights: bool = False):
         super().__init__()
         if not stages:
             raise OptionError("A chain needs at least one stage")
         self.share_weights = share_weights
-        self.generators = []
-        with self.name_scope():
-            for index, stage in enumerate(stages):
-                if stage["kind"] in GENERATORS and stage["kind"] not in self.generator_kinds:
-                    raise OptionError(f"Stages of kind '{stage['kind']}' make no {self.kind}: choose other --stages")
-                generator = make_generator(**stage)
-                duplicates = [other for other in self.generators if other.describe() == generator.describe()]
-                self.generators.append(duplicates[0] if share_weights and duplicates else generator)
-                self.register_child(self.generators[-1], f"stage_{index}")
+        self.generators: list[Generator] = []
+        for index, stage in enumerate(stages):
+            if stage["kind"] in GENERATORS and stage["kind"] not in self.generator_kinds:
+                raise OptionError(f"Stages of kind '{stage['kind']}' make no {self.kind}: choose other --stages")
+            generator = make_generator(**stage)
+            equal = [other for other in self.generators if other.describe() == generator.describe()]
+            self.generators.append(equal[0] if share_weights and equal else generator)
+            self.register_child(self.generators[-1], f"stage_{index}")
         self._noise_tile = mx.nd.array(noise_tile())
         self.multiple = math.lcm(*(generator.multiple for generator in self.generators))
 
@@ -62,20 +68,20 @@ class Chain(mx.gluon.Block):
         return [generator.describe() for generator in self.generators]
 
     def begin(self, photo, noise_shift: int = 0) -> tuple:
-        """Returns what the first stage paints on, (N, 3, H, W) and framed, and what guides every stage."""
-        picture = self.frame(photo)
-        return picture, self.guide(picture, noise_shift)
+        """Returns what the first stage paints on, (N, 3, H, W) and padded, and the conditioning input of all stages."""
+        picture = self.pad(photo)
+        return picture, self.conditioning(picture, noise_shift)
 
-    def frame(self, photo):
-        """Returns the photo (N, 3, H, W) with its reflection around it, in a size that every generator can take."""
+    def pad(self, photo):
+        """Returns the photo (N, 3, H, W) with reflect padding, in a size that every generator can take."""
         for axis in (2, 3):
             length = photo.shape[axis]
             rows = reflect(length, PADDING, PADDING + -length % self.multiple).astype(np.float32)
             photo = mx.nd.take(photo, mx.nd.array(rows, ctx=photo.context), axis=axis)
         return photo
 
-    def guide(self, photo, noise_shift: int = 0):
-        """Returns what guides every stage: the framed photo, and a plane of noise as fourth channel, (N, 4, H, W).
+    def conditioning(self, photo, noise_shift: int = 0):
+        """Returns the conditioning input: the padded photo, and a plane of noise as fourth channel, (N, 4, H, W).
 
         noise_shift moves the noise, for training: down by its remainder by NOISE_PERIOD, across by its quotient.
         """
@@ -88,20 +94,20 @@ class Chain(mx.gluon.Block):
 
     @staticmethod
     def crop(picture, photo):
-        """Cuts the frame off a picture, back to the photo's size."""
+        """Cuts the padding off a picture, back to the photo's size."""
         height, width = photo.shape[2:]
         return picture[:, :, PADDING : PADDING + height, PADDING : PADDING + width]
 
-    def paint(self, index: int, picture, guide, strength: float = 1.0, learning: bool = False):
-        """Returns what stage `index` makes of a framed picture (N, 3, H, W), with the guide of its photo.
+    def paint(self, index: int, picture, conditioning, strength: float = 1.0, learning: bool = False):
+        """Returns what stage `index` makes of a padded picture (N, 3, H, W), with its conditioning input.
 
         Instance norm takes the statistics of the picture at hand, learning or not, so pictures go one by one in
         training mode; batch norm takes the batch's while learning, and afterwards the running ones.
         """
         generator = self.generators[index]
         factor = mx.nd.full((1,), strength, ctx=picture.context)
-        if generator.guided:
-            picture = mx.nd.concat(picture, guide, dim=1)
+        if generator.conditioned:
+            picture = mx.nd.concat(picture, conditioning, dim=1)
         if generator.norm == "batch":
             with mx.autograd.train_mode() if learning else mx.autograd.predict_mode():
                 return generator(picture, factor)
@@ -110,36 +116,58 @@ class Chain(mx.gluon.Block):
         return singles[0] if len(singles) == 1 else mx.nd.concat(*singles, dim=0)
 
     def forward(self, photo, strength: float = 1.0, stages: int | None = None) -> list:
+        """Returns the pictures of the first stages, of all by default."""
         pictures = []
-        picture, guide = self.begin(photo)
+        picture, conditioning = self.begin(photo)
         for index in range(len(self.generators) if stages is None else stages):
-            picture = self.paint(index, picture, guide, strength)
+            picture = self.paint(index, picture, conditioning, strength)
             pictures.append(self.crop(picture, photo))
         return pictures
 
+    def draw_weights(self, seed: int, contexts: Sequence) -> None:
+        """Sets the weights that a training begins with, drawn by numpy from the seed, so that engines begin alike.
+
+        Convolutions are drawn stage by stage, in the order of their names; all else begins as its layer says.
+        """
+        self.initialize(mx.init.Zero(), ctx=list(contexts))
+        for index, generator in enumerate(dict.fromkeys(self.generators)):
+            random = np.random.RandomState([seed % 2**32, index])
+            for _, parameter in sorted(generator.named_parameters().items()):
+                if parameter.init is None:
+                    parameter.set_data(mx.nd.array(xavier(parameter.shape, random)))
+
+    def learning_parameters(self, stages: Sequence[int]) -> dict[str, mx.gluon.Parameter]:
+        """Returns what some stages learn by stage and name ("0/body.0.0.weight"): once where they share weights."""
+        parameters = {}
+        for generator in dict.fromkeys(self.generators[stage] for stage in stages):
+            first = self.generators.index(generator)
+            for name, parameter in generator.named_parameters().items():
+                if parameter.grad_req != "null":
+                    parameters[f"{first}/{name}"] = parameter
+        return parameters
+
     def stage_weights(self, index: int) -> dict[str, np.ndarray]:
         """Returns the weights of a stage by their place in it ("body.0.0.weight"): what a file of it holds."""
-        parameters = self.generators[index]._collect_params_with_prefix()
+        parameters = self.generators[index].named_parameters()
         return {name: parameter.data(parameter.list_ctx()[0]).asnumpy() for name, parameter in parameters.items()}
 
     def check_stage_weights(self, index: int, weights: dict[str, np.ndarray]) -> None:
         """Raises ValueError for weights of a generator of another shape than that of a stage."""
-        parameters = self.generators[index]._collect_params_with_prefix()
-        shapes = {name: parameter.shape for name, parameter in parameters.items()}
+        shapes = {name: parameter.shape for name, parameter in self.generators[index].named_parameters().items()}
         if {name: tuple(weight.shape) for name, weight in weights.items()} != shapes:
             raise ValueError(f"these weights do not fit stage {index}, {self.generators[index].describe()}")
 
     def set_stage_weights(self, index: int, weights: dict[str, np.ndarray]) -> None:
         """Sets the weights of a stage; raises ValueError where they belong to a generator of another shape."""
         self.check_stage_weights(index, weights)
-        for name, parameter in self.generators[index]._collect_params_with_prefix().items():
+        for name, parameter in self.generators[index].named_parameters().items():
             parameter.set_data(mx.nd.array(weights[name]))
 
 
 class TextureChain(Chain):
     """Generators that make a texture of noise, (N, 6, H, W), H and W multiples of the chain's.
 
-    Textures continue at their own other side, so there is no frame.
+    Their padding is circular, so the chain adds none.
     """
 
     kind = "texture"
@@ -161,39 +189,17 @@ class DoodleChain(Chain):
     kind = "doodle"
     generator_kinds = ("doodle",)
 
-    def begin(self, given, noise_shift: int = 0) -> tuple:
-        """Returns flat gray, (N, 3, H, W), and the regions and their noise, all framed."""
-        guide = self.frame(given)
-        return mx.nd.zeros_like(mx.nd.slice_axis(guide, axis=1, begin=0, end=3)), guide
+    def begin(self, regions, noise_shift: int = 0) -> tuple:
+        """Returns flat gray, (N, 3, H, W), and the regions and their noise, all padded."""
+        conditioning = self.pad(regions)
+        return mx.nd.zeros_like(mx.nd.slice_axis(conditioning, axis=1, begin=0, end=3)), conditioning
 
 
-def multiply_adds(generator) -> float:
-    """Returns how many multiply-adds a generator's convolutions spend on each pixel, borders aside."""
-    edge = 8 * generator.multiple
-    symbol = generator(mx.sym.var("picture"), mx.sym.var("strength"))
-    internals = symbol.get_internals()
-    _, shapes, _ = internals.infer_shape(picture=(1, generator.inputs, edge, edge), strength=(1,))
-    shapes = dict(zip(internals.list_outputs(), shapes))
-    nodes = json.loads(symbol.tojson())["nodes"]
-
-    def shape(index: int) -> tuple[int, ...]:
-        name = nodes[index]["name"]
-        return shapes[name] if nodes[index]["op"] == "null" else shapes[f"{name}_output"]
-
-    total = 0
-    for index, node in enumerate(nodes):
-        if node["op"] in ("Convolution", "Deconvolution"):
-            # A convolution spends all its weights on each pixel it makes; a deconvolution, one in stride x stride.
-            strides = ast.literal_eval(node["attrs"]["stride"]) if node["op"] == "Deconvolution" else (1,)
-            total += math.prod(shape(node["inputs"][1][0])) * math.prod(shape(index)[2:]) / math.prod(strides)
-    return total / edge**2
-
-
-GENERATORS = {block.kind: block for block in (Conv, Deconv, Pyramid, Texture, Doodle)}
+GENERATORS: dict[str, type[Generator]] = {block.kind: block for block in (Conv, Deconv, Pyramid, Texture, Doodle)}
 
 
 def make_generator(kind: str, **options) -> Generator:
-    """Returns an untrained generator of a kind; raises ValueError for a kind that there is not."""
+    """Returns an untrained generator of a kind; raises OptionError for a kind that there is not."""
     if kind not in GENERATORS:
-        raise OptionError(f"'{kind}' is no generator: choose from {', '.join(GENERATORS)}")
+        raise OptionError(unknown("generator", kind, GENERATORS))
     return GENERATORS[kind](**options)

@@ -15,7 +15,7 @@ __all__ = ["NOISE", "Doodle"]
 nn = mx.gluon.nn
 
 WIDTHS = (16, 32, 64, 128, 128)  # channels at full size, at a half ... a sixteenth
-SEEN = 4  # channels that tell a scale of the regions
+SEEN = 4  # channels that describe the regions to a scale
 NOISE = 8  # channels of noise at each scale
 
 
@@ -28,10 +28,9 @@ class _RegionNorm(mx.gluon.HybridBlock):
 
     def __init__(self, channels: int, regions: int):
         super().__init__()
-        with self.name_scope():
-            self.norm = InstanceNorm(channels)
-            self.gain = conv(regions, channels, 1, weight_initializer="ones", use_bias=False)
-            self.shift = conv(regions, channels, 1, weight_initializer="zeros", use_bias=False)
+        self.norm = InstanceNorm(channels)
+        self.gain = conv(regions, channels, 1, weight_initializer="ones", use_bias=False)
+        self.shift = conv(regions, channels, 1, weight_initializer="zeros", use_bias=False)
 
     def hybrid_forward(self, F, x, regions):
         return self.norm(x) * self.gain(regions) + self.shift(regions)
@@ -42,8 +41,7 @@ class _Step(mx.gluon.HybridBlock):
 
     def __init__(self, convolution, channels: int, regions: int):
         super().__init__()
-        with self.name_scope():
-            self.convolution, self.norm = convolution, _RegionNorm(channels, regions)
+        self.convolution, self.norm = convolution, _RegionNorm(channels, regions)
 
     def hybrid_forward(self, F, regions, *maps):
         return F.LeakyReLU(self.norm(self.convolution(*maps), regions), slope=LEAK)
@@ -54,9 +52,9 @@ class Doodle(Generator):
 
     regions: how many there are.  sees_picture: whether it also sees the picture before it, as a later stage should.
 
-    The guide is a plane for each region, 1 where it is and 0 elsewhere, and then 16 planes of noise (`strided_noise`).
-    Unlike Ulyanov's it normalizes each picture by itself, with a scale and shift for each region, goes on as in a
-    mirror beyond its borders, sees 8 channels of noise at a scale instead of 16, and ends in a tanh.
+    The conditioning input is a plane for each region, 1 where it is and 0 elsewhere, and then 16 planes of noise
+    (`strided_noise`).  Unlike Ulyanov's it normalizes each picture by itself, with a scale and shift for each region,
+    has reflect padding, sees 8 channels of noise at a scale instead of 16, and ends in a tanh.
     """
 
     kind = "doodle"
@@ -66,18 +64,17 @@ class Doodle(Generator):
         super().__init__(**{"residual_weight": 1.0, **options})
         self.regions, self.sees_picture = regions, sees_picture
         self.conditioning_channels = regions + 2 * NOISE
-        with self.name_scope():
-            seen = regions + 3 * sees_picture
-            for scale, channels in enumerate(WIDTHS):
-                if scale:
-                    setattr(self, f"down_{scale}", nn.Conv2D(SEEN, 2, 2, in_channels=seen))
-                    seen = SEEN
-                setattr(self, f"see_{scale}", conv(seen, SEEN, 1))
-                coarse, own = WIDTHS[scale + 1 : scale + 2], SEEN + NOISE
-                look = JoinedConv(*coarse, own, channels) if coarse else PaddedConv(own, channels)
-                setattr(self, f"look_{scale}", _Step(look, channels, regions))
-                setattr(self, f"mix_{scale}", _Step(conv(channels, channels, 1), channels, regions))
-            self.finish = conv(WIDTHS[0], 3, 1)
+        seen = regions + 3 * sees_picture
+        for scale, channels in enumerate(WIDTHS):
+            if scale:
+                setattr(self, f"down_{scale}", nn.Conv2D(SEEN, 2, 2, in_channels=seen))
+                seen = SEEN
+            setattr(self, f"see_{scale}", conv(seen, SEEN, 1))
+            coarsest, own = scale == len(WIDTHS) - 1, SEEN + NOISE
+            look = PaddedConv(own, channels) if coarsest else JoinedConv(WIDTHS[scale + 1], own, channels)
+            setattr(self, f"look_{scale}", _Step(look, channels, regions))
+            setattr(self, f"mix_{scale}", _Step(conv(channels, channels, 1), channels, regions))
+        self.finish = conv(WIDTHS[0], 3, 1)
 
     def describe(self) -> dict:
         return {**super().describe(), "regions": self.regions, "sees_picture": self.sees_picture}

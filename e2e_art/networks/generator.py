@@ -1,6 +1,14 @@
-"""What all generators share: a picture repainted, blended with itself by a residual weight."""
+"""What all generators share: a picture repainted, blended with itself by a residual weight.
+
+A generator maps a picture x to ``w * paint(x) + (1 - w) * x``: w, the residual weight, is how much of the painting
+shows.
+
+Bing Xu: End to End Neural Art with Generative Models, DMLC blog, 2016.
+"""
 
 from __future__ import annotations
+
+import numpy as np
 
 from ..engines.mxnet import mx
 from ..errors import OptionError
@@ -12,19 +20,19 @@ PIXEL_SCALE = 1 / 64  # brings VGG space, about -128..128, to the unit variance 
 
 
 class Generator(mx.gluon.HybridBlock):
-    """What all generators share: a picture in, the same picture repainted out.
+    """A picture in, the same picture repainted out.
 
     residual_weight: how much of the painting shows, 0..1.
     norm: "instance", or "batch" (whose running means then paint other than it trained: see docs/recipe.md).
 
-    Inputs: x (N, 3, H, W) with H and W multiples of `multiple`, followed by the channels of the chain's guide (for
-    photos: the original photo, and noise) where it has any; strength (1,), a factor on the residual weight.
-    Output: (N, 3, H, W).  Subclasses write `paint_layers`, which returns three channels for the tanh.
+    Inputs: x (N, 3, H, W) with H and W multiples of `multiple`, followed by the conditioning input (for photos:
+    the original photo, and noise) where it has one; strength (1,), a factor on the residual weight.
+    Output: (N, 3, H, W).  Subclasses write `paint_layers`.
     """
 
     kind = ""
     multiple = 1  # what H and W must divide by
-    conditioning_channels = 0  # what it sees beside the picture
+    conditioning_channels = 0  # of its conditioning input, which it sees beside the picture
 
     def __init__(self, residual_weight: float = 0.4, norm: str = "instance"):
         super().__init__()
@@ -32,7 +40,8 @@ class Generator(mx.gluon.HybridBlock):
             raise OptionError(f"A residual weight lies in 0..1, not at {residual_weight}")
         self.residual_weight = residual_weight
         self.norm = norm
-        self.means = self.params.get_constant("means", [[[[mean]] for mean in CHANNEL_MEANS]])
+        means = np.reshape(CHANNEL_MEANS, (1, 3, 1, 1))
+        self.means = self.params.get("means", shape=means.shape, init=mx.init.Constant(means), grad_req="null")
 
     @property
     def inputs(self) -> int:
@@ -40,7 +49,7 @@ class Generator(mx.gluon.HybridBlock):
         return 3 + self.conditioning_channels
 
     @property
-    def guided(self) -> bool:
+    def conditioned(self) -> bool:
         """Whether it sees more than the picture."""
         return self.conditioning_channels > 0
 
@@ -48,12 +57,17 @@ class Generator(mx.gluon.HybridBlock):
         """Returns the arguments that make this generator again."""
         return {"kind": self.kind, "residual_weight": self.residual_weight, "norm": self.norm}
 
+    def named_parameters(self) -> dict[str, mx.gluon.Parameter]:
+        """Returns its parameters by their place in it ("body.0.0.weight"): so files name them."""
+        return self._collect_params_with_prefix()
+
     def paint_layers(self, F, x):
+        """Returns three channels for the tanh, (N, 3, H, W), of all its inputs."""
         raise NotImplementedError
 
     def hybrid_forward(self, F, x, strength, means):
         # 128 * tanh + 128 covers all colors, 0..256; far out, tanh keeps a stray value from running away.
         colors = 128 * F.tanh(self.paint_layers(F, x)) + 128
         painting = F.broadcast_sub(colors, means)
-        x = F.slice_axis(x, axis=1, begin=0, end=3) if self.guided else x
+        x = F.slice_axis(x, axis=1, begin=0, end=3) if self.conditioned else x
         return x + F.broadcast_mul(painting - x, F.reshape(strength * self.residual_weight, shape=(1, 1, 1, 1)))

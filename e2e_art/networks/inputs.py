@@ -1,4 +1,4 @@
-"""What surrounds and underlies every picture: its own reflection as padding, and noise."""
+"""What generators see beside the picture: reflect padding around it, and noise."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ def strided_noise(F, x, first: int, depth: int, scale: int):
     return F.slice(x, begin=begin, end=end, step=(None, None, step, step))
 
 
-PADDING = 16  # pixels of reflection on each side
+PADDING = 16  # pixels of reflect padding on each side
 NOISE_PERIOD = 509  # pixels after which the noise repeats: a prime, so that packed pixels do not fall in step with it
 
 
 def reflect(length: int, before: int, after: int) -> np.ndarray:
-    """Returns which of `length` rows to take so that they continue as in a mirror, at any length from 1."""
+    """Returns which of `length` rows to take for reflect padding before and after them, at any length from 1."""
     return np.pad(np.arange(length), (before, after), mode="reflect")
 
 
@@ -42,7 +42,7 @@ def seeded_noise(seed: int, channels: int, height: int, width: int) -> np.ndarra
 
     seed: 0..SEEDS - 1.
     """
-    planes = _mixed(_mixed(np.uint32([seed])) ^ np.arange(channels, dtype=np.uint32))  # (C,)
+    planes = _mixed(_mixed(np.array([seed], np.uint32)) ^ np.arange(channels, dtype=np.uint32))  # (C,)
     rows = _mixed(planes[:, np.newaxis] ^ np.arange(height, dtype=np.uint32))  # (C, H)
     values = _mixed(rows[:, :, np.newaxis] ^ np.arange(width, dtype=np.uint32))  # (C, H, W)
     return (values / 2.0**31 - 1).astype(np.float32)[np.newaxis]

@@ -1,19 +1,14 @@
-"""What all generators are built of, and what they share: a picture repainted, blended with itself by a residual weight.
-
-A generator maps a picture x to ``w * paint(x) + (1 - w) * x``: w, the residual weight, is how much of the painting
-shows.  Pictures are in VGG space, (N, 3, H, W).
-
-Bing Xu: End to End Neural Art with Generative Models, DMLC blog, 2016.
-"""
+"""The layers that generators are built of: convolutions with their padding, and normalizations."""
 
 from __future__ import annotations
 
 from ..engines.mxnet import mx
-from ..errors import OptionError
+from ..errors import OptionError, unknown
 
 __all__ = ["LEAK", "InstanceNorm", "JoinedConv", "PaddedConv", "conv", "deconv", "layer", "norm_layer"]
 
 nn = mx.gluon.nn
+NORMS = ("instance", "batch")
 NORM_EPSILON = 1e-5
 LEAK = 0.25  # slope of the leaky ReLU below 0, MXNet's default, as in the networks of 2016
 
@@ -29,23 +24,21 @@ class InstanceNorm(mx.gluon.HybridBlock):
 
     def __init__(self, channels: int):
         super().__init__()
-        with self.name_scope():
-            self.gamma = self.params.get("gamma", shape=(channels,), init="ones")
-            self.beta = self.params.get("beta", shape=(channels,), init="zeros")
-            # The operator insists on running statistics; momentum 1 leaves them alone, and nothing reads them.
-            self.mean = self.params.get("unused_mean", shape=(channels,), init="zeros", differentiable=False)
-            self.variance = self.params.get("unused_variance", shape=(channels,), init="ones", differentiable=False)
+        self.gamma = self.params.get("gamma", shape=(channels,), init="ones")
+        self.beta = self.params.get("beta", shape=(channels,), init="zeros")
+        # The operator insists on running statistics; momentum 1 leaves them alone, and nothing reads them.
+        self.mean = self.params.get("unused_mean", shape=(channels,), init="zeros", differentiable=False)
+        self.variance = self.params.get("unused_variance", shape=(channels,), init="ones", differentiable=False)
 
     def hybrid_forward(self, F, x, gamma, beta, mean, variance):
         return F.BatchNorm(x, gamma, beta, mean, variance, fix_gamma=False, eps=NORM_EPSILON, momentum=1.0)
 
 
 def norm_layer(kind: str, channels: int):
-    if kind == "instance":
-        return InstanceNorm(channels)
-    if kind == "batch":
-        return nn.BatchNorm(in_channels=channels)
-    raise OptionError(f"'{kind}' is no normalization: choose instance or batch")
+    """Returns the normalization of a kind, "instance" or "batch"; raises OptionError for another."""
+    if kind not in NORMS:
+        raise OptionError(unknown("normalization", kind, NORMS))
+    return InstanceNorm(channels) if kind == "instance" else nn.BatchNorm(in_channels=channels)
 
 
 def layer(convolution, norm: str):
@@ -56,6 +49,7 @@ def layer(convolution, norm: str):
 
 
 def conv(inputs: int, channels: int, kernel: int = 3, stride: int = 1, **options):
+    """Returns a convolution with zero padding that keeps H and W, up to its stride."""
     return nn.Conv2D(channels, kernel, stride, kernel // 2, in_channels=inputs, **options)
 
 
@@ -65,64 +59,65 @@ def deconv(inputs: int, channels: int, kernel: int):
     return nn.Conv2DTranspose(channels, kernel, 2, pad, output_padding=2 * pad + 2 - kernel, in_channels=inputs)
 
 
-def _extended(F, x, before: tuple, after: tuple):
+def _padded(F, x, before: tuple, after: tuple):
     """Returns maps with some of their own rows before and after them, and columns: each as (begin, end)."""
-    for axis in (2, 3):  # rows first, then columns of the longer map: so corners go on, too
+    for axis in (2, 3):  # rows first, then columns of the longer map: so corners are padded, too
         first, last = (F.slice_axis(x, axis=axis, begin=begin, end=end) for begin, end in (before, after))
         x = F.concat(first, x, last, dim=axis)
     return x
 
 
-MIRROR = (1, 2), (-2, -1)  # which rows and columns go on as in a mirror
-REPEAT = (0, 1), (-1, None)  # ... repeat the border
-CIRCLE = (-1, None), (0, 1)  # ... are those of the other side
+# Which rows and columns pad a map before and after it.
+REFLECT = (1, 2), (-2, -1)
+REPLICATE = (0, 1), (-1, None)
+CIRCULAR = (-1, None), (0, 1)
 
 
 class PaddedConv(mx.gluon.HybridBlock):
-    """A 3x3 convolution of maps that go on beyond their borders: circular, at their other side, or as in a mirror."""
+    """A 3x3 convolution with reflect or circular padding."""
 
     def __init__(self, inputs: int, channels: int, circular: bool = False):
         super().__init__()
         self._channels = channels
-        self._sides = CIRCLE if circular else MIRROR
-        with self.name_scope():
-            self.convolution = nn.Conv2D(channels, 3, in_channels=inputs)
+        self._sides = CIRCULAR if circular else REFLECT
+        self.convolution = nn.Conv2D(channels, 3, in_channels=inputs)
 
     def hybrid_forward(self, F, x):
-        return self.convolution(_extended(F, x, *self._sides))
+        return self.convolution(_padded(F, x, *self._sides))
 
 
 class JoinedConv(mx.gluon.HybridBlock):
     """A `PaddedConv` of coarse maps, upsampled to twice their size by nearest neighbors, and of fine ones.
 
-    Grown maps hold each value four times, so there a 3x3 kernel sees but 2x2 values.  Each pixel of a grown square has
-    its kernel of 2x2, with the weights that fall on one value summed up: the same result for 4/9 of the multiply-adds.
+    Upsampled maps hold each value four times, so there a 3x3 kernel sees but 2x2 values.  Each pixel of such a square
+    has its kernel of 2x2, with the weights that fall on one value summed up: the same result for 4/9 of the
+    multiply-adds.
     """
 
     def __init__(self, coarse: int, fine: int, channels: int):
         super().__init__()
         self._coarse, self._channels = coarse, channels
-        with self.name_scope():
-            self.weight = self.params.get("weight", shape=(channels, coarse + fine, 3, 3))
-            self.bias = self.params.get("bias", shape=(channels,), init="zeros")
+        self.weight = self.params.get("weight", shape=(channels, coarse + fine, 3, 3))
+        self.bias = self.params.get("bias", shape=(channels,), init="zeros")
 
     def hybrid_forward(self, F, coarse, fine, weight, bias):
         own = F.slice_axis(weight, axis=1, begin=self._coarse, end=None)
-        own = F.Convolution(_extended(F, fine, *MIRROR), own, bias, kernel=(3, 3), num_filter=self._channels)
+        own = F.Convolution(_padded(F, fine, *REFLECT), own, bias, kernel=(3, 3), num_filter=self._channels)
         kernel = F.slice_axis(weight, axis=1, begin=0, end=self._coarse)
         kernels = [each for rows in _halves(F, kernel, 2) for each in _halves(F, rows, 3)]
-        grown = F.Convolution(
-            _extended(F, coarse, *REPEAT),  # what a mirror shows beside a grown square is its other half
+        upsampled = F.Convolution(
+            _padded(F, coarse, *REPLICATE),  # upsampled, this is reflect padding: the other half of a square
             F.concat(*kernels, dim=0),
             kernel=(2, 2),
             num_filter=4 * self._channels,
             no_bias=True,
-        )  # (N, 4 channels, H / 2 + 1, W / 2 + 1): squares around the corners of the grown ones
-        grown = F.slice(F.depth_to_space(grown, block_size=2), begin=(None, None, 1, 1), end=(None, None, -1, -1))
-        return own + grown  # (N, channels, H, W)
+        )  # (N, 4 channels, H / 2 + 1, W / 2 + 1): squares around the corners of the upsampled ones
+        upsampled = F.depth_to_space(upsampled, block_size=2)
+        upsampled = F.slice(upsampled, begin=(None, None, 1, 1), end=(None, None, -1, -1))
+        return own + upsampled  # (N, channels, H, W)
 
 
 def _halves(F, kernel, axis: int) -> tuple:
-    """Returns kernels of 3 as they are on grown maps, of 2: for the second pixel of a square, and for the first."""
+    """Returns kernels of 3 as they are on upsampled maps, of 2: for the second pixel of a square, and for the first."""
     first, middle, last = (F.slice_axis(kernel, axis=axis, begin=place, end=place + 1) for place in range(3))
     return F.concat(first + middle, last, dim=axis), F.concat(first, middle + last, dim=axis)

@@ -1,6 +1,6 @@
-"""The generators: networks that repaint a picture.
+"""The generators that repaint photos.
 
-Pads and crops happen once for the whole chain (`chain.py`); inside, convolutions pad with zeros.
+Reflect padding and its crop happen once for the whole chain (`chain.py`); inside, convolutions pad with zeros.
 
 Bing Xu: End to End Neural Art with Generative Models, DMLC blog, 2016.
 """
@@ -31,13 +31,12 @@ class Conv(Generator):
     def __init__(self, widths: Sequence[int] = (48, 32, 64, 32, 48, 32), **options):
         super().__init__(**options)
         self.widths = tuple(widths)
-        with self.name_scope():
-            self.body = nn.HybridSequential()
-            inputs = 3
-            for channels, kernel in zip(self.widths, self.KERNELS):
-                self.body.add(layer(conv(inputs, channels, kernel), self.norm))
-                inputs = channels
-            self.body.add(conv(inputs, 3), norm_layer(self.norm, 3))
+        self.body = nn.HybridSequential()
+        inputs = 3
+        for channels, kernel in zip(self.widths, self.KERNELS):
+            self.body.add(layer(conv(inputs, channels, kernel), self.norm))
+            inputs = channels
+        self.body.add(conv(inputs, 3), norm_layer(self.norm, 3))
 
     def describe(self) -> dict:
         return {**super().describe(), "widths": list(self.widths)}
@@ -60,18 +59,17 @@ class Deconv(Generator):
         super().__init__(**options)
         self.widths = tuple(widths)
         half, quarter, eighth = self.widths
-        with self.name_scope():
-            self.down_1 = layer(conv(3, half, 5, 2), self.norm)
-            self.mix_1 = layer(conv(half, half * 3 // 4), self.norm)
-            self.down_2 = layer(conv(half * 3 // 4, quarter, 5, 2), self.norm)
-            self.mix_2 = layer(conv(quarter, quarter * 3 // 4), self.norm)
-            self.down_3 = layer(conv(quarter * 3 // 4, eighth, 5, 2), self.norm)
-            self.mix_3 = layer(conv(eighth, eighth * 3 // 4), self.norm)
-            self.up_3 = layer(deconv(eighth * 3 // 4, quarter, 7), self.norm)
-            self.mix_4 = layer(conv(quarter, quarter * 5 // 4), self.norm)
-            self.up_2 = layer(deconv(quarter * 5 // 4, half, 7), self.norm)
-            self.mix_5 = layer(conv(half, half * 3 // 2), self.norm)
-            self.up_1 = deconv(half * 3 // 2, 3, 8)
+        self.down_1 = layer(conv(3, half, 5, 2), self.norm)
+        self.mix_1 = layer(conv(half, half * 3 // 4), self.norm)
+        self.down_2 = layer(conv(half * 3 // 4, quarter, 5, 2), self.norm)
+        self.mix_2 = layer(conv(quarter, quarter * 3 // 4), self.norm)
+        self.down_3 = layer(conv(quarter * 3 // 4, eighth, 5, 2), self.norm)
+        self.mix_3 = layer(conv(eighth, eighth * 3 // 4), self.norm)
+        self.up_3 = layer(deconv(eighth * 3 // 4, quarter, 7), self.norm)
+        self.mix_4 = layer(conv(quarter, quarter * 5 // 4), self.norm)
+        self.up_2 = layer(deconv(quarter * 5 // 4, half, 7), self.norm)
+        self.mix_5 = layer(conv(half, half * 3 // 2), self.norm)
+        self.up_1 = deconv(half * 3 // 2, 3, 8)
 
     def describe(self) -> dict:
         return {**super().describe(), "widths": list(self.widths)}
@@ -85,18 +83,18 @@ class Deconv(Generator):
         return self.up_1(y)  # (N, 3, H, W)
 
 
-def _growth(channels: int, factor: int):
-    """Returns fixed bilinear growth of framed maps by a factor."""
-    grow = nn.Conv2DTranspose(
+def _upsampling(channels: int, factor: int):
+    """Returns fixed bilinear upsampling by a factor, of maps with replicate padding."""
+    layer = nn.Conv2DTranspose(
         channels, 2 * factor, factor, factor // 2 + factor, groups=channels, use_bias=False, in_channels=channels,
         weight_initializer=mx.init.Bilinear(),
     )  # fmt: skip
-    grow.weight.grad_req = "null"
-    return grow
+    layer.weight.grad_req = "null"
+    return layer
 
 
-def _framed(F, x):
-    """Returns maps with their border repeated: growth begins in the middle of a cell."""
+def _padded(F, x):
+    """Returns maps with replicate padding: upsampling begins in the middle of a cell."""
     return F.Pad(x, mode="edge", pad_width=(0, 0, 0, 0, 1, 1, 1, 1))
 
 
@@ -105,10 +103,9 @@ class _Residual(mx.gluon.HybridBlock):
 
     def __init__(self, channels: int, norm: str):
         super().__init__()
-        with self.name_scope():
-            self.first = layer(conv(channels, channels, use_bias=False), norm)
-            self.second = conv(channels, channels, use_bias=False)
-            self.norm = norm_layer(norm, channels)
+        self.first = layer(conv(channels, channels, use_bias=False), norm)
+        self.second = conv(channels, channels, use_bias=False)
+        self.norm = norm_layer(norm, channels)
 
     def hybrid_forward(self, F, x):
         return x + self.norm(self.second(self.first(x)))
@@ -118,11 +115,11 @@ class Pyramid(Generator):
     """The fast generator: pure convolution over packed pixels of two sizes, finished at full size.
 
     Packing (space to depth) lays squares of pixels into channels without losing any.  Squares of 8 x 8 see far, and
-    find where strokes and stars go; grown to squares of 4 x 4 they tell these, which see the picture once more and keep
-    its drawing; grown to full size they guide what one convolution sees there.  All growing is fixed bilinear
-    interpolation, which treats every pixel alike: unpacking (depth to space) instead leaves a grid, since a flat sky
-    then still tells pixel 0 from pixel 1.  Noise takes over what the grid was good for: it gives strokes a place to
-    begin.  And each stage sees the original photo, so that what one has painted over, the next can still bring back.
+    find where strokes and stars go; upsampled, they are added to squares of 4 x 4, which see the picture once more and
+    keep its drawing; upsampled to full size, to what one convolution sees there.  All upsampling is bilinear and fixed,
+    which treats every pixel alike: unpacking (depth to space) instead leaves a grid, since a flat sky then still has a
+    pixel 0 and a pixel 1.  Noise takes over what the grid was good for: it gives strokes a place to begin.  And each
+    stage sees the original photo, so that what one has painted over, the next can still bring back.
 
     channels and blocks: width and number of residual blocks, on squares of 8 x 8 and then of 4 x 4 pixels; details:
     channels at full size.  About 23 thousand multiply-adds a pixel.
@@ -138,24 +135,23 @@ class Pyramid(Generator):
         super().__init__(**options)
         self.channels, self.blocks, self.details = tuple(channels), tuple(blocks), details
         coarse, fine = self.channels
-        with self.name_scope():
-            self.coarse = nn.HybridSequential()
-            self.coarse.add(layer(conv(64 * self.inputs, coarse, 1, use_bias=False), self.norm))
-            for _ in range(self.blocks[0]):
-                self.coarse.add(_Residual(coarse, self.norm))
-            self.coarse.add(conv(coarse, fine, 1, use_bias=False), norm_layer(self.norm, fine))
-            self.grow_coarse = _growth(fine, 2)
-            self.look_fine = nn.HybridSequential()
-            self.look_fine.add(conv(16 * self.inputs, fine, 1, use_bias=False), norm_layer(self.norm, fine))
-            self.fine = nn.HybridSequential()
-            self.fine.add(nn.LeakyReLU(LEAK))
-            for _ in range(self.blocks[1]):
-                self.fine.add(_Residual(fine, self.norm))
-            self.fine.add(layer(conv(fine, 2 * details, use_bias=False), self.norm), conv(2 * details, details, 1))
-            self.grow_fine = _growth(details, 4)
-            self.look = conv(self.inputs, details)
-            self.finish = nn.HybridSequential()
-            self.finish.add(nn.LeakyReLU(LEAK), conv(details, 3))
+        self.coarse = nn.HybridSequential()
+        self.coarse.add(layer(conv(64 * self.inputs, coarse, 1, use_bias=False), self.norm))
+        for _ in range(self.blocks[0]):
+            self.coarse.add(_Residual(coarse, self.norm))
+        self.coarse.add(conv(coarse, fine, 1, use_bias=False), norm_layer(self.norm, fine))
+        self.grow_coarse = _upsampling(fine, 2)
+        self.look_fine = nn.HybridSequential()
+        self.look_fine.add(conv(16 * self.inputs, fine, 1, use_bias=False), norm_layer(self.norm, fine))
+        self.fine = nn.HybridSequential()
+        self.fine.add(nn.LeakyReLU(LEAK))
+        for _ in range(self.blocks[1]):
+            self.fine.add(_Residual(fine, self.norm))
+        self.fine.add(layer(conv(fine, 2 * details, use_bias=False), self.norm), conv(2 * details, details, 1))
+        self.grow_fine = _upsampling(details, 4)
+        self.look = conv(self.inputs, details)
+        self.finish = nn.HybridSequential()
+        self.finish.add(nn.LeakyReLU(LEAK), conv(details, 3))
 
     def describe(self) -> dict:
         sizes = {"channels": list(self.channels), "blocks": list(self.blocks), "details": self.details}
@@ -163,6 +159,6 @@ class Pyramid(Generator):
 
     def paint_layers(self, F, x):
         x = x * PIXEL_SCALE  # (N, 7, H, W)
-        y = self.grow_coarse(_framed(F, self.coarse(F.space_to_depth(x, block_size=8))))  # (N, fine, H / 4, W / 4)
+        y = self.grow_coarse(_padded(F, self.coarse(F.space_to_depth(x, block_size=8))))  # (N, fine, H / 4, W / 4)
         y = self.fine(self.look_fine(F.space_to_depth(x, block_size=4)) + y)  # (N, details, H / 4, W / 4)
-        return self.finish(self.look(x) + self.grow_fine(_framed(F, y)))  # (N, 3, H, W)
+        return self.finish(self.look(x) + self.grow_fine(_padded(F, y)))  # (N, 3, H, W)

@@ -1,7 +1,7 @@
 """The texture generator: noise at six scales, joined from coarse to fine, becomes a texture that tiles.
 
-Every convolution sees the other side of its maps beyond a border, so a texture continues at its own other side, and
-nothing in the network knows where a border is: it paints at any size that 32 divides.
+Every convolution has circular padding, so a texture continues at its own other side, and nothing in the network knows
+where a border is: it paints at any size that 32 divides.
 
 D. Ulyanov, V. Lebedev, A. Vedaldi, V. Lempitsky: Texture Networks, arXiv 1603.03417.
 """
@@ -52,15 +52,14 @@ class Texture(Generator):
         super().__init__(**{"residual_weight": 1.0, **options})
         self.sees_picture = sees_picture
         inputs = DEPTH + 3 * sees_picture
-        with self.name_scope():
-            for scale in range(SCALES):  # 0 is the finest
-                channels = STEP * (SCALES - scale)
-                setattr(self, f"look_{scale}", _look(inputs, STEP, self.norm))
-                if scale < SCALES - 1:
-                    setattr(self, f"norm_coarse_{scale}", norm_layer(self.norm, channels - STEP))
-                    setattr(self, f"norm_own_{scale}", norm_layer(self.norm, STEP))
-                    setattr(self, f"join_{scale}", _look(channels, channels, self.norm))
-            self.finish = conv(STEP * SCALES, 3, 1)
+        for scale in range(SCALES):  # 0 is the finest
+            channels = STEP * (SCALES - scale)
+            setattr(self, f"look_{scale}", _look(inputs, STEP, self.norm))
+            if scale < SCALES - 1:
+                setattr(self, f"norm_coarse_{scale}", norm_layer(self.norm, channels - STEP))
+                setattr(self, f"norm_own_{scale}", norm_layer(self.norm, STEP))
+                setattr(self, f"join_{scale}", _look(channels, channels, self.norm))
+        self.finish = conv(STEP * SCALES, 3, 1)
 
     def describe(self) -> dict:
         return {**super().describe(), "sees_picture": self.sees_picture}
@@ -78,7 +77,7 @@ class Texture(Generator):
         return self.finish(y)  # (N, 3, H, W)
 
     def _seen(self, F, x, scale: int):
-        """Returns what a scale sees: three channels of noise, and before them perhaps the picture."""
+        """Returns what a scale sees: three channels of noise, and before them the picture if it is to be seen."""
         noise, step = strided_noise(F, x, 3, DEPTH, scale), 2**scale
         if not self.sees_picture:
             return noise

@@ -1,66 +1,98 @@
-"""One file with everything that a training's next step depends on, whole at any moment."""
+"""One file with everything that a training's next step depends on: arrays and JSON, whole at any moment.
+
+Nothing in it is ever run: a checkpoint from a stranger can be used, or refused in one sentence.
+"""
 
 from __future__ import annotations
 
 import io
 import json
-import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from ..errors import UserError
 from ..files import write_atomically
 
-__all__ = ["CheckpointError", "load_checkpoint", "optimizer_state", "restore_optimizer", "save_checkpoint"]
+__all__ = ["Checkpoint", "CheckpointError", "load_checkpoint", "save_checkpoint"]
 
-STATE, OPTIMIZER = "state", "optimizer"
+FORMAT = 2  # that of version 0.1, without a number, was not safe to open
+STATE, WEIGHTS, BEST, OPTIMIZER = "state", "weights", "best", "optimizer"  # what names of arrays begin with
 
 
 class CheckpointError(UserError):
     """A checkpoint cannot be used; the message names the file and says what to do."""
 
 
-def save_checkpoint(path: Path, state: dict, weights: list[dict[str, np.ndarray]], optimizer: bytes) -> None:
-    """Writes a checkpoint.
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a training's next step depends on.
 
-    state: plain JSON values.  weights: of each stage, by name.  optimizer: its memory, as its trainer saves it.
+    state: plain JSON values.  weights: of each stage, by name.  best: of the stages that learn, where a training keeps
+    its best weights.  optimizer: what it keeps from step to step, by name; nothing where a phase begins.
     """
-    arrays = {f"{index}/{name}": weight for index, stage in enumerate(weights) for name, weight in stage.items()}
-    arrays[STATE] = np.frombuffer(json.dumps(state).encode(), np.uint8)
-    arrays[OPTIMIZER] = np.frombuffer(optimizer, np.uint8)
+
+    state: dict[str, Any]
+    weights: list[dict[str, np.ndarray]]
+    best: list[dict[str, np.ndarray]] = field(default_factory=list)
+    optimizer: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+
+def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
+    """Writes a checkpoint; raises OSError where that cannot be done, and leaves the one before."""
+    state = {"format": FORMAT, **checkpoint.state}
+    arrays = {STATE: np.frombuffer(json.dumps(state).encode(), np.uint8)}
+    for part, stages in ((WEIGHTS, checkpoint.weights), (BEST, checkpoint.best)):
+        arrays.update({f"{part}/{n}/{name}": array for n, stage in enumerate(stages) for name, array in stage.items()})
+    arrays.update({f"{OPTIMIZER}/{name}": array for name, array in checkpoint.optimizer.items()})
     file = io.BytesIO()
     np.savez(file, **arrays)
     write_atomically(path, file.getvalue())
 
 
-def load_checkpoint(path: Path) -> tuple[dict, list[dict[str, np.ndarray]], bytes]:
-    """Returns state, weights and optimizer of a checkpoint; raises CheckpointError for a damaged one."""
-    weights: dict[int, dict[str, np.ndarray]] = {}
+def load_checkpoint(path: Path) -> Checkpoint:
+    """Returns a checkpoint; raises CheckpointError for one that is damaged, or of another version."""
     try:
-        with np.load(path) as file:
+        with np.load(path, allow_pickle=False) as file:
+            if sum(entry.file_size for entry in file.zip.infolist()) > path.stat().st_size:
+                raise ValueError("it unpacks to more than it is")  # and could fill the memory
             state = json.loads(file[STATE].tobytes())
-            optimizer = file[OPTIMIZER].tobytes()
-            for key in file.files:
-                stage, _, name = key.partition("/")
-                if name:
-                    weights.setdefault(int(stage), {})[name] = file[key]
+            if state.get("format") != FORMAT:
+                raise CheckpointError(_of_another_version(path, state))
+            return _read(state, {name: file[name] for name in file.files if name != STATE})
+    except CheckpointError:
+        raise
     except Exception as error:  # zipfile, numpy and json each have their own kinds for damage
-        raise CheckpointError(f"{path} is no whole checkpoint ({error}): delete it to start anew") from error
-    return state, [weights[stage] for stage in sorted(weights)], optimizer
+        reason = str(error).partition("\n")[0]
+        raise CheckpointError(f"{path} is no whole checkpoint ({reason}): delete it to start anew") from error
 
 
-def optimizer_state(trainer) -> bytes:
-    """Returns what the optimizer of a Gluon trainer remembers: Adam's moments and step counts."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "optimizer"
-        trainer.save_states(str(path))
-        return path.read_bytes()
+def _read(state: dict, arrays: Mapping[str, np.ndarray]) -> Checkpoint:
+    """Returns a checkpoint of what a file holds; raises ValueError or TypeError for what does not belong there."""
+    parts: dict[str, dict[int, dict[str, np.ndarray]]] = {WEIGHTS: {}, BEST: {}}
+    optimizer = {}
+    for key, array in arrays.items():
+        part, _, name = key.partition("/")
+        if (part, name) == (OPTIMIZER, "steps"):
+            array = array.astype(np.int64, casting="safe")
+        elif array.dtype != np.float32 or not np.isfinite(array).all():
+            raise ValueError(f"{key} is not of finite numbers in single precision")
+        if part == OPTIMIZER:
+            optimizer[name] = array
+        else:
+            stage, _, name = name.partition("/")
+            parts[part].setdefault(int(stage), {})[name] = array
+    weights, best = ([part[n] for n in range(len(part))] for part in parts.values())
+    return Checkpoint({name: value for name, value in state.items() if name != "format"}, weights, best, optimizer)
 
 
-def restore_optimizer(trainer, memory: bytes) -> None:
-    """Gives an optimizer its memory back."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "optimizer"
-        path.write_bytes(memory)
-        trainer.load_states(str(path))
+def _of_another_version(path: Path, state: dict) -> str:
+    if "format" in state:
+        return f"{path} was written by a later version of e2e-art: install that one, or train anew"
+    return (
+        f"{path} was written by e2e-art 0.1, which kept its optimizer as a pickle: train anew, or finish it with that "
+        "version"
+    )

@@ -1,25 +1,31 @@
-"""The optimizer: Muon for the matrices of the convolutions, Adam for everything else.
+"""The optimizers, over arrays by name: Muon for the matrices of the convolutions, Adam for everything else.
 
-A convolution's weights are a matrix, from what one pixel sees to what it says.  Adam moves each entry by itself, and
-so mostly along the few directions that shout; Muon turns each update into one that is equally long in every
-direction, so that the quiet ones learn too.
+A convolution's weights are a matrix from what one pixel sees to its output channels.  Adam scales each entry by itself,
+and so moves mostly along a few directions of large gradients; Muon makes each update equally long in every direction,
+so that the others are learned, too.
 
 K. Jordan and others: Muon, an optimizer for hidden layers in neural networks, 2024.
+D. Kingma, J. Ba: Adam, arXiv 1412.6980.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from ..engines.mxnet import mx
 
-__all__ = ["Muon", "clip_gradients", "make_optimizer", "orthogonalize"]
+__all__ = ["OPTIMIZERS", "Adam", "Muon", "clip_gradients", "orthogonalize", "sum_gradients"]
 
+Weights = Mapping[str, Sequence[Any]]  # by name: a weight on each device, or its gradient there
+
+BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-8  # of Adam
 MATRIX_RATE = 10.0  # a matrix moves by so many learning rates in each direction
 MOMENTUM = 0.95
-SMALLEST = 16  # rows and columns from which on a matrix is one; below, and for all else, Adam does
+SMALLEST = 16  # rows and columns from which on weights are a matrix; below, Adam moves them
 # The polynomial x -> a x + b x^3 + c x^5 whose fifth iterate brings singular values of 0.01 .. 1 to 0.7 .. 1.2.
 ITERATIONS, A, B, C = 5, 3.4445, -4.7750, 2.0315
 
@@ -28,66 +34,105 @@ def orthogonalize(matrices: Sequence) -> list:
     """Returns about the orthogonal matrix nearest to each matrix (rows, columns): its singular values brought near 1.
 
     Newton-Schulz iterations, which need no more than products; all but two of those are of small squares, since what
-    multiplies x from the left is known from x x^T alone.  Squares of a size go together.  A matrix of zeros stays one.
+    multiplies x from the left follows from x x^T alone.  Squares of a size go together.  A matrix of zeros stays one.
     """
     wide = [matrix.T if matrix.shape[0] > matrix.shape[1] else matrix for matrix in matrices]
     wide = [matrix / (matrix.norm() + 1e-7) for matrix in wide]
-    results: dict[int, object] = {}
+    results: dict[int, Any] = {}
     for rows in {len(x) for x in wide}:
-        alike = [index for index, x in enumerate(wide) if len(x) == rows]
-        square = mx.nd.stack(*(mx.nd.dot(wide[index], wide[index].T) for index in alike))  # (M, rows, rows)
-        one = mx.nd.broadcast_axis(mx.nd.eye(rows, ctx=square.context).expand_dims(0), axis=0, size=len(alike))
+        same = [index for index, x in enumerate(wide) if len(x) == rows]
+        square = mx.nd.stack(*(mx.nd.dot(wide[index], wide[index].T) for index in same))  # (M, rows, rows)
+        one = mx.nd.broadcast_axis(mx.nd.eye(rows, ctx=square.context).expand_dims(0), axis=0, size=len(same))
         whole = one
         for _ in range(ITERATIONS):
             factor = A * one + mx.nd.batch_dot(square, B * one + C * square)
             square = mx.nd.batch_dot(mx.nd.batch_dot(factor, square), factor)
             whole = mx.nd.batch_dot(factor, whole)
-        for place, index in enumerate(alike):
+        for place, index in enumerate(same):
             results[index] = mx.nd.dot(whole[place], wide[index])
     return [results[n].T if matrix.shape[0] > matrix.shape[1] else results[n] for n, matrix in enumerate(matrices)]
 
 
-class Muon(mx.optimizer.Adam):
-    """Adam, but convolutions of 16 channels or more move by their orthogonalized momentum."""
+def sum_gradients(gradients: Weights) -> dict[str, Any]:
+    """Returns the sum of each gradient over the devices, on the first one; with one device, the gradient itself."""
+    return {
+        name: sum((part.as_in_context(own.context) for part in rest), own) for name, (own, *rest) in gradients.items()
+    }
 
-    def __init__(self, **options):
-        super().__init__(**options)
-        self.aggregate_num = 1000  # MXNet hands over all weights at once
 
-    def _is_matrix(self, weight) -> bool:
-        return len(weight.shape) == 4 and min(weight.shape[0], int(np.prod(weight.shape[1:]))) >= SMALLEST
+def clip_gradients(gradients: Mapping[str, Any], limit: float, count: int = 1) -> float:
+    """Divides gradients by a count and scales them, in place, down to a norm; returns their norm before that."""
+    squares = [mx.nd.dot(flat, flat) for flat in (gradient.reshape((-1,)) for gradient in gradients.values())]
+    norm = float(mx.nd.add_n(*squares).sqrt().asscalar()) / count
+    for gradient in gradients.values():
+        gradient *= min(1.0, limit / (norm + 1e-8)) / count
+    return norm
 
-    def create_state(self, index, weight):
-        """Returns what is remembered of a weight: its momentum, or Adam's two moments."""
-        return mx.nd.zeros_like(weight) if self._is_matrix(weight) else super().create_state(index, weight)
 
-    def update(self, index, weight, grad, state):
-        """Moves weights against their gradients, in place: lists, one for each weight."""
-        matrices, ahead = [], []
-        for place, each in enumerate(weight):
-            if not self._is_matrix(each):
-                super().update(index[place], each, grad[place], state[place])
-                continue
-            self._update_count(index[place])
-            gradient, momentum = (1 - MOMENTUM) * self.rescale_grad * grad[place], state[place]
+class Adam:
+    """Adam.
+
+    weights: by name, the array on each device, which `step` changes in place.
+    """
+
+    def __init__(self, weights: Weights):
+        self._weights, self._steps = weights, 0
+        self._moments = {
+            f"{moment}/{name}": mx.nd.zeros_like(own)
+            for name, (own, *_) in weights.items()
+            for moment in ("mean", "variance")
+        }
+
+    def step(self, gradients: Mapping[str, Any], learning_rate: float) -> None:
+        """Moves the weights against their gradients, which are on the first device."""
+        self._steps += 1
+        rate = learning_rate * math.sqrt(1 - BETA_2**self._steps) / (1 - BETA_1**self._steps)
+        for name, (own, *others) in self._weights.items():
+            gradient, mean, variance = gradients[name], self._moments[f"mean/{name}"], self._moments[f"variance/{name}"]
+            mean[:] = BETA_1 * mean + (1 - BETA_1) * gradient
+            variance[:] = BETA_2 * variance + (1 - BETA_2) * gradient * gradient
+            own -= rate * mean / (variance.sqrt() + EPSILON)
+            for other in others:
+                own.copyto(other)
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Returns what it keeps from step to step, by name: "mean/NAME", "variance/NAME", "steps"."""
+        return {"steps": np.array(self._steps), **{name: array.asnumpy() for name, array in self._moments.items()}}
+
+    def load_state(self, state: Mapping[str, np.ndarray]) -> None:
+        """Goes on from what `state` returned; raises ValueError where that belongs to other weights."""
+        shapes = {"steps": (), **{name: array.shape for name, array in self._moments.items()}}
+        if {name: array.shape for name, array in state.items()} != shapes or state["steps"] < 0:
+            raise ValueError("its optimizer is that of other weights")
+        self._steps = int(state["steps"])
+        for name, array in self._moments.items():
+            array[:] = state[name]
+
+
+class Muon(Adam):
+    """Muon: Adam, but convolutions of 16 channels or more move by their orthogonalized momentum."""
+
+    def __init__(self, weights: Weights):
+        self._matrices = {name: arrays for name, arrays in weights.items() if _is_matrix(arrays[0].shape)}
+        super().__init__({name: arrays for name, arrays in weights.items() if name not in self._matrices})
+        self._moments.update({f"momentum/{name}": mx.nd.zeros_like(own) for name, (own, *_) in self._matrices.items()})
+
+    def step(self, gradients: Mapping[str, Any], learning_rate: float) -> None:
+        super().step(gradients, learning_rate)
+        ahead = []
+        for name in self._matrices:
+            gradient, momentum = (1 - MOMENTUM) * gradients[name], self._moments[f"momentum/{name}"]
             momentum[:] = MOMENTUM * momentum + gradient
-            matrices.append((index[place], each))
-            ahead.append(
-                (MOMENTUM * momentum + gradient).reshape((len(each), -1))
-            )  # where, as Nesterov has it, it goes next
-        for (place, each), direction in zip(matrices, orthogonalize(ahead)):
+            ahead.append((MOMENTUM * momentum + gradient).reshape((len(momentum), -1)))  # as Nesterov has it
+        for (own, *others), direction in zip(self._matrices.values(), orthogonalize(ahead)):
             scale = max(1.0, direction.shape[0] / direction.shape[1]) ** 0.5
-            each[:] = each - self._get_lr(place) * MATRIX_RATE * scale * direction.reshape(each.shape)
+            own -= learning_rate * MATRIX_RATE * scale * direction.reshape(own.shape)
+            for other in others:
+                own.copyto(other)
 
 
-def clip_gradients(trainer, contexts: Sequence, limit: float) -> float:
-    """Scales a trainer's gradients down to a length, alike on every device; returns their length before."""
-    for context in reversed(contexts):  # after the reduction they are all the same
-        gradients = [parameter.grad(context) for parameter in trainer._params if parameter.grad_req != "null"]
-        norm = mx.gluon.utils.clip_global_norm(gradients, limit, check_isfinite=False).asscalar()
-    return float(norm)
+def _is_matrix(shape: tuple[int, ...]) -> bool:
+    return len(shape) == 4 and min(shape[0], math.prod(shape[1:])) >= SMALLEST
 
 
-def make_optimizer(name: str):
-    """Returns an optimizer by its name, "muon" or "adam"."""
-    return {"muon": Muon, "adam": mx.optimizer.Adam}[name]()
+OPTIMIZERS: dict[str, type[Adam]] = {"muon": Muon, "adam": Adam}

@@ -1,6 +1,6 @@
-"""What a training can be told, and what it does untold: the one place of all defaults.
+"""The options of a training: the one place of all their defaults.
 
-Both dataclasses are plain values; the command line makes a flag of each field that has a help text.
+`TrainingOptions` is a plain value; the command line makes a flag of each field that has a help text.
 """
 
 from __future__ import annotations
@@ -9,16 +9,18 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
-from ..errors import OptionError
+from ..errors import OptionError, unknown
 from ..losses.options import LossOptions, check_shares, option
 
 __all__ = ["COUPLINGS", "PRESETS", "TrainingOptions", "stages_of"]
 
 COUPLINGS = ("staged", "straight-through", "joint")
 OPTIMIZERS = ("muon", "adam")
+SMALLEST_CROP = 32  # pixels
 
-RESIDUAL_WEIGHT = 0.4  # Bing Xu's, where neither the preset nor the caller says otherwise
+RESIDUAL_WEIGHT = 0.4  # Bing Xu's, where a preset has no other
 PRESETS: dict[str, list[dict]] = {
     "boosted": [{"kind": "pyramid", "residual_weight": weight} for weight in (0.4, 0.4, 0.5, 0.6)],
     "bing-xu": [{"kind": kind} for kind in ("conv", "deconv", "deconv", "conv")],
@@ -39,23 +41,28 @@ def stages_of(names: str, residual_weights: Sequence[float] = (), norm: str = "i
     """Returns the generator arguments of each stage.
 
     names: a preset, or generator kinds with commas between them.  residual_weights: one for all stages, or one each;
-    where left out, the preset's own.  Raises OptionError where the numbers of stages and weights differ.
+    the preset's by default.  Raises OptionError where the numbers of stages and weights differ.
     """
     stages = PRESETS.get(names) or [{"kind": kind.strip()} for kind in names.split(",")]
-    if len(residual_weights) not in (0, 1, len(stages)):
-        raise OptionError(f"{len(stages)} stages were asked for, but {len(residual_weights)} residual weights for them")
     own = [stage.get("residual_weight", RESIDUAL_WEIGHT) for stage in stages]
-    weights = list(residual_weights) * len(stages) if len(residual_weights) == 1 else list(residual_weights) or own
+    weights = _for_each_stage("residual weights", residual_weights or own, len(stages))
     return [{**stage, "residual_weight": weight, "norm": norm} for stage, weight in zip(stages, weights)]
 
 
-def _words(values: Sequence[float]) -> str:
+def _for_each_stage(name: str, values: Sequence, count: int) -> tuple:
+    """Returns one value for each stage; raises OptionError where neither one was given nor as many as stages."""
+    if len(values) not in (1, count):
+        raise OptionError(f"{count} stages were asked for, but {len(values)} {name} for them")
+    return tuple(values) * (count if len(values) == 1 else 1)
+
+
+def _text(values: Sequence[float]) -> str:
     return " ".join(f"{value:g}" for value in values)
 
 
 @dataclass(frozen=True)
 class _Recipe:
-    """What a training does untold, stage by stage."""
+    """The defaults of a kind of model, stage by stage: of more stages, the last value goes on."""
 
     stages: str
     steps: tuple[int, ...]
@@ -70,17 +77,21 @@ _RECIPES = {
     "texture": _Recipe("texture", (1500, 800), (256, 256), (1.0, 1.0), (5e-3,)),
     "doodle": _Recipe("doodle", (1500, 800), (256, 256), (1.0, 1.0), (1e-2,)),
 }
-_CHAIN = _RECIPES["chain"]
+_CHAIN, _TEXTURE, _DOODLE = _RECIPES.values()
 
 
 def _recipe_loss() -> LossOptions:
-    """What training weighs by default, to keep faces; judging keeps to LossOptions()."""
+    """Returns the default weights of training, which keep faces; validation keeps to LossOptions()."""
     return LossOptions(content_weight=3.0, content_layers=("relu3_2", "relu4_2"), content_layer_weights=(1.0, 1.0))
 
 
 @dataclass(frozen=True)
 class TrainingOptions:
-    """Everything that decides what a training arrives at.  Tuples hold one value for all stages, or one each."""
+    """All that decides the result of a training.
+
+    Tuples of stages may be given with one value for all, or none for the defaults; once made, they hold one for each.
+    Raises OptionError for values that contradict each other or make no sense.
+    """
 
     styles: tuple[str, ...] = ()
     photos: str = ""
@@ -88,81 +99,76 @@ class TrainingOptions:
     style_mask: str = ""  # of a doodle: its painting's regions
     regions: int = 0  # how many those are
     edge_jitter: float = option(
-        0.0, "of a doodle: pixels by which the loss moves the edges of regions, so that textures meet less sharply"
+        0.0, "for doodles: pixels by which the loss moves the edges of regions, so that textures blend at them"
     )
-    style_blend: tuple[float, ...] = option((), "what each painting counts; all alike if left out", kind=float)
-    style_size: int = option(400, "long edge of the painting")
+    style_blend: tuple[float, ...] = option((), "weight of each painting; equal by default", kind=float)
+    style_size: int = option(400, "long edge of the painting in pixels")
     stages: str = option(
         "",
-        f"a preset ({', '.join(PRESETS)}), or kinds of generators with commas between them; {_CHAIN.stages}, "
-        "texture or doodle if left out",
+        f"a preset ({', '.join(PRESETS)}), or kinds of generators separated by commas; {_CHAIN.stages}, "
+        f"{_TEXTURE.stages} or {_DOODLE.stages} by default",
     )
     residual_weights: tuple[float, ...] = option(
-        (), f"how much of each stage's painting shows; the preset's, or {RESIDUAL_WEIGHT}, if left out",
-        "--residual-weight", float,
-    )  # fmt: skip
-    norm: str = option("instance", "normalization", choices=("instance", "batch"))
-    share_weights: bool = option(False, "equal stages are one and the same network")
-    coupling: str = option("staged", "how stages learn", choices=COUPLINGS)
-    warm_start: bool = option(True, "a stage does not begin as the one before it ended", "--cold-start")
-    steps: tuple[int, ...] = option((), f"steps of each stage; {_words(_CHAIN.steps)} if left out", kind=int)
-    sizes: tuple[int, ...] = option(
-        (), f"pixels of a crop's edge in each stage; {_words(_CHAIN.sizes)} if left out", "--size", int
+        (), f"residual weight of each stage; by default the preset's, or {RESIDUAL_WEIGHT}", "--residual-weight", float
     )
-    batch: int = option(1, "crops in a step")
-    optimizer: str = option("muon", "what moves the weights", choices=OPTIMIZERS)
+    norm: str = option("instance", "normalization", choices=("instance", "batch"))
+    share_weights: bool = option(False, "equal stages share their weights")
+    coupling: str = option("staged", "how stages learn", choices=COUPLINGS)
+    warm_start: bool = option(True, "do not begin a stage with the weights of the one before it", "--cold-start")
+    steps: tuple[int, ...] = option((), f"steps of each stage; {_text(_CHAIN.steps)} by default", kind=int)
+    sizes: tuple[int, ...] = option(
+        (), f"size of the training crops in pixels, for each stage; {_text(_CHAIN.sizes)} by default", "--size", int
+    )
+    batch: int = option(1, "batch size")
+    optimizer: str = option("muon", "optimizer of the weights", choices=OPTIMIZERS)
     learning_rates: tuple[float, ...] = option(
         (),
-        f"falling to 0 along a cosine; if left out {_words(_CHAIN.learning_rates)}, for textures "
-        f"{_words(_RECIPES['texture'].learning_rates)}, for doodles {_words(_RECIPES['doodle'].learning_rates)}",
+        f"learning rate of each stage, which falls to 0 along a cosine; {_text(_CHAIN.learning_rates)} by default, "
+        f"{_text(_TEXTURE.learning_rates)} for textures, {_text(_DOODLE.learning_rates)} for doodles",
         "--learning-rate",
         float,
     )
     style_boosts: tuple[float, ...] = option(
-        (),
-        f"factor on the style weight in each stage; {_words(_CHAIN.style_boosts)} if left out",
-        "--style-boost",
-        float,
+        (), f"factor on the style weight in each stage; {_text(_CHAIN.style_boosts)} by default", "--style-boost", float
     )
-    gradient_clip: float = option(10.0, "longest gradient")
-    list_file: str | None = option(None, "text file that lists the photos to use, as MIT Places has them", "--list")
-    limit: int | None = option(None, "train on a sample of so many photos", kind=int)
-    seed: int = option(0, "of weights, photos and noise")
+    gradient_clip: float = option(10.0, "clip the gradient norm to this")
+    list_file: str | None = option(
+        None, "text file with the photos to use, one path a line, as those of MIT Places", "--list"
+    )
+    limit: int | None = option(None, "train on a random sample of so many photos", kind=int)
+    seed: int = option(0, "random seed of weights, photos and noise")
     start_from: str | None = option(
         None,
-        "begin with the weights of a trained model of such stages; those of 0 steps stay, with --cold-start all begin "
-        "with their own",
+        "trained model of the same stages to begin with; stages of 0 steps are kept, and with --cold-start each stage "
+        "begins with its own weights",
     )
-    start_stage: int = option(0, "the stage of that model that the first one begins as")
+    start_stage: int = option(0, "stage of that model whose weights the first stage begins with")
     loss: LossOptions = field(default_factory=_recipe_loss)
 
     def __post_init__(self):
-        if self.coupling not in COUPLINGS:
-            raise OptionError(f"'{self.coupling}' is no coupling: choose from {', '.join(COUPLINGS)}")
-        if self.optimizer not in OPTIMIZERS:
-            raise OptionError(f"'{self.optimizer}' is no optimizer: choose from {', '.join(OPTIMIZERS)}")
-        if self.kind not in _RECIPES:
-            raise OptionError(f"unknown kind of model '{self.kind}': choose {', '.join(_RECIPES)}")
+        for noun, value, choices in (
+            ("coupling", self.coupling, COUPLINGS),
+            ("optimizer", self.optimizer, OPTIMIZERS),
+            ("kind of model", self.kind, (*_RECIPES,)),
+        ):
+            if value not in choices:
+                raise OptionError(unknown(noun, value, choices))
         recipe = _RECIPES[self.kind]
-        if not self.stages:
-            object.__setattr__(self, "stages", recipe.stages)
-        count = len(self.generators())
-        if not self.learning_rates:
-            object.__setattr__(self, "learning_rates", recipe.learning_rates)
-        for name in ("steps", "sizes", "style_boosts"):
-            if not getattr(self, name):  # the recipe, cut or drawn out to the number of stages
-                values = getattr(recipe, name)
-                object.__setattr__(self, name, (values + values[-1:] * count)[:count])
+        self._set("stages", self.stages or recipe.stages)
+        generators = stages_of(self.stages, self.residual_weights)
+        self._set("residual_weights", tuple(stage["residual_weight"] for stage in generators))
+        count = len(generators)
         for name in ("steps", "sizes", "learning_rates", "style_boosts"):
-            values = getattr(self, name)
-            if len(values) not in (1, count):
-                raise OptionError(f"{count} stages were asked for, but {len(values)} {name.replace('_', ' ')} for them")
+            values, default = getattr(self, name), getattr(recipe, name)
+            words = name.replace("_", " ")
+            values = _for_each_stage(words, values or (default + default[-1:] * count)[:count], count)
             if not all(value > 0 or (name == "steps" and value == 0 and self.start_from) for value in values):
-                raise OptionError(f"{name.replace('_', ' ')} must be above 0, not {', '.join(map(str, values))}")
+                raise OptionError(f"{words} must be above 0, not {', '.join(map(str, values))}")
+            self._set(name, values)
         if self.start_stage < 0 or (self.start_stage and not self.start_from):
             raise OptionError("--start-stage is the number of a stage of the model that --start-from names")
         if not self.gradient_clip > 0:
-            raise OptionError(f"gradient clip must be above 0, not {self.gradient_clip}")
+            raise OptionError(f"gradient clip must be above 0, not {self.gradient_clip}: it clips the gradient norm")
         if not 0 <= self.edge_jitter < math.inf:
             raise OptionError(f"edge jitter must be 0 or more, not {self.edge_jitter}")
         check_shares(self.style_blend, "style blend")
@@ -172,8 +178,11 @@ class TrainingOptions:
             )
         if self.loss.patch_weight:
             raise OptionError("Patches are for e2e-art optimize: leave --patch-weight out of a training")
-        if min(self.sizes) < 32 or self.batch < 1:
-            raise OptionError("Crops must be at least 32 pixels, and a batch at least one of them")
+        if min(self.sizes) < SMALLEST_CROP or self.batch < 1:
+            raise OptionError(f"Crops must be at least {SMALLEST_CROP} pixels, and the batch size at least 1")
+
+    def _set(self, name: str, value) -> None:
+        object.__setattr__(self, name, value)  # while it is made; from then on it is frozen
 
     def generators(self) -> list[dict]:
         """Returns the generator arguments of each stage."""
@@ -185,17 +194,20 @@ class TrainingOptions:
         return json.loads(json.dumps(asdict(self)))
 
     def differences(self, description: dict) -> str:
-        """Returns what a description says otherwise, in words; options that came after it have their defaults there."""
+        """Returns where a description differs, for people; options that came after it have their defaults there."""
         try:
             saved = TrainingOptions.of(description).describe()
-        except (TypeError, KeyError, OptionError):  # of another time altogether
-            saved = description
+        except (AttributeError, KeyError, TypeError, ValueError):  # a description of something else
+            saved = description if isinstance(description, dict) else {}
         mine = self.describe()
         return ", ".join(f"{key}: {saved.get(key)}" for key in sorted(mine) if mine[key] != saved.get(key))
 
     @classmethod
     def of(cls, description: dict) -> TrainingOptions:
         """Returns the options that `describe` described."""
-        values = {key: tuple(value) if isinstance(value, list) else value for key, value in description.items()}
-        loss = {key: tuple(value) if isinstance(value, list) else value for key, value in values.pop("loss").items()}
-        return cls(**values, loss=LossOptions(**loss))
+        return cls(**{**_values(description), "loss": LossOptions(**_values(description["loss"]))})
+
+
+def _values(description: dict[str, Any]) -> dict[str, Any]:
+    """Returns the values of a JSON description as options have them."""
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in description.items()}

@@ -1,10 +1,12 @@
-"""What a chain learns from: what each step shows it, what is asked of its pictures, and how it is judged."""
+"""The tasks of trainings: what each step shows a chain, what is asked of its pictures, and how it is validated."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -20,26 +22,31 @@ from ..losses.options import LossOptions
 from ..losses.perceptual import PerceptualLoss
 from ..losses.regions import region_weights
 from ..losses.style_target import StyleTarget
-from ..models.kinds import KINDS
 from ..networks.chain import Chain
 from ..networks.doodle import NOISE
 from ..networks.inputs import NOISE_PERIOD, seeded_noise
 from .options import TrainingOptions
 
-__all__ = ["DoodleTask", "Task", "PhotoTask", "TextureTask", "make_task"]
+__all__ = ["DoodleTask", "PhotoTask", "Task", "TextureTask"]
+
+log = logging.getLogger(__name__)
 
 VALIDATION_EDGE = 320  # short edge of the validation photos
+VALIDATION_SIZE = 256  # of validation noise and masks
+VALIDATION_MASKS = 2**31  # their seed: training has other ones
+COLLAPSED = 0.1  # diversity below which a texture network all but ignores its noise
 
 
-class Task:
-    """A chain learns a painting.
+class Task(ABC):
+    """What a chain learns.
 
-    options: which paintings, and what the loss weighs.  contexts: where to compute.
+    A task says what the steps show (`batches`), what networks take of that (`inputs`), what is asked of their pictures
+    (`features` and `losses`), and what it is validated and previewed on (`validation_samples` and `samples`).
 
-    Subclasses say what it is shown: `batches`, `prepare`, `features`, `paint`, `validate`.
+    options: which paintings, and the weights of the loss.  contexts: where to compute.
     """
 
-    keeps_best = False  # whether the best weights by validation count, rather than the last
+    keeps_best = False  # whether a phase ends with the best of its weights by validation, rather than with the last
 
     def __init__(self, options: TrainingOptions, chain: Chain, contexts: Sequence, bfloat16: bool | None = None):
         self.options, self.chain, self.contexts = options, chain, contexts
@@ -47,152 +54,155 @@ class Task:
         self.styles = [mx.nd.array(style) for style in styles]  # each (1, 3, H, W)
         self.loss = PerceptualLoss(options.loss, self.target(options.loss), contexts, bfloat16)
 
+    @abstractmethod
+    def batches(self, size: int, position: int, workers: int = 1) -> PhotoStream | NoiseStream:
+        """Returns the stream of what the steps show, at a size in pixels, from the crop of that number on."""
+
+    @abstractmethod
+    def samples(self, photos: Sequence[Path]) -> dict[str, np.ndarray]:
+        """Returns what previews are painted of, by name, (1, C, H, W) each: photos, or noise where there are none."""
+
+    @abstractmethod
+    def validation_samples(self, photos: Sequence[Path]) -> Iterator[np.ndarray]:
+        """Yields what the chain is validated on, (1, C, H, W) each: photos, or noise where there are none."""
+
+    def inputs(self, batch: np.ndarray):
+        """Returns a batch as networks take it, (N, C, H, W)."""
+        return mx.nd.array(batch)
+
+    def features(self, loss: PerceptualLoss, inputs, position: int | None = None) -> list:
+        """Returns what the pictures should keep of the inputs; position: in training, the first crop's number."""
+        return []
+
+    def losses(self, loss: PerceptualLoss, picture, features: Sequence) -> Mapping[str, Any]:
+        """Returns the weighted terms of pictures (N, 3, H, W), (N,) each."""
+        return loss(picture, features)
+
     def target(self, loss: LossOptions) -> StyleTarget:
         """Returns the style to reach, in the layers that loss options name."""
         return StyleTarget.of(loss, self.styles, self.options.style_blend)
 
-    def record(self) -> dict:
+    def record(self) -> dict[str, Any]:
         """Returns what the record of a model has to hold for this task."""
         return {}
 
-    def features(self, given, position: int | None = None) -> list:
-        """Returns what the pictures should keep of what was given; position: in training, its first crop's number."""
-        return []
+    def paint(self, sample: np.ndarray, stages: int) -> list:
+        """Returns what the first stages make of a sample, (1, 3, H, W) in VGG space each, as the chain stands."""
+        return self.chain(mx.nd.array(sample, ctx=self.contexts[0]), 1.0, stages)
 
-    def losses(self, picture, features) -> dict:
-        """Returns the weighted terms of pictures, (N,) each."""
-        return self.loss(picture, features)
+    def validate(
+        self, photos: Sequence[Path], stages: Sequence[int], loss: PerceptualLoss | None = None
+    ) -> list[dict[str, float]]:
+        """Returns the mean weighted terms of each of the stages, and their total; loss: the training's by default."""
+        loss = loss or self.loss
+        results: list[list[dict[str, float]]] = [[] for _ in stages]
+        for sample in self.validation_samples(photos):
+            pictures = self.paint(sample, max(stages) + 1)
+            features = self.features(loss, mx.nd.array(sample, ctx=self.contexts[0]))
+            for result, stage in zip(results, stages):
+                terms = self.losses(loss, pictures[stage], features)
+                result.append({name: float(term.asscalar()) for name, term in terms.items()})
+        means = [{name: float(np.mean([each[name] for each in result])) for name in result[0]} for result in results]
+        return [{**mean, "total": sum(mean.values())} for mean in means]
 
-    def terms(self, given, learning: Sequence[int], position: int) -> list[dict]:
+    def terms(self, inputs, learning: Sequence[int], position: int) -> list[dict[str, Any]]:
         """Returns the weighted terms of each learning stage; gradients flow as the coupling says.
 
-        given: of `prepare`.  position: the number of its first crop, which the noise follows.
+        position: the number of the first crop, which the noise follows.
         """
-        coupling, boosts = self.options.coupling, self.options.style_boosts
+        coupling = self.options.coupling
         # Other noise each step, or else the stages would learn this one by heart; from the position, so as to resume.
         shift = int(np.random.RandomState(position % 2**32).randint(NOISE_PERIOD**2))
         with mx.autograd.pause():
-            features = self.features(given, position)
-            picture, guide = self.chain.begin(given, shift)
+            features = self.features(self.loss, inputs, position)
+            picture, conditioning = self.chain.begin(inputs, shift)
             for stage in range(learning[0]):  # stages that have learned before
-                picture = self.chain.paint(stage, picture, guide)
+                picture = self.chain.paint(stage, picture, conditioning)
         terms = []
         for stage in learning:
             before = picture
             below = before if coupling == "joint" else before.detach()
-            picture = self.chain.paint(stage, below, guide, learning=True)
+            picture = self.chain.paint(stage, below, conditioning, learning=True)
             if coupling == "straight-through" and stage > 0:  # later image gradients pass as if this stage did nothing
                 picture = picture + (before - before.detach())
-            losses = self.losses(self.chain.crop(picture, given), features)
-            boost = boosts[stage] if len(boosts) > 1 else boosts[0]
-            terms.append({**losses, "style": losses["style"] * boost})
+            losses = self.losses(self.loss, self.chain.crop(picture, inputs), features)
+            terms.append({**losses, "style": losses["style"] * self.options.style_boosts[stage]})
         return terms
 
 
 class PhotoTask(Task):
-    """A chain paints crops of photos in the style of a painting."""
+    """A chain paints photos in the style of a painting."""
 
     def batches(self, size: int, position: int, workers: int = 1) -> PhotoStream:
-        """Returns the stream of what the steps show, from the crop of that number on, each (N, size, size, 3)."""
-        options = self.options
-        return PhotoStream(
-            options.photos,
-            size,
-            options.batch,
-            seed=options.seed,
-            limit=options.limit,
-            list_file=options.list_file,
-            position=position,
-            workers=workers,
-        )
+        folder, batch = self.options.photos, self.options.batch
+        chosen = {name: getattr(self.options, name) for name in ("seed", "limit", "list_file")}
+        return PhotoStream(folder, size, batch, position=position, workers=workers, **chosen)
 
-    def prepare(self, batch: np.ndarray):
-        """Returns a batch as networks take it, (N, 3, size, size)."""
+    def samples(self, photos: Sequence[Path]) -> dict[str, np.ndarray]:
+        return {path.name: to_vgg_space(read_image(path)) for path in photos}
+
+    def validation_samples(self, photos: Sequence[Path]) -> Iterator[np.ndarray]:
+        return (to_vgg_space(resize_short_edge(read_image(path), VALIDATION_EDGE)) for path in photos)
+
+    def inputs(self, batch: np.ndarray):
         return mx.nd.array(np.concatenate([to_vgg_space(crop) for crop in batch]))
 
-    def features(self, photo, position: int | None = None) -> list:
-        """Returns the photo's content features."""
-        return self.loss.content_features(photo)
-
-    def paint(self, photo: np.ndarray, stages: int) -> list:
-        """Returns what the first stages make of a photo, (1, 3, H, W) in VGG space, as it stands."""
-        return self.chain(mx.nd.array(photo, ctx=self.contexts[0]), 1.0, stages)
-
-    def validate(self, paths: Sequence[Path], stages: Sequence[int], loss: PerceptualLoss | None = None) -> list[dict]:
-        """Returns the mean weighted terms of each of the stages, and their total, over photos at short edge 320.
-
-        loss: what to judge by, the training's own by default.
-        """
-        loss = loss or self.loss
-        means: list[dict] = [{} for _ in stages]
-        for path in paths:
-            photo = to_vgg_space(resize_short_edge(read_image(path), VALIDATION_EDGE))
-            pictures = self.paint(photo, max(stages) + 1)
-            features = loss.content_features(mx.nd.array(photo, ctx=self.contexts[0]))
-            for mean, stage in zip(means, stages):
-                for name, term in loss(pictures[stage], features).items():
-                    mean[name] = mean.get(name, 0.0) + float(term.asscalar()) / len(paths)
-        return [{**mean, "total": sum(mean.values())} for mean in means]
+    def features(self, loss: PerceptualLoss, inputs, position: int | None = None) -> list:
+        return loss.content_features(inputs)
 
 
-log = logging.getLogger(__name__)
-
-COLLAPSED = 0.1  # diversity below which a texture network has all but stopped to listen to its noise
-VALIDATION_SIZE = 256  # of what is judged; training has other masks
-VALIDATION_MASKS = 2**31  # their seed
-
-
-class TextureTask(Task):
-    """A chain makes textures of noise that look like a painting everywhere: there is no scene to keep."""
+class _NoiseTask(Task):
+    """What the tasks share whose pictures are made of noise: there is no photo to keep."""
 
     keeps_best = True  # "optimizing for too long" degrades, Ulyanov's readme says
 
-    def batches(self, size: int, position: int, workers: int = 1) -> NoiseStream:
-        """Returns the stream of noise that the steps show."""
-        channels = self.chain.generators[0].conditioning_channels
-        return NoiseStream(channels, size, self.options.batch, self.options.seed, position)
+    @abstractmethod
+    def noise(self, seed: int) -> np.ndarray:
+        """Returns what pictures are validated on, by its seed: (1, C, 256, 256)."""
 
-    def prepare(self, batch: np.ndarray):
-        """Returns a batch as networks take it."""
-        return mx.nd.array(batch)
+    def samples(self, photos: Sequence[Path]) -> dict[str, np.ndarray]:
+        return {"seed-0": self.noise(0)}
+
+    def validation_samples(self, photos: Sequence[Path]) -> Iterator[np.ndarray]:
+        return map(self.noise, VALIDATION_SEEDS)
+
+
+class TextureTask(_NoiseTask):
+    """A chain makes textures of noise that look like a painting everywhere."""
+
+    @property
+    def _channels(self) -> int:
+        return self.chain.generators[0].conditioning_channels
+
+    def batches(self, size: int, position: int, workers: int = 1) -> NoiseStream:
+        return NoiseStream(self._channels, size, self.options.batch, self.options.seed, position)
 
     def noise(self, seed: int) -> np.ndarray:
-        """Returns the noise that textures are judged on, by its seed: (1, channels, 256, 256)."""
-        return seeded_noise(seed, self.chain.generators[0].conditioning_channels, VALIDATION_SIZE, VALIDATION_SIZE)
+        return seeded_noise(seed, self._channels, VALIDATION_SIZE, VALIDATION_SIZE)
 
-    def paint(self, noise: np.ndarray, stages: int) -> list:
-        """Returns what the first stages make of noise, (1, 3, H, W) in VGG space each, as it stands."""
-        return self.chain(mx.nd.array(noise, ctx=self.contexts[0]), 1.0, stages)
-
-    def validate(self, paths: Sequence[Path], stages: Sequence[int], loss: PerceptualLoss | None = None) -> list[dict]:
-        """Returns the mean weighted terms of each of the stages over four textures, their total, and their diversity.
+    def validate(
+        self, photos: Sequence[Path], stages: Sequence[int], loss: PerceptualLoss | None = None
+    ) -> list[dict[str, float]]:
+        """Returns what other tasks do, and the diversity of each stage's textures.
 
         Diversity is the variance of a pixel across the textures, as a share of that across the painting: 0 is a
-        collapse, all seeds make one texture; about 1 is as it should be.  loss: what to judge by.
+        collapse, all seeds make one texture; about 1 is as it should be.
         """
-        loss = loss or self.loss
-        made: list[list] = [[] for _ in stages]
-        for seed in VALIDATION_SEEDS:
-            pictures = self.paint(self.noise(seed), max(stages) + 1)
-            for textures, stage in zip(made, stages):
-                textures.append(pictures[stage])
+        results = super().validate(photos, stages, loss)
+        textures = [self.paint(noise, max(stages) + 1) for noise in self.validation_samples(photos)]
         painted = float(np.mean([style.asnumpy().var(axis=(2, 3)).mean() for style in self.styles]))
-        results = []
-        for textures in made:
-            judged = [{name: float(term.asscalar()) for name, term in loss(each, []).items()} for each in textures]
-            mean = {name: float(np.mean([terms[name] for terms in judged])) for name in judged[0]}
-            across = np.concatenate([texture.asnumpy() for texture in textures]).var(axis=0, ddof=1).mean()
-            diversity = float(across) / max(painted, 1e-9)
-            if diversity < COLLAPSED:
-                log.warning("All seeds make nearly one texture (diversity %.2f): lower --learning-rate", diversity)
-            results.append({**mean, "total": sum(mean.values()), "diversity": diversity})
+        for result, stage in zip(results, stages):
+            across = np.concatenate([pictures[stage].asnumpy() for pictures in textures]).var(axis=0, ddof=1).mean()
+            result["diversity"] = float(across) / max(painted, 1e-9)
+            if result["diversity"] < COLLAPSED:
+                log.warning(
+                    "All seeds make nearly one texture (diversity %.2f): lower --learning-rate", result["diversity"]
+                )
         return results
 
 
-class DoodleTask(Task):
-    """A chain paints regions, each after its own part of the painting: there is nothing else to keep."""
-
-    keeps_best = True
+class DoodleTask(_NoiseTask):
+    """A chain paints regions, each like its own part of the painting."""
 
     def target(self, loss: LossOptions) -> StyleTarget:
         """Returns the style of the painting's regions, in the layers that loss options name."""
@@ -201,63 +211,31 @@ class DoodleTask(Task):
         self.palette, regions = style_regions(painting, read_image(options.style_mask), options.style_mask)
         return StyleTarget.of(loss, self.styles, regions=regions)
 
-    def record(self) -> dict:
+    def record(self) -> dict[str, Any]:
         """Returns the palette of the regions."""
         palette = [{"color": "#" + bytes(color).hex(), "name": color_name(color)} for color in self.palette]
         return {"palette": palette}
 
     def batches(self, size: int, position: int, workers: int = 1) -> NoiseStream:
-        """Returns the stream of masks and noise that the steps show."""
         options = self.options
         masks = Masks(options.regions, options.seed, workers=workers)
         return NoiseStream(2 * NOISE, size, options.batch, options.seed, position, masks)
 
-    def prepare(self, batch: np.ndarray):
-        """Returns a batch as networks take it."""
-        return mx.nd.array(batch)
-
-    def features(self, given, position: int | None = None) -> list:
-        """Returns for each sample what every style layer sees of its regions; in training, with their edges moved."""
-        planes = given[:, : self.options.regions].asnumpy()
-        if position is not None and self.options.edge_jitter:
-            planes = [jitter_edges(each, self.options.edge_jitter, position + n) for n, each in enumerate(planes)]
-        weights = [region_weights(each, self.loss.options) for each in planes]
-        return [[mx.nd.array(layer, ctx=given.context) for layer in each] for each in weights]
-
-    def losses(self, picture, features) -> dict:
-        """Returns the weighted terms of pictures, (N,) each; each region of a picture counts alike."""
-        terms = [self.loss(picture[n : n + 1], [], guides) for n, guides in enumerate(features)]
-        return {name: mx.nd.concat(*(term[name] for term in terms), dim=0) for name in terms[0]}
-
     def noise(self, seed: int) -> np.ndarray:
-        """Returns a mask and noise that doodles are judged on, by their seed: (1, R + 16, 256, 256)."""
-        count = self.options.regions
-        with NoiseStream(2 * NOISE, VALIDATION_SIZE, 1, seed, 0, Masks(count, VALIDATION_MASKS + seed)) as stream:
+        """Returns a mask and noise, by their seed: (1, R + 16, 256, 256)."""
+        masks = Masks(self.options.regions, VALIDATION_MASKS + seed)
+        with NoiseStream(2 * NOISE, VALIDATION_SIZE, 1, seed, 0, masks) as stream:
             return next(stream)
 
-    def paint(self, given: np.ndarray, stages: int) -> list:
-        """Returns what the first stages make of regions and noise, (1, 3, H, W) in VGG space each, as it stands."""
-        return self.chain(mx.nd.array(given, ctx=self.contexts[0]), 1.0, stages)
+    def features(self, loss: PerceptualLoss, inputs, position: int | None = None) -> list:
+        """Returns for each sample its region weights in each style layer; in training, of regions with moved edges."""
+        regions = inputs[:, : self.options.regions].asnumpy()
+        if position is not None and self.options.edge_jitter:
+            regions = [jitter_edges(each, self.options.edge_jitter, position + n) for n, each in enumerate(regions)]
+        weights = [region_weights(each, loss.options) for each in regions]
+        return [[mx.nd.array(layer, ctx=inputs.context) for layer in each] for each in weights]
 
-    def validate(self, paths: Sequence[Path], stages: Sequence[int], loss: PerceptualLoss | None = None) -> list[dict]:
-        """Returns the mean weighted terms of each of the stages on four masks, and their total; loss: to judge by."""
-        kept, self.loss = self.loss, loss or self.loss
-        judged: list[list[dict]] = [[] for _ in stages]
-        try:
-            for seed in VALIDATION_SEEDS:
-                given = self.noise(seed)
-                features = self.features(mx.nd.array(given, ctx=self.contexts[0]))
-                pictures = self.paint(given, max(stages) + 1)
-                for terms, stage in zip(judged, stages):
-                    terms.append(
-                        {name: float(term.asscalar()) for name, term in self.losses(pictures[stage], features).items()}
-                    )
-        finally:
-            self.loss = kept
-        means = [{name: float(np.mean([each[name] for each in terms])) for name in terms[0]} for terms in judged]
-        return [{**mean, "total": sum(mean.values())} for mean in means]
-
-
-def make_task(options: TrainingOptions, chain, contexts: Sequence, bfloat16: bool | None = None) -> Task:
-    """Returns the lesson of a training, by its kind."""
-    return KINDS[options.kind].task(options, chain, contexts, bfloat16)
+    def losses(self, loss: PerceptualLoss, picture, features: Sequence) -> Mapping[str, Any]:
+        """Returns the weighted terms of pictures, (N,) each; each region of a picture counts alike."""
+        terms = [loss(picture[n : n + 1], [], weights) for n, weights in enumerate(features)]
+        return {name: mx.nd.concat(*(term[name] for term in terms), dim=0) for name in terms[0]}

@@ -1,8 +1,8 @@
 """A chain learns one painting, stage by stage.
 
-Each step shows the chain a few crops of photos, asks the loss how far its pictures are from painting and photo, and
-moves the weights a little.  Everything that the next step depends on goes into one checkpoint file, so that a
-training killed at any moment goes on as if nothing had happened.
+Each step shows the chain a few crops of photos, computes the loss of its pictures, and moves the weights a little.
+Everything that the next step depends on goes into one checkpoint file, so that a training killed at any moment goes on
+as if nothing had happened.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ import math
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -20,16 +21,14 @@ from ..engines.mxnet import mx
 from ..errors import UserError
 from ..models.kinds import KINDS
 from ..networks.chain import Chain
-from .checkpoint import load_checkpoint, optimizer_state, restore_optimizer, save_checkpoint
-from .muon import clip_gradients, make_optimizer
+from .checkpoint import Checkpoint, CheckpointError, load_checkpoint, save_checkpoint
+from .muon import OPTIMIZERS, Adam, clip_gradients, sum_gradients
 from .options import TrainingOptions
-from .tasks import make_task
+from .tasks import Task
 
-__all__ = ["Step", "Training", "TrainingError", "estimate_seconds", "duration_text"]
+__all__ = ["Step", "Training", "TrainingError", "TrainingState", "duration_text", "estimate_seconds"]
 
 WARM_UP = 20  # steps over which the learning rate rises: Adam's first steps would saturate the tanh
-# What a checkpoint holds beside weights and optimizer.
-_STATE = ("phase", "step", "position", "seconds", "skipped", "photo_count", "best_total", "engine")
 
 
 class TrainingError(UserError):
@@ -52,13 +51,38 @@ class Step:
     waited: float  # seconds of this step that went by waiting for photos
 
 
+@dataclass
+class TrainingState:
+    """Where a training stands: what a checkpoint holds beside arrays and options."""
+
+    phase: int = 0
+    step: int = 0  # steps done in this phase
+    position: int = 0  # crops shown so far
+    seconds: float = 0.0
+    photo_count: int = 0
+    best_total: float = math.inf  # of this phase, where the task keeps its best weights
+    engine: str = "MXNet"  # what the steps were computed by, for the record: benchmarks/gpu_training.py is another
+    skipped: dict[str, str] = field(default_factory=dict)  # why, by photo
+
+    @classmethod
+    def of(cls, values: dict[str, Any]) -> TrainingState:
+        """Returns the state that a checkpoint holds; raises ValueError where it cannot be one."""
+        state, default = cls(**{each.name: values[each.name] for each in fields(cls)}), vars(cls())
+        sound = all(type(value) is type(default[name]) for name, value in vars(state).items())
+        sound = sound and all(isinstance(reason, str) for reason in state.skipped.values())
+        numbers = (state.phase, state.step, state.position, state.seconds, state.photo_count)
+        if not (sound and all(0 <= number < math.inf for number in numbers) and not math.isnan(state.best_total)):
+            raise ValueError("its state cannot be that of a training")
+        return state
+
+
 class Training:
     """A training from its first step or from a checkpoint.
 
     options: what to learn, and how.  checkpoint: the file to save to, and to resume from where `resume` is set.
     contexts: where to compute; a batch is split between several.  start_from: a chain whose weights to begin with.
 
-    Raises TrainingError, PhotoError, ImageError, LossNetworkError, each with one sentence for people.
+    Raises TrainingError, CheckpointError, PhotoError, ImageError, LossNetworkError, each with one sentence for people.
     """
 
     def __init__(
@@ -76,29 +100,31 @@ class Training:
         self.contexts = list(contexts or [mx.cpu()])
         if options.batch < len(self.contexts):
             devices = len(self.contexts)
-            raise TrainingError(f"A batch of {options.batch} cannot be split over {devices} devices: raise it")
-        mx.random.seed(options.seed)
-        self.chain = KINDS[options.kind].chain(options.generators(), options.share_weights)
-        self.chain.initialize(mx.init.Xavier(magnitude=2), ctx=self.contexts)
+            raise TrainingError(f"A batch size of {options.batch} cannot be split over {devices} devices: raise it")
+        kind = KINDS[options.kind]
+        self.chain: Chain = kind.chain(options.generators(), options.share_weights)
+        self.chain.draw_weights(options.seed, self.contexts)
         self.chain.hybridize(static_alloc=True)
         if start_from is not None:
-            stages = len(start_from.generators)
-            if options.start_stage >= stages:
-                raise TrainingError(f"The model to start from has stages 0 to {stages - 1}, none {options.start_stage}")
-            try:
-                for index in range(min(stages, len(self.chain.generators))):
-                    self.chain.set_stage_weights(index, start_from.stage_weights(index or options.start_stage))
-            except ValueError as error:
-                raise TrainingError(f"The model to start from does not fit: {error}; choose such --stages") from error
-        self.task = make_task(options, self.chain, self.contexts, bfloat16)
-        self.phase, self.step, self.position, self.seconds = 0, 0, 0, 0.0
-        self.skipped: dict[str, str] = {}
-        self.photo_count = 0
-        self.engine = "MXNet"  # what the steps were computed by, for the record: benchmarks/gpu_training.py is another
-        self._optimizer_state = b""
-        self.best_total, self._best = math.inf, []  # of this phase, where the lesson keeps its best weights
+            self._start_from(start_from)
+        self.task: Task = kind.task(options, self.chain, self.contexts, bfloat16)
+        self.state = TrainingState()
+        self._learning: dict[str, mx.gluon.Parameter] = {}  # what learns in this phase, by stage and name
+        self._optimizer: Adam
+        self._best: list[dict[str, np.ndarray]] = []  # weights of this phase's stages, where the task keeps them
+        self._begin_phase()
         if resume and checkpoint.exists():
-            self._load()
+            self._resume()
+
+    def _start_from(self, chain: Chain) -> None:
+        stages, first = len(chain.generators), self.options.start_stage
+        if first >= stages:
+            raise TrainingError(f"The model to start from has stages 0 to {stages - 1}, none {first}")
+        try:
+            for index in range(min(stages, len(self.chain.generators))):
+                self.chain.set_stage_weights(index, chain.stage_weights(index or first))
+        except ValueError as error:
+            raise TrainingError(f"The model to start from does not fit: {error}; choose such --stages") from error
 
     @property
     def phases(self) -> list[list[int]]:
@@ -106,12 +132,20 @@ class Training:
         stages = list(range(len(self.chain.generators)))
         return [[stage] for stage in stages] if self.options.coupling == "staged" else [stages]
 
-    def _of_phase(self, values: Sequence, phase: int):
-        return values[phase] if len(values) > 1 else values[0]
+    @property
+    def last_stage(self) -> int:
+        """The last of the stages that learn, or that have just learned where a phase has ended."""
+        return self.phases[self.state.phase - (self.state.step == 0)][-1]
 
-    def steps_of(self, phase: int) -> int:
-        """Returns how many steps a phase takes."""
-        return self._of_phase(self.options.steps, phase)
+    @property
+    def total_step(self) -> int:
+        """The steps done so far, in all phases."""
+        return sum(self.options.steps[: self.state.phase]) + self.state.step
+
+    @property
+    def total_steps(self) -> int:
+        """The steps of all phases."""
+        return sum(self.options.steps[: len(self.phases)])
 
     def run(
         self,
@@ -124,169 +158,170 @@ class Training:
         Raises TrainingError at a loss that is not finite.  A KeyboardInterrupt raised by on_step leaves a checkpoint.
         """
         self.save()
-        while self.phase < len(self.phases):
-            with self._photos() as photos:
-                self.photo_count = len(photos.photos)
-                trainer = self._trainer()
+        while self.state.phase < len(self.phases):
+            with self._batches() as batches:
+                self.state.photo_count = len(batches.photos)
                 try:
-                    for report in self._steps(photos, trainer):
+                    for report in self._steps(batches):
                         on_step(report)
                         if report.step < report.steps and report.step % checkpoint_every == 0:
-                            self._optimizer_state = optimizer_state(trainer)
                             self._keep_best()
                             self.save()
                             on_checkpoint(self)
                 except KeyboardInterrupt:
-                    self._optimizer_state = optimizer_state(trainer)
                     self.save()
                     raise
                 finally:
-                    self.skipped.update(photos.skipped)
-            self._keep_best()
-            for stage, weights in zip(self.phases[self.phase], self._best):
-                self.chain.set_stage_weights(stage, weights)
-            self.best_total, self._best = math.inf, []
-            self.phase, self.step, self._optimizer_state = self.phase + 1, 0, b""
-            self._warm_start()
+                    self.state.skipped.update(batches.skipped)
+            self._end_phase()
             self.save()
             on_checkpoint(self)
 
     def time_steps(self, phase: int, steps: int) -> list[float]:
         """Takes a few steps of a phase, which leave no trace; returns the seconds that each of them took."""
-        before = {name: getattr(self, name) for name in (*_STATE, "_optimizer_state")}
+        before = self.state, self._learning, self._optimizer
         weights = {stage: self.chain.stage_weights(stage) for stage in self.phases[phase]}
-        self.phase, self._optimizer_state = phase, b""
+        self.state = replace(self.state, phase=phase)
+        self._begin_phase()
         seconds = []
         try:
-            with self._photos() as photos:
-                trainer = self._trainer()
+            with self._batches() as batches:
                 for _ in range(steps):
-                    crops = next(photos)
+                    crops = next(batches)
                     started = time.perf_counter()
-                    self._learn(crops, trainer)
+                    self.learn(crops, self.options.learning_rates[phase])
                     seconds.append(time.perf_counter() - started)
         finally:
-            vars(self).update(before)
+            self.state, self._learning, self._optimizer = before
             for stage, values in weights.items():
                 self.chain.set_stage_weights(stage, values)
         return seconds
 
-    def _photos(self):
-        return self.task.batches(self._of_phase(self.options.sizes, self.phase), self.position, self.workers)
+    def _batches(self):
+        return self.task.batches(self.options.sizes[self.state.phase], self.state.position, self.workers)
 
-    def _trainer(self):
-        learning = mx.gluon.ParameterDict()
-        for stage in self.phases[self.phase]:
-            learning.update(self.chain.generators[stage].collect_params())
-        trainer = mx.gluon.Trainer(learning, make_optimizer(self.options.optimizer), update_on_kvstore=False)
-        if self._optimizer_state:
-            restore_optimizer(trainer, self._optimizer_state)
-        return trainer
+    def _begin_phase(self) -> None:
+        """Gets a new optimizer for what learns in this phase: nothing, once all have learned."""
+        stages = [*self.phases, []][self.state.phase]
+        self._learning = self.chain.learning_parameters(stages)
+        weights = {name: parameter.list_data() for name, parameter in self._learning.items()}
+        self._optimizer = OPTIMIZERS[self.options.optimizer](weights)
 
-    def _warm_start(self) -> None:
-        """Lets the stage that learns next begin as the last one ended, where both are of a kind."""
-        learned = self.steps_of(self.phase - 1) > 0  # a stage of no steps keeps what it started from, the next one too
+    def _end_phase(self) -> None:
+        """Keeps the best weights of the phase, and lets the next one begin, from its weights where stages are alike."""
+        self._keep_best()
+        for stage, weights in zip(self.phases[self.state.phase], self._best):
+            self.chain.set_stage_weights(stage, weights)
+        ended = self.state.phase
+        self._best = []
+        self.state = replace(self.state, phase=ended + 1, step=0, best_total=math.inf)
+        self._begin_phase()
+        learned = self.options.steps[ended] > 0  # a stage of no steps keeps what it started from, the next one too
         warm = self.options.warm_start and self.options.coupling == "staged" and learned
-        pair = [each.describe() for each in self.chain.generators[self.phase - 1 : self.phase + 1]]
-        pair = [{**description, "residual_weight": None} for description in pair]
+        pair = [{**each.describe(), "residual_weight": None} for each in self.chain.generators[ended : ended + 2]]
         if warm and len(pair) == 2 and pair[0] == pair[1]:
-            self.chain.set_stage_weights(self.phase, self.chain.stage_weights(self.phase - 1))
+            self.chain.set_stage_weights(ended + 1, self.chain.stage_weights(ended))
 
     def _keep_best(self) -> None:
-        """Keeps the weights that learn if they are the best of their phase, where the lesson wants that."""
-        stages = self.phases[self.phase]
-        if self.task.keeps_best and self.steps_of(self.phase):
+        """Keeps the weights that learn if they are the best of their phase, where the task wants that."""
+        stages = self.phases[self.state.phase]
+        if self.task.keeps_best and self.options.steps[self.state.phase]:
             total = self.task.validate((), stages[-1:])[0]["total"]
-            if total < self.best_total:
-                self.best_total, self._best = total, [self.chain.stage_weights(stage) for stage in stages]
+            if total < self.state.best_total:
+                self.state.best_total, self._best = total, [self.chain.stage_weights(stage) for stage in stages]
 
-    def _steps(self, photos, trainer) -> Iterator[Step]:
-        steps, rate = self.steps_of(self.phase), self._of_phase(self.options.learning_rates, self.phase)
-        total_steps = sum(self.steps_of(phase) for phase in range(len(self.phases)))
-        done = sum(self.steps_of(phase) for phase in range(self.phase))
-        while self.step < steps:
+    def _steps(self, batches) -> Iterator[Step]:
+        state = self.state
+        steps, rate = self.options.steps[state.phase], self.options.learning_rates[state.phase]
+        while state.step < steps:
             started = time.perf_counter()
-            cosine = 0.5 + 0.5 * math.cos(math.pi * self.step / steps)
-            trainer.set_learning_rate(rate * min(1.0, (self.step + 1) / WARM_UP) * cosine)
-            crops = next(photos)  # (N, size, size, 3)
+            cosine = 0.5 + 0.5 * math.cos(math.pi * state.step / steps)
+            learning_rate = rate * min(1.0, (state.step + 1) / WARM_UP) * cosine
+            crops = next(batches)  # (N, size, size, 3)
             waited = time.perf_counter() - started
-            losses, norm = self._learn(crops, trainer)
-            self.step += 1
-            self.position = photos.position
-            self.seconds += time.perf_counter() - started
+            losses, norm = self.learn(crops, learning_rate)
+            state.step += 1
+            state.position = batches.position
+            state.seconds += time.perf_counter() - started
             yield Step(
-                phase=self.phase,
-                step=self.step,
-                steps=steps,
-                total_step=done + self.step,
-                total_steps=total_steps,
-                losses=losses,
-                gradient_norm=norm,
-                learning_rate=trainer.learning_rate,
-                seconds=self.seconds,
-                waited=waited,
-            )
+                phase=state.phase, step=state.step, steps=steps, total_step=self.total_step,
+                total_steps=self.total_steps, losses=losses, gradient_norm=norm, learning_rate=learning_rate,
+                seconds=state.seconds, waited=waited,
+            )  # fmt: skip
 
-    def _learn(self, crops: np.ndarray, trainer) -> tuple[list[dict[str, float]], float]:
-        """Takes one step; returns the weighted losses of each learning stage and the norm of the gradient."""
-        shares = mx.gluon.utils.split_data(self.task.prepare(crops), len(self.contexts), even_split=False)
-        terms, totals, learning = [], [], self.phases[self.phase]
-        for share, context in zip(shares, self.contexts):
+    def learn(self, crops: np.ndarray, learning_rate: float) -> tuple[list[dict[str, float]], float]:
+        """Takes one step; returns the weighted losses of each learning stage and the norm of the gradient.
+
+        crops: as the task's batches have them.  Raises TrainingError where one of them is not finite.
+        """
+        terms, totals, learning = [], [], self.phases[self.state.phase]
+        for share, context in zip(np.array_split(crops, len(self.contexts)), self.contexts):
+            inputs = self.task.inputs(share).as_in_context(context)
             with mx.autograd.record():
-                terms.append(self.task.terms(share.as_in_context(context), learning, self.position))
+                terms.append(self.task.terms(inputs, learning, self.state.position))
                 totals.append(sum(term.sum() for stage in terms[-1] for term in stage.values()))
         mx.autograd.backward(totals)
-        names = terms[0][0]
         losses = [
-            {name: float(np.mean(np.concatenate([share[k][name].asnumpy() for share in terms]))) for name in names}
-            for k in range(len(terms[0]))
+            {name: float(np.mean(np.concatenate([share[k][name].asnumpy() for share in terms]))) for name in stage}
+            for k, stage in enumerate(terms[0])
         ]
-        trainer.allreduce_grads()
-        norm = clip_gradients(trainer, self.contexts, self.options.gradient_clip * len(crops)) / len(crops)
+        gradients = sum_gradients({name: parameter.list_grad() for name, parameter in self._learning.items()})
+        norm = clip_gradients(gradients, self.options.gradient_clip, len(crops))
         if not all(map(math.isfinite, [norm, *(value for stage in losses for value in stage.values())])):
             raise TrainingError(
-                f"The loss is not finite at step {self.step + 1} of stage {self.phase} ({losses}, gradient {norm}): "
-                "lower --learning-rate or --gradient-clip; the last checkpoint is kept"
+                f"The loss is not finite at step {self.state.step + 1} of stage {self.state.phase} ({losses}, gradient "
+                f"norm {norm}): lower --learning-rate or --gradient-clip; the last checkpoint is kept"
             )
-        trainer.update(len(crops))
+        self._optimizer.step(gradients, learning_rate)
         return losses, norm
 
     def save(self) -> None:
         """Saves everything that the next step depends on; raises OSError where that cannot be written."""
-        state = {name: getattr(self, name) for name in _STATE}
+        state = {**asdict(self.state), "options": self.options.describe()}
         weights = [self.chain.stage_weights(index) for index in range(len(self.chain.generators))]
-        state["options"] = self.options.describe()
-        save_checkpoint(self.checkpoint, state, [*weights, *self._best], self._optimizer_state)
+        save_checkpoint(self.checkpoint, Checkpoint(state, weights, self._best, self._optimizer.state()))
 
-    def _load(self) -> None:
-        state, weights, self._optimizer_state = load_checkpoint(self.checkpoint)
-        changed = self.options.differences(state["options"])
+    def _resume(self) -> None:
+        checkpoint = load_checkpoint(self.checkpoint)
+        changed = self.options.differences(checkpoint.state.get("options", {}))
         if changed:
             raise TrainingError(
                 f"{self.checkpoint} was made with other options ({changed}): give the same command line again, "
                 "or train into another --out"
             )
-        count = len(self.chain.generators)
-        for index, stage in enumerate(weights[:count]):
-            self.chain.set_stage_weights(index, stage)
-        self._best = weights[count:]
-        for name in _STATE:
-            setattr(self, name, state.get(name, getattr(self, name)))
+        try:
+            self.state = TrainingState.of(checkpoint.state)
+            stages = [*self.phases, []][self.state.phase]
+            counts = len(checkpoint.weights), len(checkpoint.best)
+            if counts not in ((len(self.chain.generators), count) for count in (0, len(stages))):
+                raise ValueError("it has weights of other stages")
+            if self.state.step > (self.options.steps[self.state.phase] if stages else 0):
+                raise ValueError("it has more steps than its phase")
+            for stage, weights in zip(stages, checkpoint.best):
+                self.chain.check_stage_weights(stage, weights)
+            for stage, weights in enumerate(checkpoint.weights):
+                self.chain.set_stage_weights(stage, weights)
+            self._best = checkpoint.best
+            self._begin_phase()
+            if checkpoint.optimizer or self.state.step:
+                self._optimizer.load_state(checkpoint.optimizer)
+        except (IndexError, KeyError, ValueError) as error:
+            raise CheckpointError(f"{self.checkpoint} does not fit ({error}): delete it to start anew") from error
 
 
-STEPS = 4  # measured of each phase, after a first one that prepares what the others use
+MEASURED = 4  # steps of each phase, after a first one that prepares what the others use
 
 
-def estimate_seconds(training, validation: Sequence[Path] = (), checkpoint_every: int = 250) -> float:
-    """Returns about how many seconds the rest of a `Training` takes, validations included.
+def estimate_seconds(training: Training, validation: Sequence[Path] = (), checkpoint_every: int = 250) -> float:
+    """Returns about how many seconds the rest of a training takes, validations included.
 
-    It takes a few steps of each phase to come and judges one photo, which leaves no trace in the training.
+    It takes a few steps of each phase to come and validates on one photo, which leaves no trace in the training.
     """
     seconds, checks = 0.0, 0
-    for phase in range(training.phase, len(training.phases)):
-        steps = training.steps_of(phase) - (training.step if phase == training.phase else 0)
+    for phase in range(training.state.phase, len(training.phases)):
+        steps = training.options.steps[phase] - (training.state.step if phase == training.state.phase else 0)
         if steps:
-            seconds += steps * statistics.median(training.time_steps(phase, STEPS + 1)[1:])
+            seconds += steps * statistics.median(training.time_steps(phase, MEASURED + 1)[1:])
             checks += -(-steps // checkpoint_every)
     if validation:
         stages = range(len(training.chain.generators))

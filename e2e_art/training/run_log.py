@@ -1,0 +1,66 @@
+"""What a training leaves in its working folder beside the checkpoint: log.jsonl and previews."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+
+from ..files import append_line, read_lines
+from ..images.arrays import from_vgg_space
+from ..images.io import write_image
+from .trainer import Step, Training
+
+__all__ = ["RunLog"]
+
+
+class RunLog:
+    """The log of a training: its steps, validations and previews.
+
+    folder: its working folder.  validation: the photos to validate on.  samples: what previews are painted of, by
+    name, as `Task.samples` returns them.  fresh: drop what an earlier training logged there; else only what was logged
+    after the checkpoint, since those steps will be done again.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        training: Training,
+        validation: Sequence[Path] = (),
+        samples: Mapping[str, np.ndarray] = {},
+        fresh: bool = False,
+    ):
+        self.folder, self.training, self.validation, self.samples = folder, training, validation, samples
+        self.path = folder / "log.jsonl"
+        if self.path.exists():
+            kept = [entry for entry in self.entries() if not fresh and entry["total_step"] <= training.total_step]
+            self.path.unlink()
+            for entry in kept:
+                append_line(self.path, entry)
+
+    def entries(self) -> list[dict]:
+        """Returns what was logged: steps, and validations."""
+        return read_lines(self.path)
+
+    def step(self, step: Step) -> None:
+        """Logs a step, with the losses of the last stage that learns."""
+        entry = {key: value for key, value in asdict(step).items() if key != "losses"}
+        append_line(self.path, {**entry, **step.losses[-1]})
+
+    def checkpoint(self) -> dict[str, float]:
+        """Validates the stage that learns, or has just learned, and paints the previews; returns the mean terms.
+
+        They are empty where there is nothing to validate on.
+        """
+        training = self.training
+        stage, total_step, result = training.last_stage, training.total_step, {}
+        if self.validation or training.task.keeps_best:
+            (result,) = training.task.validate(self.validation, [stage])
+            append_line(self.path, {"total_step": total_step, "stage": stage, "validation": result})
+        for name, sample in self.samples.items():
+            picture = training.task.paint(sample, stage + 1)[-1]
+            target = self.folder / f"{Path(name).stem}_step-{total_step:06d}_stage-{stage}.png"
+            write_image(target, from_vgg_space(picture.asnumpy()), overwrite=True)
+        return result
