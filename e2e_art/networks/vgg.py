@@ -128,12 +128,15 @@ def load_vgg(
     """Returns a trained VGG, frozen and hybridized.
 
     name: "vgg19" is the shipped one; "zoo:vgg16" and its like come from gluoncv's model zoo (downloaded there).
-    bfloat16: None takes it where the processor is fast at it.  Raises LossNetworkError where the weights cannot be had.
+    bfloat16: None takes it where the processor is fast at it; True falls back to float32 elsewhere.
+    Raises LossNetworkError where the weights cannot be had.
     """
     contexts = list(contexts or [mx.cpu()])
-    if bfloat16 is None:
-        bfloat16 = bfloat16_is_fast() and all(context.device_type == "cpu" for context in contexts)
-        log.debug("The loss network computes in %s", "bfloat16" if bfloat16 else "float32")
+    fast = bfloat16_is_fast() and all(context.device_type == "cpu" for context in contexts)
+    if bfloat16 and not fast:
+        log.warning("There is no bfloat16 here: the loss network computes in float32")
+    bfloat16 = fast and bfloat16 is not False
+    log.debug("The loss network computes in %s", "bfloat16" if bfloat16 else "float32")
     from_zoo, depth = _parse(name)
     network = VGGFeatures(layers, depth, pooling, bfloat16)
     if from_zoo:
