@@ -13,6 +13,8 @@ from e2e_art.losses.perceptual import PerceptualLoss, gram_matrix, relative_erro
 from e2e_art.losses.style_target import StyleTarget
 from e2e_art.machine import bfloat16_is_fast
 
+pytestmark = pytest.mark.numerical
+
 # A small loss: its layers lie near the surface, so that it is fast, and smooth enough for finite differences.
 SHALLOW = LossOptions(style_layers=("relu1_1", "relu2_1"), content_layers=("relu2_1",))
 

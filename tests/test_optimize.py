@@ -29,6 +29,8 @@ from e2e_art.optimize.objective import Objective
 from e2e_art.optimize.options import DESCENTS, OptimizeOptions
 from e2e_art.optimize.presets import PRESETS
 
+pytestmark = pytest.mark.numerical
+
 # A loss of shallow layers: quick, and enough for all that is not about the loss.
 SHALLOW = LossOptions(style_layers=("relu1_1", "relu2_1"), content_layers=("relu2_1",))
 PHOTO = np.ascontiguousarray(data.chelsea()[60:100, 100:150])

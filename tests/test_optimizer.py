@@ -9,6 +9,8 @@ from e2e_art.engines.mxnet import mx
 from e2e_art.training.checkpoint import optimizer_state, restore_optimizer
 from e2e_art.training.muon import MATRIX_RATE, MOMENTUM, Muon, make_optimizer, orthogonalize
 
+pytestmark = pytest.mark.numerical
+
 
 def normal(*shape, seed=0) -> np.ndarray:
     return np.random.RandomState(seed).normal(0, 1, shape).astype(np.float32)

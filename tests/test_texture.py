@@ -23,6 +23,8 @@ from e2e_art.training.checkpoint import load_checkpoint
 from e2e_art.training.options import TrainingOptions
 from e2e_art.training.trainer import Training
 
+pytestmark = [pytest.mark.numerical, pytest.mark.usefixtures("brief_trainings")]
+
 BOOSTED = [{"kind": "texture", "residual_weight": 1.0}, {"kind": "texture", "sees_picture": True}]
 STYLE_ONLY = LossOptions(content_weight=0.0, style_layers=("relu1_1", "relu2_1"))
 
@@ -220,9 +222,8 @@ def test_seam():
 def test_train_and_weave_as_the_readme_shows(brick, tmp_path, capsys):
     out = tmp_path / "wall"
     course = ["--steps", 4, "--size", 32, "--style-size", 64, "--style-layers", "relu1_1", "--checkpoint-every", 2]
-    done = process("train.py", "--texture", brick, "--out", out, "--no-bfloat16", *course)
-    assert done.returncode == 0, done.stderr
-    assert f"infer --texture {out}" in done.stdout.decode()
+    assert main([str(word) for word in ("train", "--texture", brick, "--out", out, "--no-bfloat16", *course)]) == 0
+    assert f"infer --texture {out}" in capsys.readouterr().out
     record = read_model(out, TEXTURE).record
     assert record["options"]["kind"] == "texture" and record["validation"][0]["diversity"] > 0
     assert (tmp_path / "wall.training" / "seed-0_step-000004_stage-0.png").exists()

@@ -14,6 +14,8 @@ from e2e_art.machine import bfloat16_is_fast
 from e2e_art.networks import vgg
 from e2e_art.networks.vgg import LossNetworkError, VGGFeatures, convolutions_of, load_vgg
 
+pytestmark = pytest.mark.numerical
+
 EXPECTED = json.loads((Path(__file__).parent / "data" / "vgg19-expected-activations.json").read_text())
 LAYERS = list(EXPECTED["max"])
 
