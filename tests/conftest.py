@@ -41,7 +41,7 @@ def weights_are_read_once():
 
 @pytest.fixture(scope="module")
 def brief_trainings():
-    """Takes from trainings what most of their tests do not look at: charts, rehearsed steps, large validation pictures."""
+    """Takes from trainings what few tests look at: charts, rehearsed steps, large validation pictures."""
     from e2e_art.evaluation import charts
     from e2e_art.training import tasks, trainer
 
