@@ -46,12 +46,12 @@ def brief_trainings():
     from e2e_art.training import tasks, trainer
 
     @contextmanager
-    def no_chart(path, *size):
+    def blank(path, *size):
         yield mock.MagicMock()
         path.write_bytes(b"no chart")
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(charts, "chart", no_chart)
+        patch.setattr(charts, "chart", blank)
         patch.setattr(trainer, "STEPS", 1)
         patch.setattr(tasks, "VALIDATION_EDGE", 48)
         patch.setattr(tasks, "VALIDATION_SIZE", 128)

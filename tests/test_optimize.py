@@ -152,19 +152,27 @@ def test_a_texture_needs_no_photo_and_comes_near_the_painting():
     assert np.abs(means[0] - means[1]).max() < 25
 
 
-def seam(picture: np.ndarray) -> float:
-    """Returns how much larger the step over the sides is than that between neighbors inside."""
-    levels = picture.astype(float)
-    across = np.abs(levels[:, 0] - levels[:, -1]).mean() / np.abs(np.diff(levels, axis=1)).mean()
-    down = np.abs(levels[0] - levels[-1]).mean() / np.abs(np.diff(levels, axis=0)).mean()
-    return max(across, down)
+def seams(picture: np.ndarray) -> tuple[float, float]:
+    """Returns the mean step from one side to the other, as a share of the largest step between neighbors inside.
+
+    The first is from the right side to the left, the second from the bottom to the top.  Above 1, the seam stands out.
+    """
+    shares = []
+    for axis in (1, 0):
+        steps = np.abs(np.diff(picture.astype(float), axis=axis, append=picture.take([0], axis)))
+        means = np.moveaxis(steps, axis, 0).mean(axis=(1, 2))
+        shares.append(means[-1] / means[:-1].max())
+    return tuple(shares)
 
 
 def test_a_tileable_texture_continues_at_its_other_side():
-    # From a ramp, whose sides differ: what is not told to tile keeps that difference.
+    # From a ramp, whose left and right differ: what is not told to tile keeps that difference.
     ramp = np.broadcast_to(np.linspace(40, 220, 40)[None, :, None], (40, 40, 3)).astype(np.uint8)
-    kept, tiled = (seam(descend(ramp, None, steps=30, tileable=tileable).picture) for tileable in (False, True))
-    assert tiled < 1.6 < kept
+    kept, tiled = (seams(descend(ramp, None, steps=30, tileable=tileable).picture) for tileable in (False, True))
+    # A seam is a step beyond all 39 inside.  Measured with and without AVX-512: 1.6 against 0.13 to 0.16, and 0.5 down;
+    # other ramps and twice the steps give 1.3 to 1.8 against 0.11 to 0.29 across.
+    assert tiled[0] < 0.5
+    assert tiled[1] < 1 < kept[0]
 
 
 def test_a_tileable_texture_has_no_place_that_counts_more():
@@ -232,9 +240,9 @@ def test_ctrl_c_between_two_scales_keeps_the_coarser_picture(monkeypatch):
 
 
 def test_thin_paintings_and_small_scales_are_large_enough_to_look_at():
-    thin = np.ascontiguousarray(data.coffee()[100:108, :300])
+    thin = np.ascontiguousarray(data.coffee()[100:108, :150])
     loss = LossOptions(patch_weight=1.0)
-    options = OptimizeOptions(steps=2, style_size=300, scales=2, loss=loss)
+    options = OptimizeOptions(steps=2, style_size=150, scales=2, loss=loss)
     result = optimize(PHOTO, [thin], PHOTO, options)
     assert result.evaluations[0].size == (28, 35)
     small = replace(options, scales=5)
@@ -450,8 +458,8 @@ def test_sizes(files, tmp_path):
 
 
 def test_ctrl_c_keeps_the_picture_so_far(files, tmp_path):
-    save(tmp_path / "large.png", data.astronaut())
-    command = ["optimize", tmp_path / "large.png", "--style", files / "painting.jpg", "-o", tmp_path / "out.png"]
+    save(tmp_path / "photo.png", data.astronaut()[:160, :200])
+    command = ["optimize", tmp_path / "photo.png", "--style", files / "painting.jpg", "-o", tmp_path / "out.png"]
     words = [sys.executable, "-m", "e2e_art", *map(str, (*command, *QUICK, "--steps", 500, "--every", 1))]
     running = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 120
@@ -464,7 +472,7 @@ def test_ctrl_c_keeps_the_picture_so_far(files, tmp_path):
     assert running.returncode == 130, error
     assert "Traceback" not in error
     assert "out.png: total" in out
-    assert pixels(tmp_path / "out.png").shape == (512, 512, 3)
+    assert pixels(tmp_path / "out.png").shape == (160, 200, 3)
 
 
 @pytest.fixture

@@ -21,6 +21,9 @@ TOP = Path(__file__).parent.parent
 README = (TOP / "README.md").read_text(encoding="utf-8")
 
 
+NOT_SHIPPED = (".*", "__pycache__", "*.egg-info", "build", "dist", "demo", "*.training")
+
+
 def code_blocks(language: str, text: str = README) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", text, re.S)
 
@@ -140,7 +143,7 @@ def test_infer_and_models_need_no_mxnet(tmp_path):
 def test_an_installed_package_finds_the_shipped_models(tmp_path):
     """`pip install .` carries pretrained/ along, so that the command works from any folder."""
     source = tmp_path / "source"
-    shutil.copytree(TOP, source, ignore=shutil.ignore_patterns(".*", "*.egg-info", "build", "*.training", "demo"))
+    shutil.copytree(TOP, source, ignore=shutil.ignore_patterns(*NOT_SHIPPED))
     target = tmp_path / "site"
     options = ("--quiet", "--no-deps", "--no-build-isolation", "--disable-pip-version-check")
     done = run(sys.executable, "-m", "pip", "install", *options, "--target", str(target), str(source))

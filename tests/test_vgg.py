@@ -1,16 +1,17 @@
 """The eyes of the loss, beside what an independent implementation sees."""
 
 import json
+import logging
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers import needs_bfloat16
 
 from e2e_art.engines.mxnet import mx
 from e2e_art.files import pretrained_folder
 from e2e_art.images.arrays import to_vgg_space
-from e2e_art.machine import bfloat16_is_fast
 from e2e_art.networks import vgg
 from e2e_art.networks.vgg import LossNetworkError, VGGFeatures, convolutions_of, load_vgg
 
@@ -52,7 +53,7 @@ def test_maps_come_in_the_order_asked_for(network):
         assert np.array_equal(one.asnumpy(), other.asnumpy())
 
 
-@pytest.mark.skipif(not bfloat16_is_fast(), reason="this processor only emulates bfloat16, slowly")
+@needs_bfloat16
 def test_bfloat16_sees_nearly_the_same_and_answers_in_float32():
     layers = ["relu1_1", "relu3_1", "relu5_1"]
     picture = expected_input()
@@ -61,6 +62,18 @@ def test_bfloat16_sees_nearly_the_same_and_answers_in_float32():
         assert other.dtype == np.float32
         error = np.linalg.norm((one - other).asnumpy()) / np.linalg.norm(one.asnumpy())
         assert 0 < error < 0.02, layer  # 0 would mean that nothing was computed in bfloat16
+
+
+def test_without_bfloat16_it_computes_in_float32_and_says_so(network, monkeypatch, caplog):
+    monkeypatch.setattr(vgg, "bfloat16_is_fast", lambda: False)
+    with caplog.at_level(logging.INFO):
+        other = load_vgg(network.layers, bfloat16=True)
+    assert [record.message for record in caplog.records] == [
+        "There is no bfloat16 here: the loss network computes in float32"
+    ]
+    assert not other.bfloat16 and not load_vgg(network.layers).bfloat16
+    for one, same in zip(network(expected_input()), other(expected_input())):
+        assert np.array_equal(one.asnumpy(), same.asnumpy())
 
 
 def test_hybridized_sees_the_same(network):
