@@ -215,6 +215,7 @@ def options_of(files, **options) -> TrainingOptions:
     return TrainingOptions(**{**settings, **paths, **options})
 
 
+@pytest.mark.training
 def test_the_style_loss_falls(files, tmp_path):
     training = Training(options_of(files, sizes=(32,)), tmp_path / "checkpoint.npz", bfloat16=False)
     assert np.array_equal(np.sort(training.task.palette, axis=0), np.sort(PALETTE, axis=0))
@@ -225,6 +226,7 @@ def test_the_style_loss_falls(files, tmp_path):
     assert before["content"] == after["content"] == 0
 
 
+@pytest.mark.training
 def test_each_region_learns_its_own_part(files, tmp_path):
     """Where the painting's regions have flat colors of their own, so have the doodle's."""
     colors = np.array([[200, 60, 40], [40, 60, 200], [220, 210, 190]], np.uint8)
@@ -246,6 +248,7 @@ def test_each_region_learns_its_own_part(files, tmp_path):
         assert np.linalg.norm(mean - want) == min(distances)
 
 
+@pytest.mark.training
 def test_a_missing_region_does_not_count(files, tmp_path):
     training = Training(options_of(files), tmp_path / "checkpoint.npz", bfloat16=False)
     given = training.task.noise(0)
@@ -266,6 +269,7 @@ def test_targets_of_regions_survive_the_file():
         assert again.shape == gram.shape and np.allclose(gram, again, atol=np.abs(gram).max() / 1000)
 
 
+@pytest.mark.training
 def test_the_painting_itself_is_the_best_of_its_doodles(files, tmp_path):
     """Judged by its own regions it is perfect, up to how the file keeps them; by those of others it is not."""
     options = options_of(files, style_size=128, loss=LossOptions(content_weight=0.0))
@@ -282,6 +286,7 @@ def test_the_painting_itself_is_the_best_of_its_doodles(files, tmp_path):
         Evaluator(publish(doodle_chain(), tmp_path / "plain", RECORD))
 
 
+@pytest.mark.training
 def test_train_and_paint_as_the_readme_shows(files, tmp_path, capsys):
     out = tmp_path / "cup"
     course = ["--steps", 4, "--size", 32, "--style-size", 64, "--style-layers", "relu1_1", "--checkpoint-every", 2]

@@ -7,7 +7,7 @@ from e2e_art.losses.options import LossOptions
 from e2e_art.training.options import TrainingOptions
 from e2e_art.training.trainer import STEPS, Training, duration_text, estimate_seconds
 
-pytestmark = pytest.mark.numerical
+pytestmark = pytest.mark.training
 
 CHEAP = LossOptions(style_layers=("relu1_1", "relu2_1"), content_layers=("relu2_1",))
 

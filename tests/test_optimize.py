@@ -165,6 +165,7 @@ def seam(picture: np.ndarray) -> float:
     return max(shares)
 
 
+@pytest.mark.slow
 def test_a_tileable_texture_continues_at_its_other_side():
     # From a ramp, whose left and right differ: what is not told to tile keeps that difference.
     ramp = np.broadcast_to(np.linspace(40, 220, 40)[None, :, None], (40, 40, 3)).astype(np.uint8)
@@ -237,6 +238,7 @@ def test_ctrl_c_between_two_scales_keeps_the_coarser_picture(monkeypatch):
         descend(scales=2, steps=3)
 
 
+@pytest.mark.slow
 def test_thin_paintings_and_small_scales_are_large_enough_to_look_at():
     thin = np.ascontiguousarray(data.coffee()[100:108, :150])
     loss = LossOptions(patch_weight=1.0)
@@ -336,6 +338,7 @@ def test_the_command_paints_and_tells_where_it_arrived(files, tmp_path, capsys):
     assert list(tree(tmp_path)) == ["out.png"]
 
 
+@pytest.mark.slow
 def test_pictures_on_the_way_an_animation_and_a_record(files, tmp_path):
     assert run(files, "-o", tmp_path / "out.jpg", "--every", 2, "--animate", "--record", "--scales", 2) == 0
     steps = [f"out_step-{step:05d}.jpg" for step in (2, 4, 6, 8)]
@@ -347,6 +350,7 @@ def test_pictures_on_the_way_an_animation_and_a_record(files, tmp_path):
         assert animation.n_frames > 2
 
 
+@pytest.mark.slow
 def test_a_texture_of_any_size_from_several_seeds(files, tmp_path):
     words = ("--texture", files / "painting.jpg", "--size", "40x24", "--tileable")
     assert run(files, *words, "--seeds", 1, 2, "--record", "-o", tmp_path / "out.png", photo=False) == 0
@@ -373,6 +377,7 @@ def test_what_would_not_fit_into_memory_is_refused_with_the_size_that_would(refu
     assert fitting_edge(options, 400, 800, 0) == 0
 
 
+@pytest.mark.slow
 def test_where_it_can_start(files, tmp_path):
     model = tiny_model(tmp_path / "model")
     starts = {"photo": "photo", "noise": "noise", "painting": "painting", "model": f"model:{model}",
@@ -408,6 +413,7 @@ def draw(path, colors, axis: int, size=(40, 48)) -> None:
     save(path, np.concatenate([part + np.array(color, np.uint8) for part, color in zip(parts, colors)], axis=axis))
 
 
+@pytest.mark.slow
 def test_doodles(files, tmp_path, capsys):
     draw(tmp_path / "painting_mask.png", [(255, 0, 0), (0, 0, 255)], axis=0)
     draw(tmp_path / "doodle.png", [(0, 0, 255), (255, 0, 0)], axis=1)
@@ -455,6 +461,7 @@ def test_sizes(files, tmp_path):
         assert pixels(tmp_path / f"{size}.png").shape[:2] == shape
 
 
+@pytest.mark.slow
 def test_ctrl_c_keeps_the_picture_so_far(files, tmp_path):
     save(tmp_path / "photo.png", data.astronaut()[:160, :200])
     command = ["optimize", tmp_path / "photo.png", "--style", files / "painting.jpg", "-o", tmp_path / "out.png"]

@@ -1,5 +1,6 @@
 """What the README says, run: its commands, its flags, its example, its figures."""
 
+import functools
 import json
 import re
 import shutil
@@ -67,6 +68,7 @@ def test_python_example_of_the_guide_to_other_places_runs_as_printed(tmp_path, m
     assert np.abs(painting - e2e_art.load("starry_night")(photo)).max() <= 1
 
 
+@functools.cache
 def flags_of(command: str) -> set[str]:
     """Returns all flags that a command's help names."""
     text = run(sys.executable, *COMMANDS[command], "--help", cwd=TOP).stdout
@@ -140,6 +142,7 @@ def test_infer_and_models_need_no_mxnet(tmp_path):
     assert "painted in" in done.stderr
 
 
+@pytest.mark.slow
 def test_an_installed_package_finds_the_shipped_models(tmp_path):
     """`pip install .` carries pretrained/ along, so that the command works from any folder."""
     source = tmp_path / "source"
@@ -178,6 +181,7 @@ def shipped(kind: str) -> list:
     return [model for model in map(read_model, list_shipped()) if model.kind.name == kind]
 
 
+@pytest.mark.slow
 def test_three_textures_are_shipped_that_tile_and_differ_by_seed():
     textures = shipped("texture")
     assert len(textures) == 3
@@ -190,6 +194,7 @@ def test_three_textures_are_shipped_that_tile_and_differ_by_seed():
         assert model.record["validation"][-1]["diversity"] > 0.5
 
 
+@pytest.mark.slow
 def test_three_doodles_are_shipped_and_their_guide_shows_them():
     guide = (TOP / "docs" / "textures.md").read_text(encoding="utf-8")
     doodles = shipped("doodle")

@@ -176,6 +176,7 @@ def test_without_gluoncv_the_zoo_says_what_to_install(monkeypatch):
         load_vgg(["relu1_1"], "zoo:vgg11")
 
 
+@pytest.mark.slow
 def test_without_a_network_the_zoo_says_so(fresh_python, tmp_path):
     pytest.importorskip("gluoncv")
     nowhere = "http://127.0.0.1:9"
