@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from duplicates import Loss, Pyramid, framed, unframed
+from twins import Loss, Pyramid, framed, unframed
 from tqdm import tqdm
 
 from e2e_art.data.photos import PhotoStream
