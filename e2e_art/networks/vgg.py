@@ -174,7 +174,7 @@ def _parse(name: str) -> tuple[bool, int]:
 def _shipped_weights(path: Path, positions: Sequence[str]) -> dict[str, np.ndarray]:
     """Reads the 8-bit weights: a table of 256 levels for each layer, and an index into it for each weight."""
     try:
-        with np.load(path) as file:
+        with path.open("rb") as content, np.load(content) as file:
             weights = {}
             for position in positions:
                 weights[f"conv{position}_weight"] = file[f"conv{position}_table"][file[f"conv{position}_index"]]
