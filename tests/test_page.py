@@ -10,14 +10,14 @@ import numpy as np
 import onnx
 import pytest
 from browser import CHROMIUM, FLAGS, PATIENCE, canvas, change, difference, give, needs_browser, served, wait
-from helpers import pixels, save
+from helpers import ROOT, pixels, save
 from onnx import TensorProto, helper
 from skimage import data
 
 from e2e_art.models.folder import read_model
 from e2e_art.models.onnx_file import onnx_file
 from e2e_art.painting.photo import load
-from e2e_art.web.site import FOLDER, site, write_site
+from e2e_art.web.site import site, write_site
 
 pytestmark = needs_browser
 
@@ -226,7 +226,7 @@ def test_on_any_web_host_it_paints_with_one_thread_and_says_so(open_page, models
 
 
 def test_the_javascript_of_the_guide_paints(open_page, models, published, photo, tmp_path):
-    guide = (FOLDER.parent.parent / "docs" / "deploy.md").read_text(encoding="utf-8")
+    guide = (ROOT / "docs" / "deploy.md").read_text(encoding="utf-8")
     code = guide.split("```js\n")[1].split("```")[0]
     code = code.replace("onnxruntime-web/wasm", "./vendor/ort.wasm.min.mjs").replace("stage_3", "stage_1")
     write_site(tmp_path / "site", models)
