@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from PIL import ImageFile
 
 from ..engines.mxnet import mx, to_bfloat16
 from ..errors import UserError
@@ -193,6 +194,7 @@ def _zoo_weights(depth: int, positions: Sequence[str]) -> dict[str, np.ndarray]:
         from gluoncv import model_zoo
     except ImportError as error:
         raise LossNetworkError(f"gluoncv is not installed, zoo:vgg{depth} needs it: pip install gluoncv") from error
+    ImageFile.LOAD_TRUNCATED_IMAGES = False  # which gluoncv sets: damaged photos would be taken for whole ones
     try:
         zoo = model_zoo.get_model(f"vgg{depth}", pretrained=True)
     except Exception as error:  # the zoo lets requests', urllib3's and its own errors through
