@@ -194,7 +194,7 @@ def _zoo_weights(depth: int, positions: Sequence[str]) -> dict[str, np.ndarray]:
         from gluoncv import model_zoo
     except ImportError as error:
         raise LossNetworkError(f"gluoncv is not installed, zoo:vgg{depth} needs it: pip install gluoncv") from error
-    ImageFile.LOAD_TRUNCATED_IMAGES = False  # which gluoncv sets: damaged photos would be taken for whole ones
+    ImageFile.LOAD_TRUNCATED_IMAGES = False  # gluoncv sets it when it is imported: damaged photos would be read
     try:
         zoo = model_zoo.get_model(f"vgg{depth}", pretrained=True)
     except Exception as error:  # the zoo lets requests', urllib3's and its own errors through
