@@ -41,7 +41,7 @@ def weights_are_read_once():
 
 @pytest.fixture(scope="module")
 def brief_trainings():
-    """Takes from trainings what few tests look at: charts, rehearsed steps, large validation pictures."""
+    """Takes from trainings what few tests look at: charts, the time estimate, large validation pictures."""
     from e2e_art.evaluation import charts
     from e2e_art.training import tasks, trainer
 
@@ -52,7 +52,7 @@ def brief_trainings():
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(charts, "chart", blank)
-        patch.setattr(trainer, "STEPS", 1)
+        patch.setattr(trainer, "estimate_seconds", lambda *training: 60.0)
         patch.setattr(tasks, "VALIDATION_EDGE", 48)
         patch.setattr(tasks, "VALIDATION_SIZE", 128)
         yield
