@@ -18,8 +18,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from duplicates import Loss, Pyramid, framed, unframed
 from tqdm import tqdm
+from twins import Loss, Pyramid, framed, unframed
 
 from e2e_art.data.photos import PhotoStream
 from e2e_art.images.arrays import CHANNEL_MEANS, to_vgg_space

@@ -4,6 +4,7 @@ python benchmarks/training.py --runs 21
 """
 
 import argparse
+import importlib.util
 import json
 import os
 import tempfile
@@ -16,8 +17,9 @@ from interleaved import command_line, interleave, serve, table
 from e2e_art.images.arrays import to_vgg_space
 from e2e_art.images.io import read_image
 from e2e_art.images.resize import resize_long_edge
+from e2e_art.machine import bfloat16_is_fast
 
-BFLOAT16, FLOAT32, PYTORCH = "e2e-art, bfloat16", "e2e-art, float32", "PyTorch, float32"
+ENGINES = BFLOAT16, FLOAT32, PYTORCH = "e2e-art, bfloat16", "e2e-art, float32", "PyTorch, float32"
 PICTURES = Path(skimage.__file__).parent / "data"
 STYLE, PHOTO = PICTURES / "coffee.png", PICTURES / "astronaut.png"
 LEARNING_RATE, CLIP = 1e-3, 10.0
@@ -57,7 +59,7 @@ def our_step(crop: np.ndarray, bfloat16: bool, start: Path):
 def pytorch_step(crop: np.ndarray, start: Path, threads: int):
     """Returns the same step in PyTorch, from the same weights."""
     import torch
-    from duplicates import Loss, Pyramid
+    from twins import Loss, Pyramid
 
     torch.set_num_threads(threads)
     with np.load(start, allow_pickle=False) as file:
@@ -99,12 +101,18 @@ def main() -> None:
     os.environ["OMP_NUM_THREADS"] = str(options.threads)  # for MXNet, which reads it when it is imported
     if options.engine:
         return measure(options)
+    missing = {
+        BFLOAT16: "" if bfloat16_is_fast() else "this processor has no bfloat16",
+        PYTORCH: "" if importlib.util.find_spec("torch") else "PyTorch is not installed",
+    }
+    missing = {engine: reason for engine, reason in missing.items() if reason}
     with tempfile.TemporaryDirectory() as folder:
         arguments = ["--size", str(options.size), "--threads", str(options.threads), "--start", f"{folder}/start.npz"]
-        figures = interleave((BFLOAT16, FLOAT32, PYTORCH), options.runs, arguments)
+        figures = interleave([engine for engine in ENGINES if engine not in missing], options.runs, arguments)
     rows = []
     for engine, own in figures.items():
-        speeds = f"{1 / own.median:.2f}", f"{figures[PYTORCH].median / own.median:.2f}"
+        beside = f"{figures[PYTORCH].median / own.median:.2f}" if PYTORCH in figures else "-"
+        speeds = f"{1 / own.median:.2f}", beside
         losses = [f"{own.answer[name]:.4f}" for name in ("style", "content", "tv")]
         rows.append([engine, f"{own.first:.2f}", f"{own.median:.2f}", *speeds, f"{own.peak:.0f}", *losses])
     head = ["", "first step, s", "median, s", "steps/s", "to PyTorch's", "peak memory, MiB", "style", "content", "tv"]
@@ -112,6 +120,8 @@ def main() -> None:
     size = f"{options.size}x{options.size}"
     print(f"\nMedians of {options.runs} interleaved steps at {size}, batch 1, {options.threads} threads.")
     print("Style, content and tv are the weighted losses of the first step: alike, where the networks are.")
+    for engine, reason in missing.items():
+        print(f"Without {engine}: {reason}.")
 
 
 if __name__ == "__main__":

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import psutil
 
 __all__ = ["bfloat16_is_fast", "free_memory"]
+
+# oneDNN, which computes for MXNet and PyTorch, can be held to an older instruction set by a variable of the
+# environment; under these names it has no bfloat16.
+_CAPS = ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA")
+_WITHOUT_BFLOAT16 = {"SSE41", "AVX", "AVX2", "AVX2_VNNI", "AVX512_MIC", "AVX512_MIC_4OPS"}
+_WITHOUT_BFLOAT16 |= {"AVX512_CORE", "AVX512_CORE_VNNI"}
 
 
 def processor_flags() -> list[str]:
@@ -19,8 +26,12 @@ def processor_flags() -> list[str]:
 
 
 def bfloat16_is_fast() -> bool:
-    """Says whether the processor computes in bfloat16 (avx512_bf16 or amx_bf16); elsewhere it is emulated, slowly."""
-    return not {"avx512_bf16", "amx_bf16"}.isdisjoint(processor_flags())
+    """Says whether the processor computes in bfloat16 (avx512_bf16 or amx_bf16), and oneDNN is not capped below that.
+
+    Elsewhere it is emulated, slowly, and some operators fail.
+    """
+    capped = any(os.environ.get(name, "").upper() in _WITHOUT_BFLOAT16 for name in _CAPS)
+    return not capped and not {"avx512_bf16", "amx_bf16"}.isdisjoint(processor_flags())
 
 
 def free_memory() -> int:

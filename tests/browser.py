@@ -19,6 +19,7 @@ PATIENCE = 60_000  # milliseconds
 
 missing = [name for name in ENGINE if not (FOLDER / "vendor" / name).is_file()]
 needs_browser = [
+    pytest.mark.browser,
     pytest.mark.skipif(not CHROMIUM, reason="no Chromium: install Debian's chromium to test the page"),
     pytest.mark.skipif(bool(missing), reason="no painting engine for the page: npm and 'make page-engine' bring it"),
 ]

@@ -1,13 +1,23 @@
 """What several test files look at: a real photo, and small untrained models on disk."""
 
+import functools
 import os
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
+from unittest import mock
 
-import numpy as np
 import pytest
-from skimage import data
+
+# Tests in several processes (pytest -n) share the cores: threads that wait for each other would take them from the
+# other processes.  numpy, MXNet and what the tests start read it when they are loaded, so it stands before them.
+if int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 1)) > 1:
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, cores // int(os.environ["PYTEST_XDIST_WORKER_COUNT"]))))
+
+import numpy as np  # noqa: E402
+from skimage import data  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -16,6 +26,36 @@ ROOT = Path(__file__).resolve().parents[1]
 def photo():
     """A real photo, odd in size and not square: uint8 (97, 131, 3)."""
     return np.ascontiguousarray(data.rocket()[150:247, 260:391])
+
+
+@pytest.fixture(scope="session", autouse=True)
+def weights_are_read_once():
+    """Keeps what the loss network's file holds: hundreds of tests load the same layers."""
+    vgg = sys.modules.get("e2e_art.networks.vgg")  # nothing to do where no test needs MXNet
+    with pytest.MonkeyPatch.context() as patch:
+        if vgg:
+            read = functools.lru_cache(vgg._shipped_weights)
+            patch.setattr(vgg, "_shipped_weights", lambda path, positions: read(path, tuple(positions)))
+        yield
+
+
+@pytest.fixture(scope="module")
+def brief_trainings():
+    """Takes from trainings what few tests look at: charts, the time estimate, large validation pictures."""
+    from e2e_art.evaluation import charts
+    from e2e_art.training import tasks, trainer
+
+    @contextmanager
+    def blank(path, *size):
+        yield mock.MagicMock()
+        path.write_bytes(b"no chart")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(charts, "chart", blank)
+        patch.setattr(trainer, "estimate_seconds", lambda *training: 60.0)
+        patch.setattr(tasks, "VALIDATION_EDGE", 48)
+        patch.setattr(tasks, "VALIDATION_SIZE", 128)
+        yield
 
 
 @pytest.fixture(scope="module")

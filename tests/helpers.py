@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 from skimage import data
 
@@ -17,11 +18,14 @@ from e2e_art.engines.mxnet import mx
 from e2e_art.images.arrays import to_vgg_space
 from e2e_art.losses.options import LossOptions
 from e2e_art.losses.style_target import StyleTarget
+from e2e_art.machine import bfloat16_is_fast
 from e2e_art.models.publish import publish
 from e2e_art.networks.chain import Chain
 
 ROOT = Path(__file__).resolve().parent.parent
 TINY = {"kind": "pyramid", "channels": [16, 8], "blocks": [1, 1], "details": 4}
+
+needs_bfloat16 = pytest.mark.skipif(not bfloat16_is_fast(), reason="this processor has no bfloat16")
 
 # Runs a command with files limited to so many bytes: to the program, a disk that fills.
 FULL_DISK = """

@@ -10,9 +10,11 @@ from skimage import data
 
 from e2e_art.commands.main import main
 from e2e_art.evaluation.baseline import baseline_curve, equivalent_evaluations, equivalent_evaluations_text
-from e2e_art.evaluation.charts import plot_worth
+from e2e_art.evaluation.charts import plot_curves, plot_worth
 from e2e_art.evaluation.evaluator import Evaluator
 from e2e_art.models.folder import read_model
+
+pytestmark = pytest.mark.numerical
 
 PHOTO = np.ascontiguousarray(data.chelsea()[60:108, 100:164])
 
@@ -57,6 +59,16 @@ def test_the_baseline_begins_at_the_photo_and_falls(model):
 def test_the_plot(tmp_path):
     plot_worth([13.0, 9.0, 5.0], [10.0, 4.0], tmp_path / "worth.png", "title")
     assert pixels(tmp_path / "worth.png").std() > 5
+
+
+def test_the_curves_of_a_training(tmp_path):
+    terms = [{"phase": k // 3, "total_step": k + 1, "style": 9 - k, "content": 1, "tv": 0.5} for k in range(6)]
+    checks = [{"total_step": step, "validation": {"total": 5.0}} for step in (3, 6)]
+    for name, entries in (("whole", terms + checks), ("empty", [])):
+        plot_curves(entries, tmp_path / f"{name}.png")
+    curves, empty = (pixels(tmp_path / f"{name}.png") for name in ("whole", "empty"))
+    assert curves.shape[1] > 500
+    assert (curves != empty).any()
 
 
 @pytest.fixture

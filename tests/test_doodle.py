@@ -25,6 +25,8 @@ from e2e_art.painting.noise import load_doodle
 from e2e_art.training.options import TrainingOptions
 from e2e_art.training.trainer import Training
 
+pytestmark = [pytest.mark.numerical, pytest.mark.usefixtures("brief_trainings")]
+
 PALETTE = np.array([[255, 0, 0], [0, 0, 255], [255, 255, 255]], np.uint8)
 STAGES = [{"kind": "doodle", "regions": 3}, {"kind": "doodle", "regions": 3, "sees_picture": True}]
 RECORD = {"palette": [{"color": "#" + bytes(color).hex(), "name": color_name(color)} for color in PALETTE]}
@@ -214,8 +216,9 @@ def options_of(files, **options) -> TrainingOptions:
     return TrainingOptions(**{**settings, **paths, **options})
 
 
+@pytest.mark.training
 def test_the_style_loss_falls(files, tmp_path):
-    training = Training(options_of(files), tmp_path / "checkpoint.npz", bfloat16=False)
+    training = Training(options_of(files, sizes=(32,)), tmp_path / "checkpoint.npz", bfloat16=False)
     assert np.array_equal(np.sort(training.task.palette, axis=0), np.sort(PALETTE, axis=0))
     before = training.task.validate((), [0])[0]
     training.run()
@@ -224,6 +227,7 @@ def test_the_style_loss_falls(files, tmp_path):
     assert before["content"] == after["content"] == 0
 
 
+@pytest.mark.training
 def test_each_region_learns_its_own_part(files, tmp_path):
     """Where the painting's regions have flat colors of their own, so have the doodle's."""
     colors = np.array([[200, 60, 40], [40, 60, 200], [220, 210, 190]], np.uint8)
@@ -231,7 +235,7 @@ def test_each_region_learns_its_own_part(files, tmp_path):
     labels = np.argmin([np.abs(mask - color.astype(int)).sum(axis=2) for color in PALETTE], axis=0)
     grain = np.random.RandomState(0).randint(-20, 20, (*labels.shape, 1))
     painted = save(tmp_path / "painting.png", np.clip(colors[labels] + grain, 0, 255).astype(np.uint8))
-    options = options_of(files, styles=(str(painted),), steps=(80,), learning_rates=(1e-2,))
+    options = options_of(files, styles=(str(painted),), steps=(60,), sizes=(32,), learning_rates=(1e-2,))
     training = Training(options, tmp_path / "checkpoint.npz", bfloat16=False)
     training.run()
     order = [int(np.abs(training.task.palette.astype(int) - color).sum(axis=1).argmin()) for color in PALETTE]
@@ -245,11 +249,12 @@ def test_each_region_learns_its_own_part(files, tmp_path):
         assert np.linalg.norm(mean - want) == min(distances)
 
 
+@pytest.mark.training
 def test_a_missing_region_does_not_count(files, tmp_path):
     training = Training(options_of(files), tmp_path / "checkpoint.npz", bfloat16=False)
     given = training.task.noise(0)
     given[:, :3], given[:, 1] = 0, 1  # region 1 alone
-    picture = mx.nd.array(np.random.RandomState(0).normal(0, 40, (1, 3, 256, 256)))
+    picture = mx.nd.array(np.random.RandomState(0).normal(0, 40, (1, 3, *given.shape[2:])))
     loss = training.task.loss
     features = training.task.features(loss, mx.nd.array(given))
     style = training.task.losses(loss, picture, features)["style"].asscalar()
@@ -271,6 +276,7 @@ def test_targets_of_regions_survive_the_file():
         assert np.allclose(again[layer], gram, atol=np.abs(gram).max() / 1000)
 
 
+@pytest.mark.training
 def test_the_painting_itself_is_the_best_of_its_doodles(files, tmp_path):
     """Judged by its own regions it is perfect, up to how the file keeps them; by those of others it is not."""
     options = options_of(files, style_size=128, loss=LossOptions(content_weight=0.0))
@@ -287,13 +293,13 @@ def test_the_painting_itself_is_the_best_of_its_doodles(files, tmp_path):
         Evaluator(publish(doodle_chain(), tmp_path / "plain", RECORD))
 
 
-def test_train_and_paint_as_the_readme_shows(files, tmp_path):
+@pytest.mark.training
+def test_train_and_paint_as_the_readme_shows(files, tmp_path, capsys):
     out = tmp_path / "cup"
     course = ["--steps", 4, "--size", 32, "--style-size", 64, "--style-layers", "relu1_1", "--checkpoint-every", 2]
     subject = ["--doodle", files / "painting.png", "--mask", files / "mask.png"]
-    done = process("train.py", *subject, "--out", out, "--no-bfloat16", *course)
-    assert done.returncode == 0, done.stderr
-    assert f"infer DOODLE --model {out}" in done.stdout.decode()
+    assert main([str(word) for word in ("train", *subject, "--out", out, "--no-bfloat16", *course)]) == 0
+    assert f"infer DOODLE --model {out}" in capsys.readouterr().out
     palette = read_model(out, DOODLE).record["palette"]
     assert sorted(each["name"] for each in palette) == ["blue", "red", "white"]
     doodle, target = save(tmp_path / "doodle.png", drawing()), tmp_path / "made.png"

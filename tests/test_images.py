@@ -199,6 +199,7 @@ def test_120_megapixels_without_a_warning(tmp_path, recwarn):
     assert not recwarn.list
 
 
+@pytest.mark.slow
 def test_fifty_megapixels(tmp_path):
     image = read_image(saved(tmp_path / "large.jpg", Image.new("L", (8000, 6250), 255)))
     assert image.shape == (6250, 8000, 3)

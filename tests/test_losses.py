@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from helpers import needs_bfloat16
 
 from e2e_art.engines.mxnet import mx
 from e2e_art.errors import OptionError
@@ -12,7 +13,8 @@ from e2e_art.losses.options import LossOptions
 from e2e_art.losses.perceptual import PerceptualLoss, gram_matrix, relative_error, total_variation
 from e2e_art.losses.regions import region_weights
 from e2e_art.losses.style_target import StyleTarget
-from e2e_art.machine import bfloat16_is_fast
+
+pytestmark = pytest.mark.numerical
 
 # A small loss: its layers lie near the surface, so that it is fast, and smooth enough for finite differences.
 SHALLOW = LossOptions(style_layers=("relu1_1", "relu2_1"), content_layers=("relu2_1",))
@@ -68,6 +70,7 @@ def test_covariance_leaves_out_the_mean():
     assert np.allclose(shifted, covariance, atol=1e-5)
 
 
+@needs_bfloat16
 def test_gram_matrix_in_bfloat16_and_its_gradient():
     maps = random_maps(3)
     maps.attach_grad()
@@ -103,7 +106,7 @@ def test_a_region_has_the_gram_matrix_of_a_picture_of_its_own(covariance):
         assert np.allclose(gram, gram_matrix(mx.nd, part, covariance).asnumpy()[0], rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("channels", [None, 6])
+@pytest.mark.parametrize("channels", [None, pytest.param(6, marks=needs_bfloat16)])
 @pytest.mark.parametrize("covariance", [False, True])
 def test_each_region_has_a_gradient_at_its_own_pixels_only(covariance, channels):
     maps = random_maps(1, height=6, width=8)
@@ -304,7 +307,7 @@ def test_hybridized_or_not_it_is_the_same_loss(loss, pictures):
         assert value == pytest.approx(terms_of(loss, picture, photo)[name], rel=1e-5), name
 
 
-@pytest.mark.skipif(not bfloat16_is_fast(), reason="this processor only emulates bfloat16, slowly")
+@needs_bfloat16
 def test_a_batch_in_bfloat16_has_the_losses_of_two_singles(pictures):
     photo, painting = pictures[:2]
     fast = PerceptualLoss(SHALLOW, StyleTarget.of(SHALLOW, [painting]), bfloat16=True)
@@ -317,7 +320,7 @@ def test_a_batch_in_bfloat16_has_the_losses_of_two_singles(pictures):
             assert batch[name][n].asscalar() == pytest.approx(term.asscalar(), rel=1e-2, abs=1e-4)
 
 
-@pytest.mark.skipif(not bfloat16_is_fast(), reason="this processor only emulates bfloat16, slowly")
+@needs_bfloat16
 def test_bfloat16_finds_nearly_the_same_loss(loss, pictures):
     painting, photo, picture, _ = pictures
     fast = PerceptualLoss(SHALLOW, StyleTarget.of(SHALLOW, [painting]), bfloat16=True)

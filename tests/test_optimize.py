@@ -29,6 +29,8 @@ from e2e_art.optimize.objective import Objective
 from e2e_art.optimize.options import LEARNING_RATES, OptimizeOptions
 from e2e_art.optimize.presets import PRESETS
 
+pytestmark = pytest.mark.numerical
+
 # A loss of shallow layers: quick, and enough for all that is not about the loss.
 SHALLOW = LossOptions(style_layers=("relu1_1", "relu2_1"), content_layers=("relu2_1",))
 PHOTO = np.ascontiguousarray(data.chelsea()[60:100, 100:150])
@@ -152,18 +154,25 @@ def test_a_texture_needs_no_photo_and_comes_near_the_painting():
 
 
 def seam(picture: np.ndarray) -> float:
-    """Returns how much larger the step over the sides is than that between neighbors inside."""
-    levels = picture.astype(float)
-    across = np.abs(levels[:, 0] - levels[:, -1]).mean() / np.abs(np.diff(levels, axis=1)).mean()
-    down = np.abs(levels[0] - levels[-1]).mean() / np.abs(np.diff(levels, axis=0)).mean()
-    return max(across, down)
+    """Returns the mean step from one side to the other, as a share of the largest such step between neighbors inside.
+
+    Above 1, the seam stands out.
+    """
+    shares = []
+    for axis in (1, 0):
+        steps = np.abs(np.diff(picture.astype(float), axis=axis, append=picture.take([0], axis)))
+        means = np.moveaxis(steps, axis, 0).mean(axis=(1, 2))
+        shares.append(means[-1] / means[:-1].max())
+    return max(shares)
 
 
+@pytest.mark.slow
 def test_a_tileable_texture_continues_at_its_other_side():
-    # From a ramp, whose sides differ: without tileable the difference stays.
+    # From a ramp, whose left and right differ: what does not tile keeps that difference.
     ramp = np.broadcast_to(np.linspace(40, 220, 40)[None, :, None], (40, 40, 3)).astype(np.uint8)
     kept, tiled = (seam(minimized(ramp, None, steps=30, tileable=tileable).picture) for tileable in (False, True))
-    assert tiled < 1.6 < kept
+    # A seam is a step larger than all 39 inside.  With AVX-512 and without it is 1.6 of the largest, and 0.5 tiled.
+    assert tiled < 1 < kept
 
 
 def test_a_tileable_texture_has_no_place_that_counts_more():
@@ -230,10 +239,11 @@ def test_ctrl_c_between_two_scales_keeps_the_coarser_picture(monkeypatch):
         minimized(scales=2, steps=3)
 
 
+@pytest.mark.slow
 def test_thin_paintings_and_small_scales_are_large_enough_for_every_layer():
-    thin = np.ascontiguousarray(data.coffee()[100:108, :300])
+    thin = np.ascontiguousarray(data.coffee()[100:108, :150])
     loss = LossOptions(patch_weight=1.0)
-    options = OptimizeOptions(steps=2, style_size=300, scales=2, loss=loss)
+    options = OptimizeOptions(steps=2, style_size=150, scales=2, loss=loss)
     result = optimize(PHOTO, [thin], PHOTO, options)
     assert result.evaluations[0].size == (28, 35)
     small = replace(options, scales=5)
@@ -329,6 +339,7 @@ def test_the_command_paints_and_tells_where_it_arrived(files, tmp_path, capsys):
     assert list(tree(tmp_path)) == ["out.png"]
 
 
+@pytest.mark.slow
 def test_pictures_on_the_way_an_animation_and_a_record(files, tmp_path):
     assert run(files, "-o", tmp_path / "out.jpg", "--every", 2, "--animate", "--record", "--scales", 2) == 0
     steps = [f"out_step-{step:05d}.jpg" for step in (2, 4, 6, 8)]
@@ -340,6 +351,7 @@ def test_pictures_on_the_way_an_animation_and_a_record(files, tmp_path):
         assert animation.n_frames > 2
 
 
+@pytest.mark.slow
 def test_a_texture_of_any_size_from_several_seeds(files, tmp_path):
     words = ("--texture", files / "painting.jpg", "--size", "40x24", "--tileable")
     assert run(files, *words, "--seeds", 1, 2, "--record", "-o", tmp_path / "out.png", photo=False) == 0
@@ -366,6 +378,7 @@ def test_what_would_not_fit_into_memory_is_refused_with_the_size_that_would(refu
     assert fitting_edge(options, 400, 800, 0) == 0
 
 
+@pytest.mark.slow
 def test_where_it_can_start(files, tmp_path):
     model = tiny_model(tmp_path / "model")
     starts = {"photo": "photo", "noise": "noise", "painting": "painting", "model": f"model:{model}",
@@ -401,6 +414,7 @@ def draw(path, colors, axis: int, size=(40, 48)) -> None:
     save(path, np.concatenate([part + np.array(color, np.uint8) for part, color in zip(parts, colors)], axis=axis))
 
 
+@pytest.mark.slow
 def test_doodles(files, tmp_path, capsys):
     draw(tmp_path / "painting_mask.png", [(255, 0, 0), (0, 0, 255)], axis=0)
     draw(tmp_path / "doodle.png", [(0, 0, 255), (255, 0, 0)], axis=1)
@@ -450,9 +464,10 @@ def test_sizes(files, tmp_path):
         assert pixels(tmp_path / f"{size}.png").shape[:2] == shape
 
 
+@pytest.mark.slow
 def test_ctrl_c_keeps_the_picture_so_far(files, tmp_path):
-    save(tmp_path / "large.png", data.astronaut())
-    command = ["optimize", tmp_path / "large.png", "--style", files / "painting.jpg", "-o", tmp_path / "out.png"]
+    save(tmp_path / "photo.png", data.astronaut()[:160, :200])
+    command = ["optimize", tmp_path / "photo.png", "--style", files / "painting.jpg", "-o", tmp_path / "out.png"]
     words = [sys.executable, "-m", "e2e_art", *map(str, (*command, *QUICK, "--steps", 500, "--every", 1))]
     running = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 120
@@ -465,7 +480,7 @@ def test_ctrl_c_keeps_the_picture_so_far(files, tmp_path):
     assert running.returncode == 130, error
     assert "Traceback" not in error
     assert "out.png: total" in out
-    assert pixels(tmp_path / "out.png").shape == (512, 512, 3)
+    assert pixels(tmp_path / "out.png").shape == (160, 200, 3)
 
 
 @pytest.fixture

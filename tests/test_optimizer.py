@@ -8,6 +8,8 @@ import pytest
 from e2e_art.engines.mxnet import mx
 from e2e_art.training.muon import MATRIX_RATE, MOMENTUM, Adam, Muon, clip_gradients, orthogonalize, sum_gradients
 
+pytestmark = pytest.mark.numerical
+
 
 def normal(*shape, seed=0) -> np.ndarray:
     return np.random.RandomState(seed).normal(0, 1, shape).astype(np.float32)

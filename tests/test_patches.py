@@ -6,6 +6,8 @@ import pytest
 from e2e_art.engines.mxnet import mx
 from e2e_art.losses.patches import MAX_PATCHES, extract_patches, matched_features
 
+pytestmark = pytest.mark.numerical
+
 
 def maps(seed: int, height=9, width=11, channels=8):
     return mx.nd.array(np.random.RandomState(seed).normal(size=(1, channels, height, width)))

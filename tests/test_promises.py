@@ -1,5 +1,6 @@
 """What the README says, run: its commands, its flags, its example, its figures."""
 
+import functools
 import json
 import re
 import shutil
@@ -19,6 +20,9 @@ from e2e_art.painting.noise import load_doodle, load_texture, seam
 
 TOP = Path(__file__).parent.parent
 README = (TOP / "README.md").read_text(encoding="utf-8")
+
+
+NOT_SHIPPED = (".*", "__pycache__", "*.egg-info", "build", "dist", "demo", "*.training")
 
 
 def code_blocks(language: str, text: str = README) -> list[str]:
@@ -64,6 +68,7 @@ def test_python_example_of_the_guide_to_other_places_runs_as_printed(tmp_path, m
     assert np.abs(painting - e2e_art.load("starry_night")(photo)).max() <= 1
 
 
+@functools.cache
 def flags_of(command: str) -> set[str]:
     """Returns all flags that a command's help names."""
     text = run(sys.executable, *COMMANDS[command], "--help", cwd=TOP).stdout
@@ -137,10 +142,11 @@ def test_infer_and_models_need_no_mxnet(tmp_path):
     assert "painted in" in done.stderr
 
 
+@pytest.mark.slow
 def test_an_installed_package_finds_the_shipped_models(tmp_path):
     """`pip install .` carries pretrained/ along, so that the command works from any folder."""
     source = tmp_path / "source"
-    shutil.copytree(TOP, source, ignore=shutil.ignore_patterns(".*", "*.egg-info", "build", "*.training", "demo"))
+    shutil.copytree(TOP, source, ignore=shutil.ignore_patterns(*NOT_SHIPPED))
     target = tmp_path / "site"
     options = ("--quiet", "--no-deps", "--no-build-isolation", "--disable-pip-version-check")
     done = run(sys.executable, "-m", "pip", "install", *options, "--target", str(target), str(source))
@@ -174,6 +180,7 @@ def shipped(kind: str) -> list:
     return [model for model in list_models() if model.kind.name == kind]
 
 
+@pytest.mark.slow
 def test_three_textures_are_shipped_that_tile_and_differ_by_seed():
     textures = shipped("texture")
     assert len(textures) == 3
@@ -186,6 +193,7 @@ def test_three_textures_are_shipped_that_tile_and_differ_by_seed():
         assert model.record["validation"][-1]["diversity"] > 0.5
 
 
+@pytest.mark.slow
 def test_three_doodles_are_shipped_and_their_guide_shows_them():
     guide = (TOP / "docs" / "textures.md").read_text(encoding="utf-8")
     doodles = shipped("doodle")

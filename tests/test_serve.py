@@ -220,18 +220,18 @@ def serve(*words) -> subprocess.Popen:
 
 @pytest.mark.skipif(not (site_module.FOLDER / "vendor" / ENGINE[0]).is_file(), reason="no painting engine for the page")
 def test_serve_says_where_and_ends_by_ctrl_c(published):
-    process = serve("--port", 0, "--model", published, "starry_night")
-    try:
-        line = process.stdout.readline()
-        address = line.split(" at ")[1].split(" until ")[0]
-        assert address.startswith("http://127.0.0.1:")
-        with urllib.request.urlopen(f"{address}styles.json", timeout=10) as response:
-            assert [style["name"] for style in json.load(response)] == ["small_model", "starry_night"]
-        process.send_signal(signal.SIGINT)
-        assert process.wait(10) == 0
-        assert process.stdout.read() == "\nEnded.\n"
-    finally:
-        process.kill()
+    with serve("--port", 0, "--model", published, "starry_night") as process:
+        try:
+            line = process.stdout.readline()
+            address = line.split(" at ")[1].split(" until ")[0]
+            assert address.startswith("http://127.0.0.1:")
+            with urllib.request.urlopen(f"{address}styles.json", timeout=10) as response:
+                assert [style["name"] for style in json.load(response)] == ["small_model", "starry_night"]
+            process.send_signal(signal.SIGINT)
+            assert process.wait(10) == 0
+            assert process.stdout.read() == "\nEnded.\n"
+        finally:
+            process.kill()
 
 
 def test_serve_without_models_or_engine_says_so(engine, published, tmp_path, capsys):

@@ -7,6 +7,8 @@ import pytest
 
 from e2e_art.optimize.solvers import DECAY, DECAY_EVERY, MOMENTUM, SOLVERS, WEIGHT_DECAY, StopOptimization
 
+pytestmark = pytest.mark.numerical
+
 SHAPE = (1, 3, 4, 5)
 LOW, HIGH = np.full(SHAPE, -100, np.float32), np.full(SHAPE, 100, np.float32)
 

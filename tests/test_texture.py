@@ -23,6 +23,8 @@ from e2e_art.training.checkpoint import load_checkpoint
 from e2e_art.training.options import TrainingOptions
 from e2e_art.training.trainer import Training
 
+pytestmark = [pytest.mark.numerical, pytest.mark.usefixtures("brief_trainings")]
+
 BOOSTED = [{"kind": "texture", "residual_weight": 1.0}, {"kind": "texture", "sees_picture": True}]
 STYLE_ONLY = LossOptions(content_weight=0.0, style_layers=("relu1_1", "relu2_1"))
 
@@ -125,6 +127,7 @@ def options_of(painting, **options) -> TrainingOptions:
     return TrainingOptions(styles=(str(painting),), kind="texture", **{**settings, **options})
 
 
+@pytest.mark.training
 def test_the_style_loss_falls(brick, tmp_path):
     training = Training(options_of(brick, steps=(30,)), tmp_path / "checkpoint.npz", bfloat16=False)
     before = training.task.validate((), [0])[0]
@@ -134,6 +137,7 @@ def test_the_style_loss_falls(brick, tmp_path):
     assert before["content"] == after["content"] == 0
 
 
+@pytest.mark.training
 def test_a_second_stage_paints_on_the_first(brick, tmp_path):
     options = options_of(brick, stages="boosted-texture", steps=(2,))
     training = Training(options, tmp_path / "checkpoint.npz", bfloat16=False)
@@ -147,6 +151,7 @@ def test_a_second_stage_paints_on_the_first(brick, tmp_path):
     assert np.abs(pictures[0] - pictures[1]).max() > 1
 
 
+@pytest.mark.training
 def test_the_best_weights_are_kept(brick, tmp_path):
     training = Training(options_of(brick), tmp_path / "checkpoint.npz", bfloat16=False)
     validate, totals, weights = training.task.validate, iter((3.0, 1.0, 2.0)), []
@@ -161,6 +166,7 @@ def test_the_best_weights_are_kept(brick, tmp_path):
     assert np.array_equal(training.chain.stage_weights(0)["finish.weight"], weights[1])
 
 
+@pytest.mark.training
 def test_a_stopped_training_goes_on_as_if_nothing_had_happened(brick, tmp_path):
     class Stop(Exception):
         pass
@@ -181,6 +187,7 @@ def test_a_stopped_training_goes_on_as_if_nothing_had_happened(brick, tmp_path):
     assert all(np.allclose(one[name], other[name], atol=1e-5) for name in one)
 
 
+@pytest.mark.training
 def test_a_collapse_is_told(brick, tmp_path, caplog):
     training = Training(options_of(brick), tmp_path / "checkpoint.npz", bfloat16=False)
     with caplog.at_level(logging.WARNING):
@@ -216,12 +223,12 @@ def test_seam():
     assert seam(np.zeros((4, 4, 3), np.uint8)) == (0, 0, 0)
 
 
+@pytest.mark.training
 def test_train_and_make_as_the_readme_shows(brick, tmp_path, capsys):
     out = tmp_path / "wall"
     course = ["--steps", 4, "--size", 32, "--style-size", 64, "--style-layers", "relu1_1", "--checkpoint-every", 2]
-    done = process("train.py", "--texture", brick, "--out", out, "--no-bfloat16", *course)
-    assert done.returncode == 0, done.stderr
-    assert f"infer --texture {out}" in done.stdout.decode()
+    assert main([str(word) for word in ("train", "--texture", brick, "--out", out, "--no-bfloat16", *course)]) == 0
+    assert f"infer --texture {out}" in capsys.readouterr().out
     record = read_model(out, TEXTURE).record
     assert record["options"]["kind"] == "texture" and record["validation"][0]["diversity"] > 0
     assert (tmp_path / "wall.training" / "seed-0_step-000004_stage-0.png").exists()

@@ -11,12 +11,16 @@ from e2e_art.models.publish import publish
 from e2e_art.networks.inputs import reflect
 from e2e_art.painting.photo import load
 from e2e_art.painting.tiles import OVERLAP, THUMBNAIL_EDGE, TiledPainter
-from e2e_art.training.options import stages_of
 
 KINDS = {
     "pyramid": {"stages": [TINY] * 4},
     "bing-xu": {"stages": [{"kind": kind, "widths": w} for kind, w in (("conv", [8] * 6), ("deconv", [8, 16, 16]))]},
-    "batch norm": {"stages": stages_of("pyramid,conv", (0.7, 0.5), "batch")},
+    "batch norm": {
+        "stages": [
+            {**TINY, "residual_weight": 0.7, "norm": "batch"},
+            {"kind": "conv", "widths": [8] * 6, "residual_weight": 0.5, "norm": "batch"},
+        ]
+    },
 }
 
 

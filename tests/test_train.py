@@ -17,7 +17,6 @@ from helpers import (
     tiny_model,
     tree,
 )
-from PIL import Image
 from skimage import data
 
 import e2e_art
@@ -32,6 +31,8 @@ from e2e_art.networks.inputs import NOISE_PERIOD
 from e2e_art.training import options as options_module
 from e2e_art.training.options import TrainingOptions
 from e2e_art.training.trainer import WARM_UP, Training, TrainingError
+
+pytestmark = [pytest.mark.training, pytest.mark.numerical, pytest.mark.usefixtures("brief_trainings")]
 
 # A loss that looks at shallow layers only: quick, and enough for all that is not about the loss.
 CHEAP = LossOptions(style_layers=("relu1_1", "relu2_1"), content_layers=("relu2_1",))
@@ -85,15 +86,14 @@ def entries_of(folder) -> list[dict]:
 # The whole way
 
 
-def test_train_and_paint_as_the_readme_shows(files, tmp_path):
+def test_train_and_paint_as_the_readme_shows(files, tmp_path, capsys):
     out, photo = tmp_path / "models" / "waves", files / "photos" / "a" / "000.jpg"
     photo_folder(tmp_path / "val", 2)
     words = ["--style", files / "painting.jpg", "--photos", files / "photos", "--out", out, "--steps", 3, "--size", 32]
     words += ["--stages", "pyramid,pyramid", "--validate", tmp_path / "val", "--preview", photo, "--style-size", 64]
     words += ["--content-weight", 1, "--content-layer", "relu4_2"]  # as records have it, so that they can be compared
-    done = process("train.py", *words, "--checkpoint-every", 2)
-    said = done.stderr.decode() + done.stdout.decode()
-    assert done.returncode == 0, said
+    assert main(["train", *map(str, words), "--checkpoint-every", "2"]) == 0
+    said = "".join(capsys.readouterr())
     assert f"{out} is trained: e2e-art infer PHOTO --model {out} -o OUT" in said
     for stage in (0, 1):
         assert re.search(rf"Stage {stage}, first step: style [\d.]+, content [\d.]+, tv [\d.]+ \(weighted\)", said)
@@ -113,7 +113,7 @@ def test_train_and_paint_as_the_readme_shows(files, tmp_path):
         assert all(entry[name] > 0 for name in ("style", "content", "tv", "gradient_norm", "learning_rate", "seconds"))
     checks = [entry for entry in entries if "validation" in entry]
     assert [(entry["stage"], entry["total_step"]) for entry in checks] == [(0, 2), (0, 3), (1, 5), (1, 6)]
-    assert Image.open(working / "curves.png").size[0] > 500
+    assert (working / "curves.png").exists()
     previews = {path.name for path in working.glob("000_*.png")}
     names = [(2, 0), (3, 0), (5, 1), (6, 1)]
     assert previews == {f"000_step-{step:06}_stage-{stage}.png" for step, stage in names}
@@ -139,11 +139,11 @@ def test_train_and_paint_as_the_readme_shows(files, tmp_path):
 
 
 def test_the_loss_falls(training_of):
-    """From 15 to below 10 in forty steps, on crops of 64 pixels, with the loss that models are trained with."""
+    """Below two thirds (it is a half) in 24 steps, on small crops, with the loss that models are trained with."""
     totals = []
-    training = training_of(stages="pyramid", steps=(40,), sizes=(64,), loss=LossOptions(), learning_rates=(4e-3,))
+    training = training_of(stages="pyramid", steps=(24,), sizes=(48,), loss=LossOptions(), learning_rates=(6e-3,))
     training.run(lambda step: totals.append(sum(step.losses[0].values())))
-    assert np.mean(totals[-8:]) < 0.67 * np.mean(totals[:8])
+    assert np.mean(totals[-5:]) < 0.67 * np.mean(totals[:5])
 
 
 # Photos

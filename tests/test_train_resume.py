@@ -18,7 +18,9 @@ from e2e_art.models.folder import read_model
 from e2e_art.models.publish import load_chain
 from e2e_art.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 
-STEPS = 14  # of each of the two stages
+pytestmark = [pytest.mark.training, pytest.mark.numerical, pytest.mark.usefixtures("brief_trainings")]
+
+STEPS = 10  # of each of the two stages
 
 
 def words_of(files, out, *more) -> list[str]:

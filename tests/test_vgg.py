@@ -1,18 +1,23 @@
 """The loss network, beside an independent implementation."""
 
+import importlib.util
 import json
+import logging
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers import needs_bfloat16
+from PIL import ImageFile
 
 from e2e_art.engines.mxnet import mx
 from e2e_art.files import pretrained_folder
 from e2e_art.images.arrays import to_vgg_space
-from e2e_art.machine import bfloat16_is_fast
 from e2e_art.networks import vgg
 from e2e_art.networks.vgg import LossNetworkError, VGGFeatures, layers_of, load_vgg
+
+pytestmark = pytest.mark.numerical
 
 EXPECTED = json.loads((Path(__file__).parent / "data" / "vgg19-expected-activations.json").read_text())
 LAYERS = list(EXPECTED["max"])
@@ -50,7 +55,7 @@ def test_maps_come_in_the_order_asked_for(network):
         assert np.array_equal(one.asnumpy(), other.asnumpy())
 
 
-@pytest.mark.skipif(not bfloat16_is_fast(), reason="this processor only emulates bfloat16, slowly")
+@needs_bfloat16
 def test_bfloat16_sees_nearly_the_same_and_answers_in_float32():
     layers = ["relu1_1", "relu3_1", "relu5_1"]
     picture = expected_input()
@@ -59,6 +64,18 @@ def test_bfloat16_sees_nearly_the_same_and_answers_in_float32():
         assert other.dtype == np.float32
         error = np.linalg.norm((one - other).asnumpy()) / np.linalg.norm(one.asnumpy())
         assert 0 < error < 0.02, layer  # 0 would mean that nothing was computed in bfloat16
+
+
+def test_without_bfloat16_it_computes_in_float32_and_says_so(network, monkeypatch, caplog):
+    monkeypatch.setattr(vgg, "bfloat16_is_fast", lambda: False)
+    with caplog.at_level(logging.INFO):
+        other = load_vgg(network.layers, bfloat16=True)
+    assert [record.message for record in caplog.records] == [
+        "There is no bfloat16 here: the loss network computes in float32"
+    ]
+    assert not other.bfloat16 and not load_vgg(network.layers).bfloat16
+    for one, same in zip(network(expected_input()), other(expected_input())):
+        assert np.array_equal(one.asnumpy(), same.asnumpy())
 
 
 def test_hybridized_sees_the_same(network):
@@ -161,8 +178,9 @@ def test_without_gluoncv_the_zoo_says_what_to_install(monkeypatch):
         load_vgg(["relu1_1"], "zoo:vgg11")
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(not importlib.util.find_spec("gluoncv"), reason="no gluoncv")
 def test_without_a_network_the_zoo_says_so(fresh_python, tmp_path):
-    pytest.importorskip("gluoncv")
     nowhere = "http://127.0.0.1:9"
     proxies = {name: nowhere for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY")}
     said = fresh_python(LOAD_FROM_ZOO, MXNET_HOME=str(tmp_path), no_proxy="", NO_PROXY="", **proxies).stdout
@@ -191,6 +209,7 @@ def test_a_network_of_the_zoo_sees_pictures_as_it_learned_them(monkeypatch):
     # The download is all that is left out here: the weights are random instead.
     monkeypatch.setattr(model_zoo, "get_model", lambda name, pretrained: untrained)
     ours = load_vgg(["relu1_1", "relu2_1", "relu3_2"], "zoo:vgg11", pooling="max", bfloat16=False)(picture)
+    assert not ImageFile.LOAD_TRUNCATED_IMAGES  # as gluoncv leaves it, damaged photos would be taken for whole ones
     for theirs, mine in zip((seen[0], seen[1], seen[3]), ours):
         assert np.allclose(theirs.asnumpy(), mine.asnumpy(), rtol=1e-3, atol=1e-4 * theirs.asnumpy().max())
 

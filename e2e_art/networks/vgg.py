@@ -122,13 +122,15 @@ def load_vgg(
 ) -> VGGFeatures:
     """Returns a trained VGG, frozen and hybridized.
 
-    name: "vgg19" is shipped; gluoncv's model zoo downloads "zoo:vgg16" and the like.
-    bfloat16: None takes it where the processor is fast at it.  Raises LossNetworkError where the weights are missing.
+    name: "vgg19" is shipped; gluoncv's model zoo downloads "zoo:vgg16" and the like.  bfloat16: None takes it where the
+    processor is fast at it; True falls back to float32 elsewhere.  Raises LossNetworkError where the weights are missing.
     """
     contexts = list(contexts or [mx.cpu()])
-    if bfloat16 is None:
-        bfloat16 = bfloat16_is_fast() and all(context.device_type == "cpu" for context in contexts)
-        log.debug("The loss network computes in %s", "bfloat16" if bfloat16 else "float32")
+    fast = bfloat16_is_fast() and all(context.device_type == "cpu" for context in contexts)
+    if bfloat16 and not fast:
+        log.warning("There is no bfloat16 here: the loss network computes in float32")
+    bfloat16 = fast and bfloat16 is not False
+    log.debug("The loss network computes in %s", "bfloat16" if bfloat16 else "float32")
     from_zoo, depth = _parse(name)
     network = VGGFeatures(layers, depth, pooling, bfloat16)
     if from_zoo:
@@ -166,7 +168,7 @@ def _parse(name: str) -> tuple[bool, int]:
 def _shipped_weights(path: Path, positions: Sequence[str]) -> dict[str, np.ndarray]:
     """Reads the 8-bit weights: a table of 256 levels for each layer, and an index into it for each weight."""
     try:
-        with np.load(path) as file:
+        with path.open("rb") as content, np.load(content) as file:
             weights = {}
             for position in positions:
                 weights[f"conv{position}_weight"] = file[f"conv{position}_table"][file[f"conv{position}_index"]]
