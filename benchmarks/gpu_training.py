@@ -1,8 +1,8 @@
-"""A training once more, on a GPU that MXNet has no code for: the twin networks take its checkpoint to the end.
+"""A training on a GPU that MXNet has no code for: the same networks in PyTorch take its checkpoint to the end.
 
 python train.py ... --out MODEL, stopped by Ctrl-C at once; then, where PyTorch sees a GPU,
 python benchmarks/gpu_training.py MODEL.training/checkpoint.npz --style PAINTING --photos DIR;
-then the first command again, with --resume: it judges and writes the model.  A stage that has begun begins anew from
+then the first command again, with --resume: it evaluates and writes the model.  A stage that has begun begins anew from
 its weights.
 
 The same photos, crops, noise, losses, optimizer and learning rates as `train.py` takes step by step; only sums come
@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from duplicates import Loss, Pyramid, framed, unframed
+from torch_networks import Loss, Pyramid, framed, unframed
 from tqdm import tqdm
 
 from e2e_art.data.photos import PhotoStream
@@ -183,7 +183,7 @@ class Training:
             or len(shares) > 1
             or loss != ours
         ):
-            raise SystemExit("The twins know staged chains of pyramids that learn one painting with Muon")
+            raise SystemExit("Only staged chains of pyramids that learn one painting with Muon are known here")
         self.stages = []
         for description, weights in zip(generators, self.weights):
             sizes = {"channels": (128, 48), "blocks": (3, 2), "details": 16}  # Pyramid's own
@@ -195,7 +195,7 @@ class Training:
         content = tuple(layer.removeprefix("relu") for layer in loss.content_layers)
         torch.backends.cudnn.allow_tf32 = False  # the painting's statistics in single precision
         self.loss = Loss(style, content, loss.content_weight, device=self.device)
-        self.judge = Loss(style, device=self.device)
+        self.evaluation = Loss(style, device=self.device)
         if self.device == "cuda":
             torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
             torch.backends.cudnn.benchmark = True
@@ -270,11 +270,11 @@ class Training:
             guide = torch.cat([picture, noise.to(self.device)], 1)
             for each in self.stages[: stage + 1]:
                 picture = each.paint(picture, guide)
-            terms = self.judge(unframed(picture), self.judge.content_features(photo))
+            terms = self.evaluation(unframed(picture), self.evaluation.content_features(photo))
             for name, term in terms.items():
                 sums[name] = sums.get(name, 0.0) + term.item() / len(paths)
         words = ", ".join(f"{name} {term:.4f}" for name, term in sums.items())
-        tqdm.write(f"Stage {stage}, judged on {len(paths)} photos: {words}, total {sum(sums.values()):.4f}")
+        tqdm.write(f"Stage {stage}, on {len(paths)} photos: {words}, total {sum(sums.values()):.4f}")
 
 
 def _as_tuple(value):
@@ -286,7 +286,7 @@ def main() -> None:
     parser.add_argument("checkpoint", type=Path, help="of a training that train.py began")
     parser.add_argument("--style", type=Path, required=True, help="its painting, where it lies here")
     parser.add_argument("--photos", type=Path, required=True, help="its photos, where they lie here")
-    parser.add_argument("--validate", type=Path, help="photos to judge by, never trained on")
+    parser.add_argument("--validate", type=Path, help="photos to evaluate on, never trained on")
     parser.add_argument("--validate-every", type=int, default=2000, metavar="N", help="steps (default: %(default)s)")
     parser.add_argument("--workers", type=int, default=8, help="threads that decode photos (default: %(default)s)")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")

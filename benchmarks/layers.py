@@ -24,30 +24,30 @@ EDGE = 320
 DEFAULT = LossOptions()
 
 
-def losses_of_layers(judge: Evaluator) -> list[PerceptualLoss]:
+def losses_of_layers(evaluator: Evaluator) -> list[PerceptualLoss]:
     """Returns the loss of each style layer alone, with its share of the style weight."""
     share = DEFAULT.style_weight / len(DEFAULT.style_layers)
     return [
         PerceptualLoss(
             LossOptions(style_weight=share, content_weight=0, tv_weight=0, style_layers=(layer,)), StyleTarget((gram,))
         )
-        for layer, gram in zip(DEFAULT.style_layers, judge.target.grams)
+        for layer, gram in zip(DEFAULT.style_layers, evaluator.target.grams)
     ]
 
 
 def rows_of(model: Model, photos: list[np.ndarray], evaluations: int) -> list[list[str]]:
-    judge, painter = Evaluator(model), load(model.folder)
-    layers = losses_of_layers(judge)
+    evaluator, painter = Evaluator(model), load(model.folder)
+    layers = losses_of_layers(evaluator)
 
     def figures(photo: np.ndarray, picture: np.ndarray) -> list[float]:
         x = mx.nd.array(to_vgg_space(picture))
         styles = [float(layer(x, [])["style"].asscalar()) for layer in layers]
-        (losses,) = judge.losses(photo, [picture])
+        (losses,) = evaluator.losses(photo, [picture])
         return [*styles, losses["content"], losses["total"]]
 
     pictures = {
         model.name: painter,
-        f"L-BFGS, {evaluations} evaluations": lambda photo: baseline_curve(photo, judge.target, evaluations)[2],
+        f"L-BFGS, {evaluations} evaluations": lambda photo: baseline_curve(photo, evaluator.target, evaluations)[2],
     }
     means = {
         name: np.mean([figures(photo, paint(photo)) for photo in photos], axis=0) for name, paint in pictures.items()

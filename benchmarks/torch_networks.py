@@ -1,6 +1,6 @@
 """Our networks once more, in PyTorch: the `pyramid` generator, VGG-19 and the loss, to time training against.
 
-Line by line what e2e_art/generators.py, vgg.py and losses.py do, instance norm and average pooling included.
+Line by line what e2e_art/networks/ and e2e_art/losses/ do, instance norm and average pooling included.
 `gpu_training.py` trains with them.
 """
 
