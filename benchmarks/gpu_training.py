@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch_networks import Loss, Pyramid, framed, unframed
+from torch_networks import Loss, Pyramid, cropped, padded
 from tqdm import tqdm
 
 from e2e_art.data.photos import PhotoStream
@@ -30,7 +30,7 @@ from e2e_art.networks.inputs import NOISE_PERIOD, noise_tile
 from e2e_art.training.checkpoint import load_checkpoint, save_checkpoint
 from e2e_art.training.options import TrainingOptions
 
-WARM_UP, VALIDATION_EDGE = 20, 320  # as in training.py and lessons.py, which need MXNet
+WARM_UP, VALIDATION_EDGE = 20, 320  # as in trainer.py and tasks.py, which need MXNet
 MATRIX_RATE, MOMENTUM, SMALLEST = 10.0, 0.95, 16  # and optimizer.py
 ITERATIONS, A, B, C = 5, 3.4445, -4.7750, 2.0315
 BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-8
@@ -131,13 +131,13 @@ class Phase:
     def _compute(self) -> None:
         training = self.training
         photo = training.to_vgg_space(self.crops)
-        picture = framed(photo)
-        guide = torch.cat([picture, self.noise.expand(len(photo), -1, -1, -1)], 1)
+        picture = padded(photo)
+        conditioning = torch.cat([picture, self.noise.expand(len(photo), -1, -1, -1)], 1)
         with torch.no_grad():
             for stage in training.stages[: self.stage]:
-                picture = stage.paint(picture, guide)
+                picture = stage.paint(picture, conditioning)
             features = training.loss.content_features(photo)
-        picture = unframed(training.stages[self.stage].paint(picture, guide))
+        picture = cropped(training.stages[self.stage].paint(picture, conditioning))
         self.losses = training.loss(picture, features, self.boost)
         gradients = torch.autograd.grad(sum(self.losses.values()), self.learning)
         norm = torch.stack([gradient.square().sum() for gradient in gradients]).sum().sqrt()
@@ -264,13 +264,13 @@ class Training:
             photo = torch.from_numpy(to_vgg_space(photo)).to(self.device)
             height, width = (side - side % 8 for side in photo.shape[2:])
             photo = photo[:, :, :height, :width]
-            picture = framed(photo)
+            picture = padded(photo)
             places = (np.arange(side + 32) % NOISE_PERIOD for side in (height, width))
             noise = torch.from_numpy(noise_tile()[:, :, next(places)][:, :, :, next(places)].astype(np.float32))
-            guide = torch.cat([picture, noise.to(self.device)], 1)
+            conditioning = torch.cat([picture, noise.to(self.device)], 1)
             for each in self.stages[: stage + 1]:
-                picture = each.paint(picture, guide)
-            terms = self.evaluation(unframed(picture), self.evaluation.content_features(photo))
+                picture = each.paint(picture, conditioning)
+            terms = self.evaluation(cropped(picture), self.evaluation.content_features(photo))
             for name, term in terms.items():
                 sums[name] = sums.get(name, 0.0) + term.item() / len(paths)
         words = ", ".join(f"{name} {term:.4f}" for name, term in sums.items())

@@ -35,7 +35,7 @@ def strip(model: Model, photos: list[np.ndarray]) -> np.ndarray:
 
 
 def paragraph(model: Model) -> str:
-    """Returns what gallery.md says of a model."""
+    """Returns a model's paragraph of gallery.md."""
     record = model.record
     totals = " → ".join(f"{stage['total']:.2f}" for stage in record["validation"])
     style, content = (record["validation"][-1][term] for term in ("style", "content"))

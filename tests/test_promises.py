@@ -56,7 +56,7 @@ def test_python_example_runs_as_printed(tmp_path, monkeypatch):
     assert near < far  # strength 0.6 stays nearer to the photo
 
 
-def test_python_example_of_the_guide_to_other_places_runs_as_printed(tmp_path, monkeypatch):
+def test_python_example_of_the_page_of_deployment_runs_as_printed(tmp_path, monkeypatch):
     (code,) = code_blocks("python", (TOP / "docs" / "deploy.md").read_text(encoding="utf-8"))
     (tmp_path / "starry_night.onnx").write_bytes(onnx_file(read_model("starry_night")))
     photo = data.rocket()[100:180, 200:300]
@@ -213,7 +213,7 @@ def test_infer_and_models_need_no_mxnet(tmp_path):
 
 
 def test_an_installed_package_finds_the_shipped_models(tmp_path):
-    """`pip install .` carries pretrained/ along, so that the command works from any folder."""
+    """`pip install .` installs pretrained/, too, so that the command works from any folder."""
     source = tmp_path / "source"
     shutil.copytree(TOP, source, ignore=shutil.ignore_patterns(".*", "*.egg-info", "build", "*.training", "demo"))
     target = tmp_path / "site"
@@ -262,12 +262,12 @@ def test_three_textures_are_shipped_that_tile_and_differ_by_seed():
         assert model.record["validation"][-1]["diversity"] > 0.5
 
 
-def test_three_doodles_are_shipped_and_their_guide_shows_them():
-    guide = (TOP / "docs" / "textures.md").read_text(encoding="utf-8")
+def test_three_doodles_are_shipped_and_their_page_shows_them():
+    page = (TOP / "docs" / "textures.md").read_text(encoding="utf-8")
     doodles = shipped("doodle")
     assert len(doodles) == 3
     for model in doodles:
-        assert f"](pictures/painted_{model.name}.jpg)" in guide
+        assert f"](pictures/painted_{model.name}.jpg)" in page
         assert (TOP / "docs" / "pictures" / f"painted_{model.name}.jpg").is_file()
         drawings = sorted((TOP / "docs" / "doodles").glob(f"{model.name}_*.png"))
         assert len(drawings) == 2
