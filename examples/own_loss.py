@@ -12,7 +12,8 @@ from e2e_art.engines.mxnet import mx
 from e2e_art.images.arrays import from_vgg_space, to_vgg_space
 from e2e_art.images.resize import resize_long_edge
 from e2e_art.losses.options import LossOptions
-from e2e_art.losses.perceptual import PerceptualLoss, style_targets
+from e2e_art.losses.perceptual import PerceptualLoss
+from e2e_art.losses.style_target import StyleTarget
 
 
 def main() -> None:
@@ -28,7 +29,7 @@ def main() -> None:
     paths = (flags.photo, flags.painting)
     photo, painting = (mx.nd.array(to_vgg_space(resize_long_edge(e2e_art.read_image(p), flags.size))) for p in paths)
     color = mx.nd.array(to_vgg_space(np.array([[list(bytes.fromhex(flags.color))]], np.uint8)))  # (1, 3, 1, 1)
-    loss = PerceptualLoss(LossOptions(), style_targets(LossOptions(), [painting]))
+    loss = PerceptualLoss(LossOptions(), StyleTarget.of(LossOptions(), [painting]))
     features = loss.content_features(photo)
     picture = photo.copy()  # (1, 3, H, W): its pixels are what is optimized
     picture.attach_grad()
