@@ -27,11 +27,11 @@ def main() -> None:
     flags = parser.parse_args()
 
     paths = (flags.photo, flags.painting)
-    photo, painting = (mx.nd.array(to_vgg_space(resize_long_edge(e2e_art.read_image(p), flags.size))) for p in paths)
+    photo, painting = (to_vgg_space(resize_long_edge(e2e_art.read_image(path), flags.size)) for path in paths)
     color = mx.nd.array(to_vgg_space(np.array([[list(bytes.fromhex(flags.color))]], np.uint8)))  # (1, 3, 1, 1)
     loss = PerceptualLoss(LossOptions(), StyleTarget.of(LossOptions(), [painting]))
-    features = loss.content_features(photo)
-    picture = photo.copy()  # (1, 3, H, W): its pixels are what is optimized
+    features = loss.content_features(mx.nd.array(photo))
+    picture = mx.nd.array(photo)  # (1, 3, H, W): its pixels are what is optimized
     picture.attach_grad()
     adam = mx.optimizer.Updater(mx.optimizer.Adam(learning_rate=2.0))
     for step in range(flags.steps):
