@@ -13,12 +13,12 @@ from pathlib import Path
 import numpy as np
 
 from e2e_art.evaluation.evaluator import Evaluator
-from e2e_art.files import pretrained_folder
 from e2e_art.images.io import read_image, write_image
 from e2e_art.images.regions import one_hot, snap
 from e2e_art.images.resize import resize_long_edge
 from e2e_art.images.sheet import sheet
 from e2e_art.models.folder import list_models, read_model
+from e2e_art.models.kinds import DOODLE
 from e2e_art.optimize.multiscale import noise_picture, optimize
 from e2e_art.optimize.options import OptimizeOptions
 from e2e_art.painting.noise import load_doodle
@@ -77,7 +77,7 @@ def show_flats(models) -> None:
 
 def main() -> None:
     folder, *names = sys.argv[1:]
-    models = [read_model(name) for name in names or list_models(pretrained_folder() / "doodles")]
+    models = [read_model(name) for name in names] or [model for model in list_models() if model.kind is DOODLE]
     for model in models:
         show(model, Path(folder))
     if not names:

@@ -14,7 +14,8 @@ from e2e_art.evaluation.evaluator import Evaluator
 from e2e_art.images.io import read_image, write_image
 from e2e_art.images.resize import resize_long_edge
 from e2e_art.images.sheet import sheet
-from e2e_art.models.folder import Model, list_shipped, read_model
+from e2e_art.models.folder import Model, list_models
+from e2e_art.models.kinds import TEXTURE
 from e2e_art.optimize.multiscale import noise_picture, optimize
 from e2e_art.optimize.options import OptimizeOptions
 from e2e_art.painting.noise import load_texture
@@ -45,8 +46,8 @@ def row(model: Model, painting: np.ndarray) -> tuple[list[np.ndarray], list[str]
 def main() -> None:
     folders = [Path(skimage.__file__).parent / "data", *map(Path, sys.argv[1:])]
     pictures, labels = [], []
-    for model in map(read_model, list_shipped()):
-        if model.kind == "texture":
+    for model in list_models():
+        if model.kind is TEXTURE:
             name = model.record["styles"][0]["file"]
             painting = next(folder / name for folder in folders if (folder / name).is_file())
             for shown, found in zip((pictures, labels), row(model, read_image(painting))):

@@ -6,8 +6,8 @@ python examples/train_in_40_lines.py painting.jpg photos/ models/mine --steps 30
 import argparse
 from pathlib import Path
 
-from e2e_art.models.publish import publish
 from e2e_art.training.options import TrainingOptions
+from e2e_art.training.publish import publish_training
 from e2e_art.training.trainer import Training
 
 
@@ -30,7 +30,7 @@ def main() -> None:
     )
     training = Training(options, flags.out.with_suffix(".npz"), resume=True)  # goes on where it was stopped
     training.run(lambda step: print(f"{step.total_step}/{step.total_steps}: {step.losses}"))
-    publish(training.chain, flags.out, {"options": options.describe()})
+    publish_training(training, flags.out)
 
 
 if __name__ == "__main__":

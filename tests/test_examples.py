@@ -37,6 +37,7 @@ def test_the_training_takes_40_lines():
     assert len((TOP / "examples" / "train_in_40_lines.py").read_text().splitlines()) <= 40
 
 
+@pytest.mark.slow
 def test_a_folder_is_painted_and_what_is_no_photo_is_skipped(tmp_path, photo):
     for name in ("one.png", "two.png"):
         write_image(tmp_path / "photos" / name, photo)
@@ -47,6 +48,7 @@ def test_a_folder_is_painted_and_what_is_no_photo_is_skipped(tmp_path, photo):
     assert "notes.txt" in printed and "Painted two.png" in printed
 
 
+@pytest.mark.slow
 def test_textures_are_made_and_tiled(tmp_path):
     run("texture.py", "brick", tmp_path, "--size", "96x64", "--seeds", 1, 2)
     one, other = (read_image(tmp_path / f"seed-{seed}.png") for seed in (1, 2))
@@ -55,6 +57,7 @@ def test_textures_are_made_and_tiled(tmp_path):
     assert np.array_equal(read_image(tmp_path / "seed-1-tiled.png")[64:, 96:], one)
 
 
+@pytest.mark.training
 def test_a_chain_is_trained_and_paints(tmp_path, photo):
     painting(tmp_path / "painting.jpg")
     photo_folder(tmp_path / "photos")
@@ -69,6 +72,7 @@ def test_a_chain_is_trained_and_paints(tmp_path, photo):
     assert read_image(tmp_path / "painted" / "one.jpg").shape == photo.shape
 
 
+@pytest.mark.slow
 def test_a_loss_term_of_ones_own_moves_the_painting(tmp_path, photo):
     painting(tmp_path / "painting.jpg")
     write_image(tmp_path / "photo.png", photo)

@@ -14,7 +14,7 @@ from skimage import data
 
 import e2e_art
 from e2e_art.images.io import read_image, write_image
-from e2e_art.models.folder import list_models, list_shipped, read_model
+from e2e_art.models.folder import list_models, read_model
 from e2e_art.models.onnx_file import onnx_file
 from e2e_art.painting.noise import load_doodle, load_texture, seam
 
@@ -23,6 +23,7 @@ README = (TOP / "README.md").read_text(encoding="utf-8")
 DOCUMENTS = [TOP / "README.md", TOP / "CONTRIBUTING.md", TOP / "CHANGELOG.md", TOP / "benchmarks" / "README.md"]
 DOCUMENTS += sorted((TOP / "docs").glob("**/*.md"))
 TODAY = [path for path in DOCUMENTS if path.parent.name != "experiments" and path.name != "CHANGELOG.md"]  # no history
+NOT_SHIPPED = (".*", "__pycache__", "*.egg-info", "build", "dist", "demo", "*.training")
 
 
 def name_of(path: Path) -> str:
@@ -212,10 +213,11 @@ def test_infer_and_models_need_no_mxnet(tmp_path):
     assert "painted in" in done.stderr
 
 
+@pytest.mark.slow
 def test_an_installed_package_finds_the_shipped_models(tmp_path):
     """`pip install .` installs pretrained/, too, so that the command works from any folder."""
     source = tmp_path / "source"
-    shutil.copytree(TOP, source, ignore=shutil.ignore_patterns(".*", "*.egg-info", "build", "*.training", "demo"))
+    shutil.copytree(TOP, source, ignore=shutil.ignore_patterns(*NOT_SHIPPED))
     target = tmp_path / "site"
     options = ("--quiet", "--no-deps", "--no-build-isolation", "--disable-pip-version-check")
     done = run(sys.executable, "-m", "pip", "install", *options, "--target", str(target), str(source))
@@ -229,8 +231,7 @@ def test_an_installed_package_finds_the_shipped_models(tmp_path):
 
 def test_the_gallery_shows_every_shipped_model_with_the_figures_of_its_record():
     gallery = (TOP / "docs" / "gallery.md").read_text(encoding="utf-8")
-    for folder in list_models():
-        model = read_model(folder)
+    for model in shipped("chain"):
         (section,) = (part for part in gallery.split("\n## ") if part.startswith(f"{model.title}\n"))
         totals = " → ".join(f"{stage['total']:.2f}" for stage in model.record["validation"])
         assert f"{model.record['validation_photos']} photos: {totals} " in section
@@ -240,16 +241,17 @@ def test_the_gallery_shows_every_shipped_model_with_the_figures_of_its_record():
 
 
 def test_what_is_shipped_is_small_and_each_stage_lowers_the_loss():
-    for folder in list_shipped():
-        assert sum(path.stat().st_size for path in folder.iterdir()) <= 6e6
-        totals = [stage["total"] for stage in read_model(folder).record["validation"]]
+    for model in list_models():
+        assert sum(path.stat().st_size for path in model.folder.iterdir()) <= 6e6
+        totals = [stage["total"] for stage in model.record["validation"]]
         assert totals == sorted(totals, reverse=True)
 
 
 def shipped(kind: str) -> list:
-    return [model for model in map(read_model, list_shipped()) if model.kind.name == kind]
+    return [model for model in list_models() if model.kind.name == kind]
 
 
+@pytest.mark.slow
 def test_three_textures_are_shipped_that_tile_and_differ_by_seed():
     textures = shipped("texture")
     assert len(textures) == 3
@@ -262,6 +264,7 @@ def test_three_textures_are_shipped_that_tile_and_differ_by_seed():
         assert model.record["validation"][-1]["diversity"] > 0.5
 
 
+@pytest.mark.slow
 def test_three_doodles_are_shipped_and_their_page_shows_them():
     page = (TOP / "docs" / "textures.md").read_text(encoding="utf-8")
     doodles = shipped("doodle")
