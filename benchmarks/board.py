@@ -3,7 +3,7 @@
 python benchmarks/board.py [MODEL]
 
 MODEL: a doodle, `monet` if left out.  It draws a line again and again on the board of 256x256 pixels, and reads the
-seconds that the page itself tells: from the drawing to the painting.  It takes what the tests of the page take:
+seconds that the page itself shows: from the drawing to the painting.  It takes what the tests of the page take:
 `make page-engine`, Debian's chromium, `pip install '.[test]'`.
 """
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # One generator against two, three and four boosted ones, at equal training cost: the same number of steps in all, each step
 # with one pass through the loss network.  Residual weights are such that 13 % of the photo is left after the last stage of
-# each chain, and all are trained on the very loss they are judged by.  Prints the losses on other photos and writes the
+# each chain, and all are trained on the loss that they are evaluated by.  Prints the losses on other photos and writes the
 # pictures of each chain.
 #
 #   benchmarks/boosting.sh PAINTING PHOTOS VALIDATION PICTURE OUT [STEPS]

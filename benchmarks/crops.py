@@ -14,7 +14,7 @@ from e2e_art.images.io import read_image
 from e2e_art.images.resize import resize_long_edge
 from e2e_art.models.folder import Model, read_model
 
-HEIGHT, WIDTH, CROPS = 320, 480, 16  # of a Kodak photo as chains are judged on it
+HEIGHT, WIDTH, CROPS = 320, 480, 16  # of a Kodak photo as chains are evaluated on it
 
 
 def crops_of(painting: np.ndarray) -> list[np.ndarray]:
@@ -29,10 +29,10 @@ def crops_of(painting: np.ndarray) -> list[np.ndarray]:
 def row_of(model: Model, painting: Path) -> list[str]:
     edge = model.record["options"]["style_size"]
     picture = resize_long_edge(read_image(painting), edge)
-    judge = Evaluator(model)
+    evaluator = Evaluator(model)
 
     def style(image: np.ndarray) -> float:
-        return judge.losses(image, [image])[0]["style"]
+        return evaluator.losses(image, [image])[0]["style"]
 
     crops = [style(crop) for crop in crops_of(picture)]
     figures = (np.mean(crops), min(crops), max(crops), style(picture[:, ::-1].copy()))

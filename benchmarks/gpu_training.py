@@ -1,8 +1,8 @@
-"""A training once more, on a GPU that MXNet has no code for: the twin networks take its checkpoint to the end.
+"""A training on a GPU that MXNet has no code for: the same networks in PyTorch take its checkpoint to the end.
 
 python train.py ... --out MODEL, stopped by Ctrl-C at once; then, where PyTorch sees a GPU,
 python benchmarks/gpu_training.py MODEL.training/checkpoint.npz --style PAINTING --photos DIR;
-then the first command again, with --resume: it judges and writes the model.  A stage that has begun begins anew from
+then the first command again, with --resume: it evaluates and writes the model.  A stage that has begun begins anew from
 its weights.
 
 The same photos, crops, noise, losses, optimizer and learning rates as `train.py` takes step by step; only sums come
@@ -18,8 +18,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch_networks import Loss, Pyramid, cropped, padded
 from tqdm import tqdm
-from twins import Loss, Pyramid, framed, unframed
 
 from e2e_art.data.photos import PhotoStream
 from e2e_art.images.arrays import CHANNEL_MEANS, to_vgg_space
@@ -30,7 +30,7 @@ from e2e_art.networks.inputs import NOISE_PERIOD, noise_tile
 from e2e_art.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from e2e_art.training.options import TrainingOptions
 
-WARM_UP, VALIDATION_EDGE = 20, 320  # as in training.py and lessons.py, which need MXNet
+WARM_UP, VALIDATION_EDGE = 20, 320  # as in trainer.py and tasks.py, which need MXNet
 MATRIX_RATE, MOMENTUM, SMALLEST = 10.0, 0.95, 16  # and optimizer.py
 ITERATIONS, A, B, C = 5, 3.4445, -4.7750, 2.0315
 BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-8
@@ -130,13 +130,13 @@ class Phase:
     def _compute(self) -> None:
         training = self.training
         photo = training.to_vgg_space(self.crops)
-        picture = framed(photo)
-        guide = torch.cat([picture, self.noise.expand(len(photo), -1, -1, -1)], 1)
+        picture = padded(photo)
+        conditioning = torch.cat([picture, self.noise.expand(len(photo), -1, -1, -1)], 1)
         with torch.no_grad():
             for stage in training.stages[: self.stage]:
-                picture = stage.paint(picture, guide)
+                picture = stage.paint(picture, conditioning)
             features = training.loss.content_features(photo)
-        picture = unframed(training.stages[self.stage].paint(picture, guide))
+        picture = cropped(training.stages[self.stage].paint(picture, conditioning))
         self.losses = training.loss(picture, features, self.boost)
         gradients = torch.autograd.grad(sum(self.losses.values()), self.learning)
         norm = torch.stack([gradient.square().sum() for gradient in gradients]).sum().sqrt()
@@ -181,7 +181,7 @@ class Training:
             or len(shares) > 1
             or loss != ours
         ):
-            raise SystemExit("The twins know staged chains of pyramids that learn one painting with Muon")
+            raise SystemExit("Only staged chains of pyramids that learn one painting with Muon are known here")
         self.stages = []
         for description, weights in zip(generators, self.weights):
             sizes = {"channels": (128, 48), "blocks": (3, 2), "details": 16}  # Pyramid's own
@@ -193,7 +193,7 @@ class Training:
         content = tuple(layer.removeprefix("relu") for layer in loss.content_layers)
         torch.backends.cudnn.allow_tf32 = False  # the painting's statistics in single precision
         self.loss = Loss(style, content, loss.content_weight, device=self.device)
-        self.judge = Loss(style, device=self.device)
+        self.evaluation = Loss(style, device=self.device)
         if self.device == "cuda":
             torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
             torch.backends.cudnn.benchmark = True
@@ -261,17 +261,17 @@ class Training:
             photo = torch.from_numpy(to_vgg_space(photo)).to(self.device)
             height, width = (side - side % 8 for side in photo.shape[2:])
             photo = photo[:, :, :height, :width]
-            picture = framed(photo)
+            picture = padded(photo)
             places = (np.arange(side + 32) % NOISE_PERIOD for side in (height, width))
             noise = torch.from_numpy(noise_tile()[:, :, next(places)][:, :, :, next(places)].astype(np.float32))
-            guide = torch.cat([picture, noise.to(self.device)], 1)
+            conditioning = torch.cat([picture, noise.to(self.device)], 1)
             for each in self.stages[: stage + 1]:
-                picture = each.paint(picture, guide)
-            terms = self.judge(unframed(picture), self.judge.content_features(photo))
+                picture = each.paint(picture, conditioning)
+            terms = self.evaluation(cropped(picture), self.evaluation.content_features(photo))
             for name, term in terms.items():
                 sums[name] = sums.get(name, 0.0) + term.item() / len(paths)
         words = ", ".join(f"{name} {term:.4f}" for name, term in sums.items())
-        tqdm.write(f"Stage {stage}, judged on {len(paths)} photos: {words}, total {sum(sums.values()):.4f}")
+        tqdm.write(f"Stage {stage}, on {len(paths)} photos: {words}, total {sum(sums.values()):.4f}")
 
 
 def main() -> None:
@@ -279,7 +279,7 @@ def main() -> None:
     parser.add_argument("checkpoint", type=Path, help="of a training that train.py began")
     parser.add_argument("--style", type=Path, required=True, help="its painting, where it lies here")
     parser.add_argument("--photos", type=Path, required=True, help="its photos, where they lie here")
-    parser.add_argument("--validate", type=Path, help="photos to judge by, never trained on")
+    parser.add_argument("--validate", type=Path, help="photos to evaluate on, never trained on")
     parser.add_argument("--validate-every", type=int, default=2000, metavar="N", help="steps (default: %(default)s)")
     parser.add_argument("--workers", type=int, default=8, help="threads that decode photos (default: %(default)s)")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")

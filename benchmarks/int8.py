@@ -1,6 +1,6 @@
 """A chain in 8-bit arithmetic, by onnxruntime's static quantization: how near its paintings stay, and how fast it is.
 
-Calibrated on scikit-image's photos; judged on those of a folder.
+Calibrated on scikit-image's photos; evaluated on those of a folder.
 
 python benchmarks/int8.py PHOTOS --model starry_night
 """
@@ -71,7 +71,7 @@ def inner_convolutions(path: Path) -> list[str]:
 
 def main() -> None:
     parser: argparse.ArgumentParser = command_line(__doc__)
-    parser.add_argument("photos", type=Path, metavar="PHOTOS", help="folder of photos to judge by")
+    parser.add_argument("photos", type=Path, metavar="PHOTOS", help="folder of photos to evaluate on")
     parser.add_argument("--model", default="starry_night", help="a shipped name or a folder (default: %(default)s)")
     parser.add_argument("--runs", type=int, default=11, help="timed runs of each (default: %(default)s)")
     options = parser.parse_args()
@@ -80,7 +80,7 @@ def main() -> None:
     photos = [read_image(path) for path in list_images(options.photos)]
     large = [resize_long_edge(photo, EDGE) for photo in photos]
     small = [resize_short_edge(photo, 320) for photo in photos]
-    judge = Evaluator(model)
+    evaluator = Evaluator(model)
     with tempfile.TemporaryDirectory() as folder:
         basic = Path(folder, "basic.onnx")
         fold_constants(model.path("model.onnx"), basic)
@@ -97,7 +97,7 @@ def main() -> None:
         near = [[nearness(painting(exact, photo), painting(other, photo)) for photo in large] for other in others]
         totals = np.mean(
             [
-                [losses["total"] for losses in judge.losses(photo, [painting(s, photo) for s in sessions.values()])]
+                [losses["total"] for losses in evaluator.losses(photo, [painting(s, photo) for s in sessions.values()])]
                 for photo in small
             ],
             axis=0,

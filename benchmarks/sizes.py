@@ -1,4 +1,4 @@
-"""Seconds and memory of a descent's evaluation from 256 to 2048 pixels, each size in a process of its own.
+"""Seconds and memory of an evaluation of the loss from 256 to 2048 pixels, each size in a process of its own.
 
 python benchmarks/sizes.py PHOTO PAINTING
 """
@@ -14,7 +14,7 @@ SIZES = ("256", "362", "512", "724", "1024", "1448", "2048")
 
 
 def measure(options: argparse.Namespace) -> None:
-    """The side of one size: answers with the seconds of an evaluation, the memory that was told, and the megapixels."""
+    """The side of one size: answers with seconds an evaluation, the estimate of memory, and megapixels."""
     from e2e_art.images.io import read_image
     from e2e_art.images.resize import resize_long_edge
     from e2e_art.optimize.multiscale import memory_needed, optimize
@@ -45,9 +45,9 @@ def main() -> None:
     rows = []
     for size in SIZES:
         own = interleave((size,), 0, sys.argv[1:])[size]
-        seconds, told, pixels = own.answer
+        seconds, estimate, pixels = own.answer
         rows.append(
-            [size, f"{pixels:.2f}", f"{seconds:.2f}", f"{seconds / pixels:.2f}", f"{own.peak:.0f}", f"{told:.0f}"]
+            [size, f"{pixels:.2f}", f"{seconds:.2f}", f"{seconds / pixels:.2f}", f"{own.peak:.0f}", f"{estimate:.0f}"]
         )
     head = ["long edge", "megapixels", "seconds", "seconds a megapixel", "peak memory, MiB", "estimate, MiB"]
     print(table(head, rows))

@@ -1,4 +1,4 @@
-"""Textures and doodles in one pass, beside the descent from noise: loss, seconds, and what a network is worth.
+"""Textures and doodles in one pass, beside L-BFGS from noise: loss, seconds, and what a network is worth.
 
 python benchmarks/textures.py [MODEL ...]
 
@@ -28,11 +28,11 @@ EVALUATIONS = 60  # of L-BFGS, at most
 
 
 class Subject:
-    """A model, its own loss of pictures, and the descent on it."""
+    """A model, its own loss of pictures, and L-BFGS on it."""
 
     def __init__(self, model: Model):
         self.model = model
-        self.judge = Evaluator(model)
+        self.evaluator = Evaluator(model)
         self.network = (load_doodle if model.kind.paints_regions else load_texture)(model)
 
     def scenes(self) -> Iterator[tuple[int, np.ndarray | None]]:
@@ -54,16 +54,16 @@ class Subject:
 
     def curve(self, seed: int, planes: np.ndarray | None) -> tuple[list[float], list[float]]:
         """Returns the lowest total after 0, 1, 2 ... evaluations from noise, and the seconds spent until then."""
-        course = []
+        history = []
         optimize(
             noise_picture(SIZE, SIZE, seed),
             [],
-            options=OptimizeOptions(steps=EVALUATIONS + 1, tolerance=0, loss=self.judge.options),
-            target=self.judge.target,
+            options=OptimizeOptions(steps=EVALUATIONS + 1, tolerance=0, loss=self.evaluator.options),
+            target=self.evaluator.target,
             regions=None if planes is None else (planes, planes),
-            on_evaluation=lambda evaluation, picture: course.append((evaluation.best, evaluation.seconds)),
+            on_evaluation=lambda evaluation, picture: history.append((evaluation.best, evaluation.seconds)),
         )
-        return tuple(zip(*course))
+        return tuple(zip(*history))
 
 
 def band(mask: np.ndarray) -> np.ndarray:
@@ -74,7 +74,7 @@ def band(mask: np.ndarray) -> np.ndarray:
 
 def rows_of(model: Model) -> Iterator[list[str]]:
     subject = Subject(model)
-    total = subject.judge.total
+    total = subject.evaluator.total
     scenes = list(subject.scenes())
     subject.paint(*scenes[0], 0)  # the first call prepares
     curves = [subject.curve(seed, None if mask is None else subject.planes(mask)) for seed, mask in scenes]
@@ -90,7 +90,7 @@ def rows_of(model: Model) -> Iterator[list[str]]:
                 edges.append(total(picture, subject.planes(mask) * band(mask)))
         mean, once = float(np.mean(totals)), float(np.median(took))
         worth = equivalent_evaluations(list(curve), mean)
-        beyond = "" if np.isfinite(worth) else "> "  # the descent did not come so far
+        beyond = "" if np.isfinite(worth) else "> "  # L-BFGS did not come so far
         worth = min(worth, EVALUATIONS)
         until = seconds[int(np.ceil(worth))]
         at_edges = f"{np.mean(edges):.2f}" if edges else ""

@@ -59,7 +59,7 @@ def our_step(crop: np.ndarray, bfloat16: bool, start: Path):
 def pytorch_step(crop: np.ndarray, start: Path, threads: int):
     """Returns the same step in PyTorch, from the same weights."""
     import torch
-    from twins import Loss, Pyramid
+    from torch_networks import Loss, Pyramid
 
     torch.set_num_threads(threads)
     with np.load(start, allow_pickle=False) as file:

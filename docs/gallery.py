@@ -14,7 +14,8 @@ import e2e_art
 from e2e_art.images.io import read_image, write_image
 from e2e_art.images.resize import resize_long_edge
 from e2e_art.images.sheet import sheet
-from e2e_art.models.folder import Model, list_models, read_model
+from e2e_art.models.folder import Model, list_models
+from e2e_art.models.kinds import PHOTO
 
 HERE = Path(__file__).resolve().parent
 PHOTOS = ("astronaut.png", "rocket.jpg", "chelsea.png")  # scikit-image's: a face, a night, an animal
@@ -35,7 +36,7 @@ def strip(model: Model, photos: list[np.ndarray]) -> np.ndarray:
 
 
 def paragraph(model: Model) -> str:
-    """Returns what gallery.md says of a model."""
+    """Returns a model's paragraph of gallery.md."""
     record = model.record
     totals = " → ".join(f"{stage['total']:.2f}" for stage in record["validation"])
     style, content = (record["validation"][-1][term] for term in ("style", "content"))
@@ -61,7 +62,7 @@ def _landscape(photo: np.ndarray) -> np.ndarray:
 def main() -> None:
     folder = Path(skimage.__file__).parent / "data"
     photos = [resize_long_edge(_landscape(read_image(folder / name)), PAINTED) for name in PHOTOS]
-    models = [read_model(path) for path in list_models()]
+    models = [model for model in list_models() if model.kind is PHOTO]
     for model in models:
         write_image(HERE / "pictures" / f"gallery_{model.name}.jpg", strip(model, photos), overwrite=True)
     (HERE / "gallery.md").write_text(HEAD + "".join(map(paragraph, models)), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Paints docs/pictures/posters.jpg: a photo painted at its own size, at a smaller one, and grown by the photo.
+"""Paints docs/pictures/posters.jpg: a photo painted at its own size, at a smaller one, and enlarged with its edges.
 
 python docs/posters.py
 """

@@ -1,11 +1,11 @@
-"""What the README says, run: its commands, its flags, its example, its figures."""
+"""What README and documents promise, run or looked up: commands, flags, programs, links, paths, figures."""
 
-import functools
 import json
 import re
 import shutil
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -20,23 +20,33 @@ from e2e_art.painting.noise import load_doodle, load_texture, seam
 
 TOP = Path(__file__).parent.parent
 README = (TOP / "README.md").read_text(encoding="utf-8")
-
-
+DOCUMENTS = [TOP / "README.md", TOP / "CONTRIBUTING.md", TOP / "CHANGELOG.md", TOP / "benchmarks" / "README.md"]
+DOCUMENTS += sorted((TOP / "docs").glob("**/*.md"))
+TODAY = [path for path in DOCUMENTS if path.parent.name != "experiments" and path.name != "CHANGELOG.md"]  # no history
 NOT_SHIPPED = (".*", "__pycache__", "*.egg-info", "build", "dist", "demo", "*.training")
 
 
-def code_blocks(language: str, text: str = README) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", text, re.S)
+def name_of(path: Path) -> str:
+    return path.relative_to(TOP).as_posix()
+
+
+def code_blocks(language: str, text: str) -> list[str]:
+    blocks = re.findall(r"^```(\w*)\n(.*?)^```$", text, re.S | re.M)
+    return [block for name, block in blocks if name == language]
 
 
 def run(*command: str, **options) -> subprocess.CompletedProcess:
     return subprocess.run(command, capture_output=True, text=True, timeout=300, **options)
 
 
+def test_the_readme_is_short():
+    assert len(README.encode()) < 9000
+
+
 def test_python_example_runs_as_printed(tmp_path, monkeypatch):
     write_image(tmp_path / "photo.jpg", data.chelsea())
     monkeypatch.chdir(tmp_path)
-    (example,) = code_blocks("python")
+    (example,) = code_blocks("python", README)
     names: dict = {}
     exec(example, names)
     painting = read_image(tmp_path / "painting.png")
@@ -47,17 +57,7 @@ def test_python_example_runs_as_printed(tmp_path, monkeypatch):
     assert near < far  # strength 0.6 stays nearer to the photo
 
 
-COMMANDS = {
-    "infer.py": [str(TOP / "infer.py")],
-    "train.py": [str(TOP / "train.py")],
-    "e2e-art optimize": ["-m", "e2e_art", "optimize"],
-    "e2e-art compare": ["-m", "e2e_art", "compare"],
-    "e2e-art serve": ["-m", "e2e_art", "serve"],
-    "e2e-art export": ["-m", "e2e_art", "export"],
-}
-
-
-def test_python_example_of_the_guide_to_other_places_runs_as_printed(tmp_path, monkeypatch):
+def test_python_example_of_the_page_of_deployment_runs_as_printed(tmp_path, monkeypatch):
     (code,) = code_blocks("python", (TOP / "docs" / "deploy.md").read_text(encoding="utf-8"))
     (tmp_path / "starry_night.onnx").write_bytes(onnx_file(read_model("starry_night")))
     photo = data.rocket()[100:180, 200:300]
@@ -68,49 +68,120 @@ def test_python_example_of_the_guide_to_other_places_runs_as_printed(tmp_path, m
     assert np.abs(painting - e2e_art.load("starry_night")(photo)).max() <= 1
 
 
-@functools.cache
+def test_every_other_program_in_a_document_is_one_that_a_test_runs():
+    holders = [name_of(path) for path in DOCUMENTS if code_blocks("python", path.read_text(encoding="utf-8"))]
+    assert holders == ["README.md", "docs/deploy.md"]
+
+
+COMMANDS = ("infer", "train", "optimize", "compare", "models", "masks", "serve", "export")
+CALL = re.compile(rf"(?:python |e2e-art |-m e2e_art )({'|'.join(COMMANDS)})(?:\.py)?\b(.*)")
+
+
+@cache
 def flags_of(command: str) -> set[str]:
     """Returns all flags that a command's help names."""
-    text = run(sys.executable, *COMMANDS[command], "--help", cwd=TOP).stdout
+    text = run(sys.executable, "-m", "e2e_art", command, "--help", cwd=TOP).stdout
     return set(re.findall(r"--[a-z0-9-]+", text))
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_every_flag_of_the_readme_exists(command):
-    others = set(COMMANDS) - {command}
-    lines = [line for line in README.splitlines() if command in line and not any(other in line for other in others)]
-    used = {flag for line in lines for flag in re.findall(r"(?<!\S)--[a-z0-9-]+", line)}
-    assert used, "the README shows flags for each command"
-    assert used <= flags_of(command), f"{command} has no {used - flags_of(command)}"
+def calls(text: str) -> list[tuple[str, set[str]]]:
+    """Returns each command in the code blocks of a document, with the flags that it is given there."""
+    blocks = "".join(code_blocks("", text)).replace("\\\n", " ")
+    found = [match for line in blocks.splitlines() if (match := CALL.search(line.partition("  #")[0]))]
+    return [(match[1], set(re.findall(r"(?<!\S)--[a-z0-9-]+", match[2]))) for match in found]
 
 
-def test_every_flag_in_backquotes_is_one_of_some_command():
+@pytest.mark.parametrize("path", TODAY, ids=name_of)
+def test_every_flag_of_a_command_in_a_document_exists(path):
+    for command, used in calls(path.read_text(encoding="utf-8")):
+        assert used <= flags_of(command), f"{command} has no {used - flags_of(command)}"
+
+
+def test_the_readme_shows_flags_of_each_command_that_has_them_to_show():
+    assert {command for command, used in calls(README) if used} == set(COMMANDS) - {"models", "masks"}
+
+
+@pytest.mark.parametrize("path", TODAY, ids=name_of)
+def test_every_flag_in_backquotes_is_one_of_some_command(path):
+    if path.parent.name == "benchmarks":
+        return  # these have flags of their own
     known = set().union(*map(flags_of, COMMANDS))
-    used = set(re.findall(r"`(--[a-z0-9-]+)", README))
+    used = set(re.findall(r"`(--[a-z0-9-]+)", path.read_text(encoding="utf-8")))
     assert used <= known, f"no command has {used - known}"
 
 
-def test_make_targets_of_the_readme_exist():
-    rules = set(re.findall(r"^([a-z]+):", (TOP / "Makefile").read_text(), re.M))
-    used = set(re.findall(r"^make ([a-z]+)|`make ([a-z]+)", README, re.M))
-    names = {name for pair in used for name in pair if name}
-    assert {"demo", "test"} <= names <= rules
+@pytest.mark.parametrize("path", TODAY, ids=name_of)
+def test_make_targets_of_a_document_exist(path):
+    rules = set(re.findall(r"^([a-z-]+):", (TOP / "Makefile").read_text(), re.M))
+    text = path.read_text(encoding="utf-8")
+    used = {name for pair in re.findall(r"^make ([a-z-]+)|`make ([a-z-]+)", text, re.M) for name in pair if name}
+    assert used <= rules, f"the Makefile has no {used - rules}"
 
 
-def test_files_that_the_readme_points_to_exist():
-    for target in re.findall(r"\]\(([^)#]+)\)", README):
-        assert (TOP / target).exists(), target
+def test_the_readme_begins_with_make():
+    assert {"demo", "web", "test"} <= set(re.findall(r"^make ([a-z-]+)", README, re.M))
+
+
+def anchors(path: Path) -> set[str]:
+    """Returns what links can point to within a document, as GitHub names its headings."""
+    headings = re.findall(r"^#+ (.+)$", path.read_text(encoding="utf-8"), re.M)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=name_of)
+def test_every_link_of_a_document_leads_somewhere(path):
+    for target in re.findall(r"\]\(([^)\s]+)\)", path.read_text(encoding="utf-8")):
+        if re.match(r"https?://", target):
+            continue
+        file, _, anchor = target.partition("#")
+        there = path.parent / file if file else path
+        assert there.exists(), target
+        assert not anchor or anchor in anchors(there), target
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=name_of)
+def test_every_path_in_a_document_exists(path):
+    text = path.read_text(encoding="utf-8")
+    for named in re.findall(r"(?<![\w./])((?:e2e_art|tests|benchmarks|examples|docs|pretrained)/[\w./-]*)", text):
+        assert (TOP / named.rstrip(".")).exists() or "NAME" in named, named  # which stands for what a reader chooses
+
+
+def test_every_page_is_linked_from_another():
+    texts = {path: path.read_text(encoding="utf-8") for path in DOCUMENTS}
+    linked = {
+        (path.parent / target.partition("#")[0]).resolve()
+        for path, text in texts.items()
+        for target in re.findall(r"\]\(([^)\s]+)\)", text)
+    }
+    assert [name_of(path) for path in DOCUMENTS[1:] if path.resolve() not in linked] == []
 
 
 def test_validation_figures_are_those_of_the_record():
     record = read_model("starry_night").record
-    rows = re.findall(r"^\| stage (\d) \| ([\d.]+) \| ([\d.]+) \| ([\d.]+) \|", README, re.M)
+    quality = (TOP / "docs" / "quality.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| stage (\d) \| ([\d.]+) \| ([\d.]+) \| ([\d.]+) \|$", quality, re.M)
     assert len(rows) == 4
     for (stage, total, style, content), result in zip(rows, record["validation"]):
         assert int(stage) == result["stage"]
         assert float(total) == pytest.approx(result["total"], abs=0.006)
         assert float(style) == pytest.approx(result["style"] / 20, abs=0.0006)
         assert float(content) == pytest.approx(result["content"], abs=0.006)
+
+
+def test_the_defaults_in_the_documents_are_those_of_the_code():
+    from e2e_art.training.options import TrainingOptions
+
+    options = TrainingOptions(styles=("painting.jpg",), photos="photos")
+    recipe, training = ((TOP / "docs" / name).read_text(encoding="utf-8") for name in ("recipe.md", "train.md"))
+    for flag, values in (
+        ("--steps", options.steps),
+        ("--size", options.sizes),
+        ("--residual-weight", [stage["residual_weight"] for stage in options.generators()]),
+        ("--style-boost", options.style_boosts),
+    ):
+        row = f"| `{flag}` | {' '.join(f'{value:g}' for value in values)} |"
+        assert row in recipe
+        assert row in training or flag == "--style-boost"
 
 
 def test_shipped_model_meets_its_bars():
@@ -144,7 +215,7 @@ def test_infer_and_models_need_no_mxnet(tmp_path):
 
 @pytest.mark.slow
 def test_an_installed_package_finds_the_shipped_models(tmp_path):
-    """`pip install .` carries pretrained/ along, so that the command works from any folder."""
+    """`pip install .` installs pretrained/, too, so that the command works from any folder."""
     source = tmp_path / "source"
     shutil.copytree(TOP, source, ignore=shutil.ignore_patterns(*NOT_SHIPPED))
     target = tmp_path / "site"
@@ -185,8 +256,8 @@ def test_three_textures_are_shipped_that_tile_and_differ_by_seed():
     textures = shipped("texture")
     assert len(textures) == 3
     for model in textures:
-        weave = load_texture(model.folder)
-        one, other = weave(160, 192, seed=1), weave(160, 192, seed=2)
+        painter = load_texture(model.folder)
+        one, other = painter(160, 192, seed=1), painter(160, 192, seed=2)
         across, within, most = seam(one)
         assert within / 2 < across < most
         assert np.abs(one.astype(int) - other).mean() > 10
@@ -194,16 +265,16 @@ def test_three_textures_are_shipped_that_tile_and_differ_by_seed():
 
 
 @pytest.mark.slow
-def test_three_doodles_are_shipped_and_their_guide_shows_them():
-    guide = (TOP / "docs" / "textures.md").read_text(encoding="utf-8")
+def test_three_doodles_are_shipped_and_their_page_shows_them():
+    page = (TOP / "docs" / "textures.md").read_text(encoding="utf-8")
     doodles = shipped("doodle")
     assert len(doodles) == 3
     for model in doodles:
-        assert f"](pictures/painted_{model.name}.jpg)" in guide
+        assert f"](pictures/painted_{model.name}.jpg)" in page
         assert (TOP / "docs" / "pictures" / f"painted_{model.name}.jpg").is_file()
         drawings = sorted((TOP / "docs" / "doodles").glob(f"{model.name}_*.png"))
         assert len(drawings) == 2
-        sketch, drawing = load_doodle(model.folder), read_image(drawings[0])
-        one, other = sketch(drawing, seed=1).astype(int), sketch(drawing, seed=2).astype(int)
+        painter, drawing = load_doodle(model.folder), read_image(drawings[0])
+        one, other = painter(drawing, seed=1).astype(int), painter(drawing, seed=2).astype(int)
         assert one.shape == drawing.shape
         assert 1 < np.abs(one - other).mean() < np.abs(one - one.mean(axis=(0, 1))).mean()  # the scene stays

@@ -1,6 +1,6 @@
-"""Posters: seconds and memory of `infer.py` by megapixels, and how far tiles are from a painting made whole.
+"""Large photos: seconds and memory of `infer.py` by megapixels, and how far tiles are from a painting made whole.
 
-python benchmarks/posters.py PHOTOS
+python benchmarks/tiles.py PHOTOS
 """
 
 import argparse
@@ -69,11 +69,11 @@ def main() -> None:
 
     height = round((options.whole * 1e6 * 3 / 4) ** 0.5)
     picture = wall(photos, height, height * 4 // 3)
-    poster = TiledPainter(read_model(options.model), options.threads)
-    stages = list(range(len(poster.model.stages)))
-    statistics = poster.statistics(picture)
-    tiled = poster.paint(picture, stages, tile=options.tile, statistics=statistics)
-    at_once = poster.paint(picture, stages, tile=2 * max(picture.shape), statistics=statistics)
+    painter = TiledPainter(read_model(options.model), options.threads)
+    stages = list(range(len(painter.model.stages)))
+    statistics = painter.statistics(picture)
+    tiled = painter.paint(picture, stages, tile=options.tile, statistics=statistics)
+    at_once = painter.paint(picture, stages, tile=2 * max(picture.shape), statistics=statistics)
     worst = [int(np.abs(one.astype(np.int16) - other).max()) for one, other in zip(tiled, at_once)]
     print(f"\nAt {picture.shape[1]}x{height}, tiles differ from one tile by at most {worst} of 255, stage by stage.")
 

@@ -1,6 +1,6 @@
 """Our networks once more, in PyTorch: the `pyramid` generator, VGG-19 and the loss, to time training against.
 
-Line by line what e2e_art/generators.py, vgg.py and losses.py do, instance norm and average pooling included.
+Line by line what e2e_art/networks/ and e2e_art/losses/ do, instance norm and average pooling included.
 `gpu_training.py` trains with them.
 """
 
@@ -14,7 +14,7 @@ from torch import nn
 from e2e_art.files import pretrained_folder
 from e2e_art.images.arrays import CHANNEL_MEANS
 
-__all__ = ["Loss", "Pyramid", "framed", "unframed"]
+__all__ = ["Loss", "Pyramid", "cropped", "padded"]
 
 PADDING = 16
 LEAK = 0.25
@@ -47,12 +47,12 @@ def _bordered(x):
     return F.pad(x, (1, 1, 1, 1), mode="replicate")
 
 
-def framed(photo):
+def padded(photo):
     """Returns a photo (N, 3, H, W) with its reflection around it; H and W are multiples of 8."""
     return F.pad(photo, (PADDING,) * 4, mode="reflect")
 
 
-def unframed(picture):
+def cropped(picture):
     return picture[:, :, PADDING:-PADDING, PADDING:-PADDING]
 
 
@@ -113,12 +113,12 @@ class Pyramid(nn.Module):
             weights[names[name]] = parameter.detach().cpu().numpy()
 
     def forward(self, photo):
-        picture = framed(photo)
-        return unframed(self.paint(picture, torch.cat([picture, self.noise.expand(len(photo), -1, -1, -1)], 1)))
+        picture = padded(photo)
+        return cropped(self.paint(picture, torch.cat([picture, self.noise.expand(len(photo), -1, -1, -1)], 1)))
 
-    def paint(self, picture, guide):
-        """Returns what it makes of a framed picture, with the framed photo and its noise, (N, 4, H, W), as guide."""
-        x = torch.cat([picture, guide], 1) / 64
+    def paint(self, picture, conditioning):
+        """Returns the painting of a padded picture; conditioning: the padded photo and its noise, (N, 4, H, W)."""
+        x = torch.cat([picture, conditioning], 1) / 64
         y = self.look_fine(_space_to_depth(x, 4)) + self.grow_coarse(_bordered(self.coarse(_space_to_depth(x, 8))))
         colors = 128 * torch.tanh(self.finish(self.look(x) + self.grow_fine(_bordered(self.fine(y))))) + 128
         painting = colors - self.means
@@ -126,7 +126,7 @@ class Pyramid(nn.Module):
 
 
 class Loss:
-    """THE loss with its default options: content, style and smoothness of a picture, each weighted.
+    """The perceptual loss with its default options: content, style and total variation of a picture, each weighted.
 
     style: the painting, (1, 3, H, W) in VGG space.  content_layers, content_weight, style_boost: as in training.
     """
