@@ -123,7 +123,7 @@ def load_vgg(
     """Returns a trained VGG, frozen and hybridized.
 
     name: "vgg19" is shipped; gluoncv's model zoo downloads "zoo:vgg16" and the like.  bfloat16: None takes it where the
-    processor is fast at it; True falls back to float32 elsewhere.  Raises LossNetworkError where the weights are missing.
+    processor is fast at it; True falls back to float32 elsewhere.  Raises LossNetworkError where weights are missing.
     """
     contexts = list(contexts or [mx.cpu()])
     fast = bfloat16_is_fast() and all(context.device_type == "cpu" for context in contexts)
