@@ -1,8 +1,8 @@
 """The boosted chain: generators in a line, each painting on the last one's work.
 
-Stage k takes the picture of stage k - 1; the loss of each is that against the original photo.  The chain pads it once
-with its own reflection, so that no generator sees a hard border, and crops it off at the end.  Chains of textures and
-doodles begin with flat gray instead; noise, and the doodle's regions, are their conditioning input.
+Stage k takes the picture of stage k - 1; the loss of each is that against the original photo.  The chain pads the photo
+once with its own reflection, so that no generator sees a hard border, and crops the padding at the end.  Chains of
+textures and doodles begin with flat gray instead; noise, and the doodle's regions, are their conditioning input.
 
 Bing Xu: End to End Neural Art with Generative Models, DMLC blog, 2016.
 """
