@@ -382,9 +382,9 @@ def test_options_that_do_not_add_up_are_refused(pictures):
 
 
 def test_style_files_without_names_of_layers_have_the_default_ones():
-    from e2e_art.models.folder import STYLE_FILE, list_shipped, read_model
+    from e2e_art.models.folder import STYLE_FILE, model_folders, read_model
 
-    grams = StyleTarget.load(read_model(list_shipped()[0]).path(STYLE_FILE).read_bytes()).grams
+    grams = StyleTarget.load(read_model(model_folders()[0]).path(STYLE_FILE).read_bytes()).grams
     assert tuple(grams) == LossOptions().style_layers
     assert [gram.shape[-1] for gram in grams.values()] == [64, 128, 256, 512, 512]
 

@@ -3,7 +3,7 @@
 import pytest
 
 from e2e_art.errors import OptionError
-from e2e_art.models.folder import list_shipped, read_model
+from e2e_art.models.folder import model_folders, read_model
 from e2e_art.training.options import TrainingOptions
 
 STAGES = ("residual_weights", "steps", "sizes", "learning_rates", "style_boosts")
@@ -56,7 +56,7 @@ def test_a_description_of_something_else_differs(description):
     assert "kind" in TrainingOptions().differences(description)
 
 
-@pytest.mark.parametrize("folder", list_shipped(), ids=lambda folder: folder.name)
+@pytest.mark.parametrize("folder", model_folders(), ids=lambda folder: folder.name)
 def test_records_of_shipped_models_can_be_read(folder):
     model = read_model(folder)
     options = TrainingOptions.of(model.record["options"])
