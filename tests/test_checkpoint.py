@@ -121,8 +121,8 @@ def test_pickles_are_not_run(saved, refused, tmp_path, place):
         np.savez(path, **{**arrays_of(saved), place: payload})
     assert "is no whole checkpoint" in refused(path)
     assert not ran.exists()
-    with path.open("rb") as stream:
-        loaded = np.load(stream, allow_pickle=True)
+    with path.open("rb") as content:
+        loaded = np.load(content, allow_pickle=True)
         if place != "file":
             loaded[place]
     assert ran.exists()  # the payload is one

@@ -56,7 +56,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
 def load_checkpoint(path: Path) -> Checkpoint:
     """Returns a checkpoint; raises CheckpointError for one that is damaged, or of another version."""
     try:
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
+        with path.open("rb") as content, np.load(content, allow_pickle=False) as file:
             if sum(entry.file_size for entry in file.zip.infolist()) > path.stat().st_size:
                 raise ValueError("it unpacks to more than it is")  # and could fill the memory
             state = json.loads(file[STATE].tobytes())
