@@ -17,19 +17,18 @@ from ..files import write_atomically
 from ..models.folder import read_model
 from ..models.onnx_file import onnx_file
 from ..web.site import write_site
-from .flags import add_overwrite, add_parser, check_free, parse_size
-from .serve import add_styles, styles_of
+from .flags import add_overwrite, check_free, parse_size
+from .serve import add_page_models, page_models
 
-__all__ = ["add_command"]
+__all__ = ["add_arguments", "run"]
 
 
-def add_command(commands) -> None:
-    """Adds `export` to the commands."""
-    parser = add_parser(commands, "export", run, "write a model as one ONNX file, or the page for a web host", __doc__)
+def add_arguments(parser) -> None:
+    """Adds the flags of `export`."""
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--onnx", type=Path, metavar="FILE", help="one self-contained ONNX file of one model")
     what.add_argument("--web", type=Path, metavar="DIR", help="the page, with all models given, as a static folder")
-    add_styles(parser)
+    add_page_models(parser)
     add_overwrite(parser)
     onnx = parser.add_argument_group("with --onnx")
     onnx.add_argument("--stage", type=int, metavar="K", help="end the chain at stage K, counted from 0")
@@ -37,24 +36,22 @@ def add_command(commands) -> None:
     onnx.add_argument("--half", action="store_true", help="compute in float16")
 
 
-def run(flags: argparse.Namespace) -> int:
+def run(flags: argparse.Namespace) -> None:
     """Writes the file or the folder, and says how large it is."""
     if flags.web:
-        models = styles_of(flags.model)
+        models = page_models(flags.model)
         if flags.stage is not None or flags.size or flags.half:
             raise OptionError("--stage, --size and --half are for --onnx: leave them out with --web")
         write_site(flags.web, models, flags.overwrite)
         print(f"{flags.web}: a page with {', '.join(model.title for model in models)}; any web host serves it")
-        return 0
+        return
     if len(flags.model) != 1:
         raise OptionError(f"One ONNX file holds one model, not {len(flags.model)}: name it with --model")
     model = read_model(flags.model[0])
     check_free([flags.onnx], flags.overwrite, "--onnx")
-    size = parse_size(flags.size, "--size") if flags.size else None
-    content = onnx_file(model, flags.stage, size, flags.half)
+    content = onnx_file(model, flags.stage, parse_size(flags.size, "--size") if flags.size else None, flags.half)
     try:
         write_atomically(flags.onnx, content)
     except OSError as error:
         raise UserError(f"{flags.onnx} cannot be written ({error.strerror}): free space, or choose another") from error
     print(f"{flags.onnx}: {model.title}, {len(content) / 1e6:.1f} MB")
-    return 0

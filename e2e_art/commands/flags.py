@@ -1,20 +1,23 @@
-"""What commands share: parsers whose help people read, flags made of options, sizes, files that must not exist yet."""
+"""What commands share: help that people read, flags made of options, sizes, files that must not exist yet."""
 
 from __future__ import annotations
 
 import argparse
 import logging
 import shutil
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Hashable, Iterable
 from dataclasses import fields
 from pathlib import Path
+from typing import TypeVar
 
 from ..errors import OptionError
 
-__all__ = ["HelpFormatter", "add_flags", "add_overwrite", "add_parser", "check_free", "gather", "parse_size"]
+__all__ = ["HelpFormatter", "add_flags", "add_overwrite", "check_free", "find_double", "gather", "parse_size"]
 
 log = logging.getLogger(__name__)
 
+Each = TypeVar("Each", bound=Hashable)
 WIDEST = 100  # columns of a help text, however wide the terminal is
 
 
@@ -37,22 +40,6 @@ def _default_text(default, help: str) -> str:
     return "" if silent else f" (default: {shown:g})" if isinstance(shown, float) else f" (default: {shown})"
 
 
-def add_parser(commands, name: str, run: Callable[[argparse.Namespace], int], help: str, doc: str | None):
-    """Adds a command, and returns its parser; doc: a description, usage and examples, with empty lines between them."""
-    doc = doc or f"{help}\n\ne2e-art {name} [options]\n\n "  # python -OO drops docstrings
-    about, usage, examples = doc.rstrip("\n").split("\n\n")
-    parser = commands.add_parser(
-        name,
-        usage=usage.removeprefix("usage: "),
-        help=help,
-        description=" ".join(about.split()),
-        epilog=examples,
-        formatter_class=HelpFormatter,
-    )
-    parser.set_defaults(run=run)
-    return parser
-
-
 def add_overwrite(parser) -> None:
     """Adds the flag that allows `check_free` to find files."""
     parser.add_argument("--overwrite", action="store_true", help="replace what exists")
@@ -65,23 +52,20 @@ def add_flags(group, options, names: Iterable[str] | None = None, given_only: bo
     can take their place.
     """
     for option in fields(options):
-        if "help" in option.metadata and (names is None or option.name in names):
-            _add_flag(group, option, getattr(options, option.name), given_only)
-
-
-def _add_flag(group, option, default, given_only: bool) -> None:
-    flag, help = option.metadata["flag"] or "--" + option.name.replace("_", "-"), option.metadata["help"]
-    settings: dict = {"dest": option.name, "help": help + _default_text(default, help)}
-    settings["default"] = argparse.SUPPRESS if given_only else default
-    if isinstance(default, bool):
-        settings["action"] = "store_false" if default else "store_true"
-    else:
-        several = isinstance(default, tuple)
-        kind = option.metadata["kind"] or type(default[0] if several else default)
-        kind = str if kind is type(None) else kind
-        settings.update(type=kind, nargs="+" if several else None, choices=option.metadata["choices"])
-        settings["metavar"] = None if settings["choices"] else {int: "N", float: "X", str: "NAME"}[kind]
-    group.add_argument(flag, **settings)
+        if "help" not in option.metadata or (names is not None and option.name not in names):
+            continue
+        flag, kind, help, choices = (option.metadata[key] for key in ("flag", "kind", "help", "choices"))
+        default = getattr(options, option.name)
+        settings: dict = {"dest": option.name, "help": help + _default_text(default, help)}
+        settings["default"] = argparse.SUPPRESS if given_only else default
+        if isinstance(default, bool):
+            settings["action"] = "store_false" if default else "store_true"
+        else:
+            several = isinstance(default, tuple)
+            kind = kind or (str if default is None else type(default[0] if several else default))
+            metavar = None if choices else {int: "N", float: "X", str: "NAME"}[kind]
+            settings.update(type=kind, nargs="+" if several else None, choices=choices, metavar=metavar)
+        group.add_argument(flag or "--" + option.name.replace("_", "-"), **settings)
 
 
 def gather(flags: argparse.Namespace, options) -> dict:
@@ -117,3 +101,8 @@ def check_free(paths: Iterable[Path], overwrite: bool, flag: str = "-o") -> None
     if existing:
         others = f" (and {len(existing) - 1} more)" if len(existing) > 1 else ""
         raise OptionError(f"{existing[0]}{others} exists: choose another {flag}, or add --overwrite")
+
+
+def find_double(values: Iterable[Each]) -> Each | None:
+    """Returns the first value that occurs more than once; None where there is none."""
+    return next((value for value, count in Counter(values).items() if count > 1), None)

@@ -13,28 +13,28 @@ from __future__ import annotations
 
 import argparse
 import os
-from dataclasses import fields
 from functools import partial
+from pathlib import Path
 
 from ..errors import OptionError
 from ..models.folder import Model, read_model
+from ..painting import external, video
 from ..painting.engines import ENGINES
-from ..painting.external import SUFFIX
 from ..painting.noise import load_doodle, load_texture
 from ..painting.photo import load
-from .flags import add_overwrite, add_parser
-from .infer_doodle import paint_doodle
-from .infer_photos import Output, PaintOptions, paint_photos
-from .infer_texture import make_textures
-from .infer_video import is_video, paint_video
+from .flags import add_overwrite
+from .infer_noise import make_textures, paint_doodle
+from .infer_photos import Output, paint_photos
+from .infer_video import paint_video
 from .models import describe_model, describe_models
 
-__all__ = ["add_command"]
+__all__ = ["add_arguments", "run"]
+
+LOOK = ("strength", "as_painted", "keep_colors", "denoise", "tile", "guided")  # options of `Painter.stages`
 
 
-def add_command(commands) -> None:
-    """Adds `infer` to the commands."""
-    parser = add_parser(commands, "infer", run, "paint photos, clips and doodles, make textures", __doc__)
+def add_arguments(parser) -> None:
+    """Adds the flags of `infer`."""
     parser.add_argument("photos", nargs="*", metavar="PHOTO", help="files, folders, patterns, or - for standard input")
     parser.add_argument("--model", default="starry_night", metavar="MODEL", help="a shipped name, folder, or ONNX file")
     parser.add_argument("-o", "--out", metavar="OUT", help="a file for one photo, a folder for several, - for stdout")
@@ -78,7 +78,7 @@ def add_command(commands) -> None:
     devices.add_argument("--threads", type=int, metavar="N", help="threads to use; as many as cores by default")
 
 
-def run(flags: argparse.Namespace) -> int:
+def run(flags: argparse.Namespace) -> None:
     """Does the one of the six jobs that the flags ask for."""
     if flags.list:
         return describe_models()
@@ -95,21 +95,17 @@ def run(flags: argparse.Namespace) -> int:
             raise OptionError("--texture makes a picture of noise: leave the photos out")
         texture = partial(load_texture, flags.texture, *device)
         return make_textures(texture, flags.size, flags.seed, output, flags.tile_check)
-    model = flags.model if flags.model.lower().endswith(SUFFIX) else read_model(flags.model)
+    model = flags.model if flags.model.lower().endswith(external.SUFFIX) else read_model(flags.model)
     if isinstance(model, Model) and model.kind.paints_regions:
         return paint_doodle(flags.photos, partial(load_doodle, model, *device), flags.size, flags.seed, output)
-    look = {option.name: getattr(flags, option.name) for option in fields(PaintOptions)}
-    options = PaintOptions(**{**look, "size": _long_edge(flags.size)})
+    if flags.size is not None and not flags.size.removeprefix("-").isdecimal():
+        raise OptionError(f"--size takes the long edge of a photo in pixels, such as 800, not '{flags.size}'")
+    look = {name: getattr(flags, name) for name in LOOK}
+    look["size"] = None if flags.size is None else int(flags.size)
     painter = partial(load, model, *device)
-    if not is_video(flags.photos, flags.camera):
-        return paint_photos(flags.photos, painter, options, output, flags.stages)
+    if flags.camera is None and not any(Path(photo).suffix.lower() in video.SUFFIXES for photo in flags.photos):
+        return paint_photos(flags.photos, painter, look, output, flags.stages)
     if flags.stages:
         raise OptionError("--stages is for photos: leave it out, or choose one with --stage")
-    sources = [*flags.photos, *([] if flags.camera is None else [flags.camera])]
-    return paint_video(sources, painter, options, output, flags.steady, flags.flicker)
-
-
-def _long_edge(text: str | None) -> int | None:
-    if text is not None and not text.removeprefix("-").isdecimal():
-        raise OptionError(f"--size takes the long edge of a photo in pixels, such as 800, not '{text}'")
-    return None if text is None else int(text)
+    sources = flags.photos if flags.camera is None else [*flags.photos, flags.camera]
+    return paint_video(sources, painter, look, output, flags.steady, flags.flicker)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import cv2
 from tqdm import tqdm
@@ -16,29 +16,24 @@ from ..errors import OptionError
 from ..painting.photo import Painter
 from ..painting.video import SUFFIXES, Clip, paint_clip
 from .flags import check_free
-from .infer_photos import Output, PaintOptions
+from .infer_photos import Output
 from .interrupt import Interrupt
 
-__all__ = ["is_video", "paint_video"]
-
-
-def is_video(photos: Sequence[str], camera: str | None) -> bool:
-    """Returns whether a clip or a camera is to be painted."""
-    return camera is not None or any(Path(photo).suffix.lower() in SUFFIXES for photo in photos)
+__all__ = ["paint_video"]
 
 
 def paint_video(
     sources: Sequence[str],
     load: Callable[[], Painter],
-    options: PaintOptions,
+    look: Mapping[str, Any],
     output: Output,
     steady: bool = False,
     measure: bool = False,
-) -> int:
+) -> None:
     """Paints a clip in its own size.
 
-    sources: one file, or one camera's number or address.  load: returns the painter.  steady: blend each frame
-    with the one before, warped.  measure: print the flicker.
+    sources: one file, or one camera's number or address.  load: returns the painter.  look: options of
+    `Painter.stages`.  steady: blend each frame with the one before, warped.  measure: print the flicker.
     """
     if len(sources) != 1:
         raise OptionError("One clip at a time: give one file, or --camera without any")
@@ -49,7 +44,7 @@ def paint_video(
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # our message on a broken file says enough
     cv2.setLogLevel(0)
     clip = Clip(int(sources[0]) if sources[0].isdecimal() else sources[0])
-    painter, look = load(), asdict(replace(options, as_painted=False))
+    paint = partial(load(), stage=output.stage, **{**look, "as_painted": False})
     with tqdm(total=clip.count or None, unit="frame") as bar, Interrupt() as interrupt:
 
         def on_frame(frames: int) -> None:
@@ -57,7 +52,6 @@ def paint_video(
             interrupt.check()
 
         try:
-            paint = partial(painter, stage=output.stage, **look)
             done = paint_clip(clip, target, paint, steady=steady, measure=measure, on_frame=on_frame)
         except KeyboardInterrupt:
             bar.write(f"{target} ends after {bar.n} frames", file=sys.stderr)
@@ -69,4 +63,3 @@ def paint_video(
     print(f"{target}: {done.frames} frames of {width}x{height} at {clip.rate:g} a second, {sound}", file=sys.stderr)
     if measure:
         print(f"flicker: {done.flicker:.1f} squared gray levels a frame, the clip itself {done.flicker_of_clip:.1f}")
-    return 0

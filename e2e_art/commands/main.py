@@ -17,6 +17,16 @@ __all__ = ["main"]
 
 log = logging.getLogger(__name__)
 
+COMMANDS = {
+    infer: "paint photos, clips and doodles, make textures",
+    train: "train a model on a painting",
+    optimize: "paint a photo, or make a texture, without a trained model",
+    compare: "measure the stages of models beside L-BFGS",
+    models: "list trained models",
+    masks: "show the masks that doodles are trained on",
+    serve: "paint in the browser",
+    export: "write a model as one ONNX file, or the page for a web host",
+}
 INTERRUPTED = 130  # what shells expect after Ctrl-C
 
 
@@ -29,7 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for noisy in ("PIL", "matplotlib"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     try:
-        return flags.run(flags) or 0
+        flags.run(flags)
+        return 0
     except UserError as error:
         return _failed(str(error))
     except BrokenPipeError:
@@ -51,10 +62,21 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"e2e-art {__version__}", help="print the version")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for command in (infer, train, optimize, compare, models, masks, serve, export):
-        command.add_command(commands)
-    for command_parser in commands.choices.values():
-        command_parser.add_argument("--verbose", action="store_true", help="print more, such as an error's traceback")
+    for command, help in COMMANDS.items():
+        name = command.__name__.rpartition(".")[2]
+        doc = command.__doc__ or f"{help}\n\ne2e-art {name} [options]\n\n "  # python -OO drops docstrings
+        about, usage, examples = doc.rstrip("\n").split("\n\n")
+        subparser = commands.add_parser(
+            name,
+            usage=usage.removeprefix("usage: "),
+            help=help,
+            description=" ".join(about.split()),
+            epilog=examples,
+            formatter_class=HelpFormatter,
+        )
+        command.add_arguments(subparser)
+        subparser.add_argument("--verbose", action="store_true", help="print more, such as an error's traceback")
+        subparser.set_defaults(run=command.run)
     return parser
 
 

@@ -17,9 +17,9 @@ from ..data.masks import Masks
 from ..errors import OptionError
 from ..images.io import check_suffix, read_image, write_image
 from ..images.regions import find_palette
-from .flags import add_overwrite, add_parser, check_free
+from .flags import add_overwrite, check_free
 
-__all__ = ["add_command"]
+__all__ = ["add_arguments", "run"]
 
 SHOWN = 5  # masks in a row, and rows
 GAP = 4  # pixels between them
@@ -29,19 +29,16 @@ COLORS = (
 )
 
 
-def add_command(commands) -> None:
-    """Adds `masks` to the commands."""
-    parser = add_parser(commands, "masks", run, "show the masks that doodles are trained on", __doc__)
+def add_arguments(parser) -> None:
+    """Adds the flags of `masks`."""
     parser.add_argument("--preview", required=True, type=Path, metavar="OUT", help="the picture to write")
-    parser.add_argument(
-        "--mask", type=Path, metavar="MASK", help="instead: a painting's mask, for its regions and colors"
-    )
+    parser.add_argument("--mask", type=Path, metavar="MASK", help="a painting's mask, for its regions and colors")
     parser.add_argument("--regions", type=int, metavar="N", help=f"number of regions, {REGIONS} by default")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the training")
     add_overwrite(parser)
 
 
-def run(flags: argparse.Namespace) -> int:
+def run(flags: argparse.Namespace) -> None:
     """Writes the preview."""
     check_suffix(flags.preview)
     check_free([flags.preview], flags.overwrite, "--preview")
@@ -59,4 +56,3 @@ def run(flags: argparse.Namespace) -> int:
     rows = [np.concatenate(pictures[begin : begin + SHOWN], axis=1) for begin in range(0, len(pictures), SHOWN)]
     write_image(flags.preview, np.concatenate(rows), flags.overwrite)
     masks.close()
-    return 0

@@ -20,80 +20,64 @@ from ..errors import UserError
 from ..images.io import read_image
 from ..images.resize import resize_long_edge
 from ..models.folder import THUMBNAIL, Model, list_models, model_folders, read_model
-from .flags import add_parser
 
-__all__ = ["add_command", "describe_model", "describe_models"]
+__all__ = ["add_arguments", "run", "describe_model", "describe_models"]
 
 COLUMNS = 40  # of a terminal, that a small picture takes
 
 
-def add_command(commands) -> None:
-    """Adds `models` to the commands."""
-    parser = add_parser(commands, "models", run, "list trained models", __doc__)
-    parser.add_argument(
-        "folder", nargs="?", type=Path, metavar="DIR", help="a folder of models, shipped ones by default"
-    )
+def add_arguments(parser) -> None:
+    """Adds the flags of `models`."""
+    folder = "a folder of models, shipped ones by default"
+    parser.add_argument("folder", nargs="?", type=Path, metavar="DIR", help=folder)
 
 
-def run(flags: argparse.Namespace) -> int:
+def run(flags: argparse.Namespace) -> None:
     """Prints a paragraph for each model, damaged ones included."""
     folders = model_folders(flags.folder)
     if not folders:
         raise UserError(f"{flags.folder} holds no models: give the folder that train.py wrote models into")
     for folder in folders:
         try:
-            print("\n".join(_paragraph(read_model(folder))))
+            print("\n  ".join(_paragraph(read_model(folder))))
         except UserError as error:
             print(f"{folder.name}\n  damaged: {error}")
-    return 0
 
 
 def _paragraph(model: Model) -> list[str]:
     """Returns the lines that describe a model."""
-    record = model.record
-    stages = "1 stage" if len(model.stages) == 1 else f"{len(model.stages)} stages"
-    lines = [f"{model.title}  ({model.folder})", f"  {stages}, {model.megabytes:.1f} MB"]
-    styles = ", ".join(style["file"] for style in record.get("styles", []))
-    if styles:
-        seen = f"on {record.get('photos', 'some')} photos" if model.kind.paints_photos else f"a {model.kind.name}"
-        lines.append(f"  after {styles}, {seen} in {model.training_time}")
-    totals = " ".join(f"{stage['total']:.2f}" for stage in record.get("validation", []))
-    if totals:
-        validated = (
-            f"{record.get('validation_photos', 'some')} other photos"
-            if model.kind.paints_photos
-            else "seeds of its own"
-        )
-        lines.append(f"  total loss on {validated}, stage by stage: {totals}")
+    record, photos, count = model.record, model.kind.paints_photos, len(model.stages)
+    lines = [f"{model.title}  ({model.folder})", f"{count} stage{'s' if count > 1 else ''}, {model.megabytes:.1f} MB"]
+    if styles := ", ".join(style["file"] for style in record.get("styles", [])):
+        seen = f"on {record.get('photos', 'some')} photos" if photos else f"a {model.kind.name}"
+        lines.append(f"after {styles}, {seen} in {model.training_time}")
+    if totals := " ".join(f"{stage['total']:.2f}" for stage in record.get("validation", [])):
+        samples = f"{record.get('validation_photos', 'some')} other photos" if photos else "seeds of its own"
+        lines.append(f"total loss on {samples}, stage by stage: {totals}")
     if THUMBNAIL in model.files:
-        path = model.path(THUMBNAIL)
-        lines.append(f"  {path}")
+        lines.append(str(model.path(THUMBNAIL)))
         if sys.stdout.isatty() and "NO_COLOR" not in os.environ:
-            lines += _in_characters(read_image(path))
+            lines += _in_characters(read_image(model.path(THUMBNAIL)))
     return lines
 
 
 def _in_characters(picture: np.ndarray) -> list[str]:
     """Returns a picture as lines for a color terminal: each character is two pixels, one above the other."""
     small = resize_long_edge(picture, COLUMNS)
-    small = small[: len(small) // 2 * 2].reshape(-1, 2, small.shape[1], 3)
-    return ["  " + "".join(map(_character, above, below)) + "\033[0m" for above, below in small]
+    pairs = small[: len(small) // 2 * 2].reshape(-1, 2, small.shape[1], 3).swapaxes(1, 2)  # (rows, W, 2, 3)
+    character = "\033[38;2;{};{};{};48;2;{};{};{}m▀"
+    return ["".join(character.format(*pair.ravel()) for pair in row) + "\033[0m" for row in pairs]
 
 
-def _character(above: np.ndarray, below: np.ndarray) -> str:
-    return "\033[38;2;{};{};{};48;2;{};{};{}m▀".format(*above, *below)
-
-
-def describe_models() -> int:
+def describe_models() -> None:
     """Prints the shipped models, one a line."""
     models = list_models()
     width = max((len(model.name) for model in models), default=0)
     for model in models:
         print(f"{model.name:{width}}  {len(model.stages)} stages  {model.megabytes:.1f} MB  {model.title}")
-    return 0
 
 
-def describe_model(model: Model) -> int:
+def describe_model(model: Model) -> None:
     """Prints how a model was trained."""
     record = model.record
     print(f"{model.title}\nin {model.folder}, {len(model.stages)} stages")
@@ -101,10 +85,8 @@ def describe_model(model: Model) -> int:
         print(f"  stage {index}: " + ", ".join(f"{key} {value}" for key, value in stage.items() if key != "file"))
     for key in ("command", "photos", "seconds", "engine", "versions"):
         print(f"{key}: {record.get(key, 'not recorded')}")
-    while (earlier := record.get("started_from")) is not None:
-        record = earlier
+    while record := record.get("started_from"):
         engine = f", engine: {record['engine']}" if "engine" in record else ""
         print(f"started from: {record.get('command', 'not recorded')}, seconds: {record.get('seconds')}{engine}")
     for result in model.record.get("validation", []):
         print("validation: " + ", ".join(f"{key} {value:.4g}" for key, value in result.items()))
-    return 0

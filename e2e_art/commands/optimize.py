@@ -30,10 +30,10 @@ from ..losses.options import LossOptions
 from ..machine import free_memory
 from ..optimize.options import OptimizeOptions
 from ..optimize.presets import PRESETS, Preset
-from .flags import add_flags, add_overwrite, add_parser, check_free, gather, parse_size
+from .flags import add_flags, add_overwrite, check_free, gather, parse_size
 from .optimize_progress import OptimizeProgress
 
-__all__ = ["add_command"]
+__all__ = ["add_arguments", "run"]
 
 log = logging.getLogger(__name__)
 
@@ -42,9 +42,8 @@ LONG_EDGE = 640  # of the result by default: some minutes on two cores
 FIRST = ("steps", "seed")  # options that everybody needs
 
 
-def add_command(commands) -> None:
-    """Adds `optimize` to the commands."""
-    parser = add_parser(commands, "optimize", run, "paint a photo, or make a texture, without a trained model", __doc__)
+def add_arguments(parser) -> None:
+    """Adds the flags of `optimize`."""
     parser.add_argument("photo", nargs="?", metavar="PHOTO", help="the photo to paint")
     parser.add_argument("--style", nargs="+", default=[], metavar="PAINTING", help="one or more paintings")
     parser.add_argument("--texture", metavar="PAINTING", help="instead of a photo: a texture like this painting")
@@ -80,7 +79,7 @@ def add_command(commands) -> None:
     solver.add_argument("--no-bfloat16", action="store_true", help="keep the loss network in single precision")
 
 
-def run(flags: argparse.Namespace) -> int:
+def run(flags: argparse.Namespace) -> None:
     """Optimizes, and writes the result; after Ctrl-C, the best picture until then."""
     preset = PRESETS.get(flags.preset)
     start = flags.start or (preset and flags.photo and preset.start) or ("photo" if flags.photo else "noise")
@@ -119,7 +118,6 @@ def run(flags: argparse.Namespace) -> int:
         progress = OptimizeProgress(files, options.steps * options.scales, size, flags.every)
         reason = _optimize(partial(solve, begin, options=options), progress, colors)
         _explain(reason, files["picture"], options)
-    return 0
 
 
 def _check(flags: argparse.Namespace, start: str) -> list[str]:

@@ -18,51 +18,47 @@ from ..errors import OptionError, UserError
 from ..models.folder import Model, model_folders, read_model
 from ..web.server import make_server
 from ..web.site import site
-from .flags import add_parser
+from .flags import find_double
 
-__all__ = ["add_command", "add_styles", "styles_of"]
+__all__ = ["add_arguments", "add_page_models", "page_models", "run"]
 
 HOST, PORT = "127.0.0.1", 8742
 
 
-def add_command(commands) -> None:
-    """Adds `serve` to the commands."""
-    parser = add_parser(commands, "serve", run, "paint in the browser", __doc__)
-    add_styles(parser)
+def add_arguments(parser) -> None:
+    """Adds the flags of `serve`."""
+    add_page_models(parser)
     parser.add_argument("--host", default=HOST, metavar="IP", help="address to listen on; 0.0.0.0 lets all machines in")
     parser.add_argument("--port", type=int, default=PORT, metavar="N", help="port to listen on; 0 takes a free one")
     parser.add_argument("--no-browser", action="store_true", help="print the address, and open nothing")
 
 
-def add_styles(parser) -> None:
-    """Adds the flag that says which styles a page offers."""
+def add_page_models(parser) -> None:
+    """Adds the flag that says which models a page offers."""
     names = "shipped names, models' folders, or folders of models"
     parser.add_argument("--model", nargs="+", default=[], metavar="NAME", help=names)
 
 
-def styles_of(names: Sequence[str]) -> list[Model]:
+def page_models(names: Sequence[str]) -> list[Model]:
     """Returns the models that a page offers, all shipped ones by default: chains for photos, doodles for drawings."""
     folders: list[str | Path] = []
     for name in names:
-        inside = model_folders(Path(name)) if Path(name).is_dir() else []
-        folders += inside or [name]
+        folders += model_folders(Path(name)) or [name]
     models = [read_model(folder) for folder in folders or model_folders()]
     other = [model.name for model in models if not model.kind.page_list]
-    if folders and other:
+    if names and other:
         raise OptionError(f"The page paints photos and doodles, and no textures: leave {', '.join(other)} out")
     models = [model for model in models if model.kind.page_list]
-    found = [model.name for model in models]
-    twice = {name for name in found if found.count(name) > 1}
-    if twice:
-        raise OptionError(f"Two models are called {', '.join(sorted(twice))}: give each name once")
+    if double := find_double(model.name for model in models):
+        raise OptionError(f"Two models are called {double}: give each name once")
     if not models:
         raise UserError("There are no models to paint with: give some with --model")
     return models
 
 
-def run(flags: argparse.Namespace) -> int:
+def run(flags: argparse.Namespace) -> None:
     """Serves until Ctrl-C."""
-    server = make_server(site(styles_of(flags.model)), flags.host, flags.port)
+    server = make_server(site(page_models(flags.model)), flags.host, flags.port)
     shown = "127.0.0.1" if flags.host in ("0.0.0.0", "") else flags.host
     address = f"http://{shown}:{server.server_port}/"
     print(f"e2e-art paints at {address} until Ctrl-C", flush=True)
@@ -76,4 +72,3 @@ def run(flags: argparse.Namespace) -> int:
         print("\nEnded.")
     finally:
         server.server_close()
-    return 0

@@ -22,16 +22,15 @@ from ..losses.options import LossOptions
 from ..models.folder import DESCRIPTION
 from ..models.kinds import DOODLE, KINDS, TEXTURE
 from ..training.options import TrainingOptions
-from .flags import add_flags, add_overwrite, add_parser, gather
+from .flags import add_flags, add_overwrite, gather
 
-__all__ = ["add_command"]
+__all__ = ["add_arguments", "run"]
 
 STAGE_OPTIONS = "stages steps sizes residual_weights style_boosts learning_rates coupling warm_start share_weights norm"
 
 
-def add_command(commands) -> None:
-    """Adds `train` to the commands."""
-    parser = add_parser(commands, "train", run, "train a model on a painting", __doc__)
+def add_arguments(parser) -> None:
+    """Adds the flags of `train`."""
     parser.add_argument("--style", nargs="+", default=[], metavar="PAINTING", help="one or more paintings to blend")
     parser.add_argument("--photos", metavar="DIR", help="photos to train on, in any tree of folders")
     parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder of the model to write")
@@ -96,7 +95,7 @@ def _check_subject(flags: argparse.Namespace) -> None:
         raise OptionError(f"Two --preview photos have the same name ({', '.join(stems)}): rename one, or leave it out")
 
 
-def run(flags: argparse.Namespace) -> int:
+def run(flags: argparse.Namespace) -> None:
     """Trains, and writes the model."""
     working = flags.out.with_name(f"{flags.out.name}.training")
     checkpoint = working / "checkpoint.npz"
@@ -165,7 +164,6 @@ def run(flags: argparse.Namespace) -> int:
         )
         print(f"{photos} skipped: {', '.join(skipped)}")
     print(f"{model.folder} is trained: e2e-art infer {model.kind.usage} {model.folder} -o OUT")
-    return 0
 
 
 def _announce(training, validation: list[Path], checkpoint_every: int) -> None:

@@ -1,0 +1,81 @@
+"""`e2e-art infer` with models that are given noise: textures, and painted doodles, one for each seed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import OptionError
+from ..images.io import check_suffix, read_image, write_image
+from ..images.resize import resize
+from ..images.sheet import sheet
+from ..painting.noise import DoodlePainter, TexturePainter, seam
+from .flags import check_free, find_double, parse_size
+from .infer_photos import Output
+
+__all__ = ["make_textures", "paint_doodle"]
+
+EDGE = "512"  # pixels of a texture by default
+TEXTURE_USAGE = "e2e-art infer --texture MODEL -o OUT.png"
+DOODLE_USAGE = "e2e-art infer DOODLE.png --model MODEL -o OUT.png"
+
+
+def make_textures(
+    load: Callable[[], TexturePainter], size: str | None, seeds: Sequence[int], output: Output, tile_check: bool = False
+) -> None:
+    """Makes a texture for each seed, and of several a sheet.
+
+    load: returns the painter.  tile_check: print how well each continues at its other side.
+    """
+    paths = _files(output, seeds, TEXTURE_USAGE, "_sheet.jpg")
+    height, width = parse_size(size or EDGE, "--size", shape=(1, 1))
+    painter, textures = load(), []
+    for seed, path in zip(seeds, paths):
+        textures.append(painter(height, width, seed, output.stage))
+        write_image(path, textures[-1], output.overwrite)
+        if tile_check:
+            print(f"{path}: {_seam_text(textures[-1])}")
+    for path in paths[len(seeds) :]:
+        labels = [f"seed {seed}" for seed in seeds]
+        write_image(path, sheet(textures, labels, painter.model.title), output.overwrite)
+
+
+def paint_doodle(
+    doodles: Sequence[str], load: Callable[[], DoodlePainter], size: str | None, seeds: Sequence[int], output: Output
+) -> None:
+    """Paints a doodle once for each seed; load: returns the painter."""
+    if len(doodles) != 1:
+        raise OptionError(f"One doodle at a time: {DOODLE_USAGE}")
+    paths = _files(output, seeds, DOODLE_USAGE)
+    doodle = read_image(doodles[0])
+    if size and size != "0":
+        doodle = resize(doodle, *parse_size(size, "--size", doodle.shape))
+    painter = load()
+    for seed, path in zip(seeds, paths):
+        write_image(path, painter(doodle, seed, output.stage, doodles[0]), output.overwrite)
+
+
+def _files(output: Output, seeds: Sequence[int], usage: str, *more: str) -> list[Path]:
+    """Returns the file for each seed, OUT itself for a single one, and for several also those that end in `more`."""
+    if not output.out:
+        raise OptionError(f"Say where to: {usage}")
+    if find_double(seeds) is not None:
+        raise OptionError("A seed was given twice: each makes one picture")
+    paths = [out := Path(output.out)]
+    check_suffix(out)
+    if len(seeds) > 1:
+        ends = [*(f"_seed-{seed}{out.suffix}" for seed in seeds), *more]
+        paths = [out.with_name(out.stem + end) for end in ends]
+    check_free(paths, output.overwrite)
+    return paths
+
+
+def _seam_text(texture: np.ndarray) -> str:
+    height, width = texture.shape[:2]
+    if min(height, width) < 2:
+        return "too small to have a seam"
+    across, within, most = seam(texture)
+    text = f"neighbors differ by {across:.1f} gray levels across its edges, by {within:.1f} within (at most {most:.1f})"
+    return text if height % 32 == width % 32 == 0 else f"{text}; to tile, its sides must be multiples of 32"
