@@ -70,11 +70,11 @@ def _in_characters(picture: np.ndarray) -> list[str]:
 
 
 def describe_models() -> None:
-    """Prints the shipped models, one a line."""
+    """Prints the shipped models, one a line, each by its folder: that is what --model takes."""
     models = list_models()
-    width = max((len(model.name) for model in models), default=0)
+    width = max((len(model.folder.name) for model in models), default=0)
     for model in models:
-        print(f"{model.name:{width}}  {len(model.stages)} stages  {model.megabytes:.1f} MB  {model.title}")
+        print(f"{model.folder.name:{width}}  {len(model.stages)} stages  {model.megabytes:.1f} MB  {model.title}")
 
 
 def describe_model(model: Model) -> None:

@@ -19,12 +19,14 @@ from contextlib import closing
 from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..errors import OptionError, UserError
 from ..images.colors import keep_colors, recolor
 from ..images.io import check_suffix, read_image, write_image
+from ..images.regions import match_regions, one_hot, present, segment
 from ..images.resize import resize
 from ..losses.options import LossOptions
 from ..machine import free_memory
@@ -32,6 +34,9 @@ from ..optimize.options import OptimizeOptions
 from ..optimize.presets import PRESETS, Preset
 from .flags import add_flags, add_overwrite, check_free, gather, parse_size
 from .optimize_progress import OptimizeProgress
+
+if TYPE_CHECKING:
+    from ..optimize.multiscale import Result
 
 __all__ = ["add_arguments", "run"]
 
@@ -48,11 +53,8 @@ def add_arguments(parser) -> None:
     parser.add_argument("--style", nargs="+", default=[], metavar="PAINTING", help="one or more paintings")
     parser.add_argument("--texture", metavar="PAINTING", help="instead of a photo: a texture like this painting")
     parser.add_argument("-o", "--out", required=True, type=Path, metavar="OUT", help="the picture to write")
-    parser.add_argument(
-        "--size",
-        metavar="EDGE|WxH",
-        help=f"long edge of the result ({LONG_EDGE} by default, 0 for the photo's own), or width x height",
-    )
+    size = f"long edge of the result ({LONG_EDGE} by default, 0 for the photo's own), or width x height"
+    parser.add_argument("--size", metavar="EDGE|WxH", help=size)
     parser.add_argument("--start", metavar="START", help="photo (default), noise, painting, model:NAME, or a file")
     parser.add_argument("--keep-colors", choices=("before", "after"), help="recolor the painting, or the result")
     parser.add_argument("--preset", choices=tuple(PRESETS), help="published settings of others")
@@ -85,12 +87,11 @@ def run(flags: argparse.Namespace) -> None:
     start = flags.start or (preset and flags.photo and preset.start) or ("photo" if flags.photo else "noise")
     options = _options(flags, preset, start)
     runs = [replace(options, seed=seed) for seed in flags.seeds or [options.seed]]
-    paintings = _check(flags, start)
-    names = [flags.out]
-    if flags.seeds:
-        names = [flags.out.with_name(f"{flags.out.stem}_seed-{seed}{flags.out.suffix}") for seed in flags.seeds]
-    outputs = [_outputs(name, flags.animate, flags.record, flags.every, flags.overwrite) for name in names]
-    styles = [read_image(path) for path in paintings]
+    _check(flags, start)
+    out: Path = flags.out
+    names = [out.with_name(f"{out.stem}_seed-{seed}{out.suffix}") for seed in flags.seeds] if flags.seeds else [out]
+    outputs = [_outputs(name, flags) for name in names]
+    styles = [read_image(path) for path in ([flags.texture] if flags.texture else flags.style)]
     photo = read_image(flags.photo) if flags.photo else None
     masks = [read_image(path) for path in (flags.style_mask, flags.mask)] if flags.mask else []
     size = _size(flags.size, masks[1] if masks and photo is None else photo, preset)
@@ -116,12 +117,11 @@ def run(flags: argparse.Namespace) -> None:
     for options, files in zip(runs, outputs):
         begin = _start(start, photo, styles[0], size, options.seed)
         progress = OptimizeProgress(files, options.steps * options.scales, size, flags.every)
-        reason = _optimize(partial(solve, begin, options=options), progress, colors)
-        _explain(reason, files["picture"], options)
+        _optimize(partial(solve, begin, options=options), options, progress, colors)
 
 
-def _check(flags: argparse.Namespace, start: str) -> list[str]:
-    """Finds flags that do not go together; returns the paintings."""
+def _check(flags: argparse.Namespace, start: str) -> None:
+    """Raises OptionError for flags that do not go together."""
     if (flags.style_mask is None) != (flags.mask is None):
         raise OptionError("--style-mask and --mask belong together: give both")
     if flags.segments is not None and (flags.mask or not flags.photo):
@@ -138,34 +138,30 @@ def _check(flags: argparse.Namespace, start: str) -> list[str]:
         raise OptionError(f"--every must be 0 or more, not {flags.every}")
     if flags.seeds and start != "noise":
         raise OptionError("--seeds are those of noise, and this starts elsewhere: add --start noise, or leave them out")
-    return [flags.texture] if flags.texture else flags.style
 
 
 def _options(flags: argparse.Namespace, preset: Preset | None, start: str) -> OptimizeOptions:
     """Returns the options: flags that were given come before a preset's, a preset's before the defaults."""
-    given, loss = gather(flags, OptimizeOptions), gather(flags, LossOptions)
-    base = preset.options if preset else OptimizeOptions()
-    if preset is None and start == "noise":
-        given.setdefault("scales", NOISE_SCALES)
+    given = gather(flags, OptimizeOptions)
+    base = preset.options if preset else OptimizeOptions(scales=NOISE_SCALES if start == "noise" else 1)
     if given.get("optimizer", base.optimizer) != base.optimizer:
         given.setdefault("learning_rate", None)  # a rate belongs to its optimizer
-    return replace(base, **given, loss=replace(base.loss, **loss))
+    return replace(base, **given, loss=replace(base.loss, **gather(flags, LossOptions)))
 
 
-def _outputs(out: Path, animate: bool, record: bool, every: int, overwrite: bool) -> dict[str, Path]:
-    """Returns the files to write, after checking that they can be."""
+def _outputs(out: Path, flags: argparse.Namespace) -> dict[str, Path]:
+    """Returns the files to write, by what they are; raises OptionError where they cannot be."""
     check_suffix(out)
     outputs = {"picture": out}
-    if animate:
+    if flags.animate:
         outputs["animation"] = out.with_suffix(".gif")
-    if record:
-        outputs["log"] = out.with_suffix(".jsonl")
-        outputs["curve"] = out.with_name(f"{out.stem}_curve.png")
+    if flags.record:
+        outputs |= {"log": out.with_suffix(".jsonl"), "curve": out.with_name(f"{out.stem}_curve.png")}
     for path in outputs.values():
         if path.is_dir():
             raise OptionError(f"{path} is a folder: give -o a file's name")
-    steps = out.parent.glob(f"{glob.escape(out.stem)}_step-*{out.suffix}") if every else ()
-    check_free([*outputs.values(), *steps], overwrite)
+    steps = out.parent.glob(f"{glob.escape(out.stem)}_step-*{out.suffix}") if flags.every else ()
+    check_free([*outputs.values(), *steps], flags.overwrite)
     folder = next(parent for parent in out.absolute().parents if parent.exists())
     if not folder.is_dir() or not os.access(folder, os.W_OK):
         raise OptionError(f"{folder} cannot be written to: choose another -o")
@@ -174,13 +170,11 @@ def _outputs(out: Path, animate: bool, record: bool, every: int, overwrite: bool
 
 def _size(text: str | None, picture: np.ndarray | None, preset: Preset | None) -> tuple[int, int]:
     """Returns height and width of the result; picture: the photo, or the mask that takes its place."""
+    shape = (1, 1) if picture is None else picture.shape  # a texture is square
     size = text or str((preset and preset.size) or LONG_EDGE)
-    if picture is None:  # a texture
-        return parse_size(size, "--size", (1, 1))
-    longest = max(picture.shape[:2])
-    if size == "0" or (text is None and int(size) > longest):  # by default, nothing grows
-        size = str(longest)
-    return parse_size(size, "--size", picture.shape)
+    if picture is not None and (size == "0" or (text is None and int(size) > max(shape))):  # by default, nothing grows
+        return shape[:2]
+    return parse_size(size, "--size", shape)
 
 
 def _check_memory(options: OptimizeOptions, height: int, width: int) -> None:
@@ -200,11 +194,9 @@ def _regions(
     masks: list[np.ndarray], segments: int | None, style: np.ndarray, photo: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray] | None:
     """Returns the regions of the painting and of the result, (R, H, W) each, without those too small to see."""
-    from ..images.regions import match_regions, one_hot, present, segment
-
     if masks:
         palette, *labels = match_regions(*masks)
-        names = [f"#{red:02x}{green:02x}{blue:02x}" for red, green, blue in palette]
+        names = ["#" + bytes(color).hex() for color in palette]
     elif segments is not None and photo is not None:
         labels = segment([style, photo], segments)
         names = [f"number {index}" for index in range(segments)]
@@ -212,9 +204,8 @@ def _regions(
         return None
     of_style, of_result = (one_hot(part, len(names)) for part in labels)
     kept = present(of_style, of_result)
-    for name, is_kept in zip(names, kept):
-        if not is_kept:
-            log.warning("Region %s covers less than 0.5 %% of a picture and is skipped", name)
+    for name in np.array(names)[~kept]:
+        log.warning("Region %s covers less than 0.5 %% of a picture and is skipped", name)
     if not kept.any():
         raise OptionError("No region is large enough in both pictures: draw larger ones, or ask for fewer --segments")
     return of_style[kept], of_result[kept]
@@ -223,6 +214,7 @@ def _regions(
 def _start(start: str, photo: np.ndarray | None, style: np.ndarray, size: tuple[int, int], seed: int) -> np.ndarray:
     """Returns the picture to start from, in the size of the result; start: as --start takes it."""
     from ..optimize.multiscale import noise_picture
+    from ..painting.photo import load
 
     if start == "noise":
         return noise_picture(*size, seed)
@@ -232,39 +224,32 @@ def _start(start: str, photo: np.ndarray | None, style: np.ndarray, size: tuple[
         return resize(read_image(start), *size)
     if photo is None:
         raise OptionError(f"--start {start} needs a photo: give one, or another --start")
-    if start == "photo":
-        return photo
-    from ..painting.photo import load
-
-    return load(start.removeprefix("model:"))(photo)
+    return photo if start == "photo" else load(start.removeprefix("model:"))(photo)
 
 
-def _optimize(solve: Callable, progress: OptimizeProgress, colors: np.ndarray | None) -> str:
-    """Makes one picture and the files beside it; returns why it ended.  colors: a photo to take the colors of."""
-    with progress.interrupt, closing(progress):
+def _optimize(
+    solve: Callable[..., Result], options: OptimizeOptions, progress: OptimizeProgress, colors: np.ndarray | None
+) -> None:
+    """Makes one picture and the files beside it, and says how it ended; colors: a photo to take the colors of."""
+    out = progress.outputs["picture"]
+    with progress.interrupt, closing(progress.bar):
         result = solve(on_evaluation=progress.evaluation)
         if not result.losses:
             raise UserError("The loss is not finite at the very start: lower --style-weight; nothing was written")
         picture = result.picture if colors is None else keep_colors(result.picture, colors)
-        out = progress.outputs["picture"]
         write_image(out, picture, overwrite=True)  # whether it may be replaced was checked before the work
         losses = ", ".join(f"{name} {value:.4g}" for name, value in result.losses.items())
-        progress.close()
+        progress.bar.close()
         print(f"{out}: total {result.total:.4g} ({losses}) after {len(result.evaluations)} evaluations")
         progress.finish(picture)
-    return result.reason
-
-
-def _explain(reason: str, out: Path, options: OptimizeOptions) -> None:
-    """Says why the optimization ended, where that was not to be expected."""
-    if reason == "interrupted":
+    if result.reason == "interrupted":
         raise KeyboardInterrupt
-    if reason == "not finite":
+    if result.reason == "not finite":
         raise UserError(
             f"The loss was no longer finite, {out} is the best picture before: lower --style-weight or "
             "--learning-rate, or choose another --optimizer"
         )
-    if reason == "settled" and options.tolerance:
+    if result.reason == "settled" and options.tolerance:
         log.info("It stopped because the loss hardly fell any more; --tolerance 0 goes on")
-    elif reason == "settled":
+    elif result.reason == "settled":
         log.info("It stopped because no step was lower")

@@ -33,8 +33,8 @@ class OptimizeProgress:
     """
 
     def __init__(self, outputs: dict[str, Path], steps: int, size: tuple[int, int], every: int = 0):
-        self.outputs, self.steps, self.every = outputs, steps, every
-        self.bar: tqdm | None = None  # until the first step: what goes wrong before needs no bar
+        self.outputs, self.every = outputs, every
+        self.bar = tqdm(total=steps, unit="step", dynamic_ncols=True, delay=0.01)  # shown from the first step on
         self.entries: list[dict] = []
         self.frames: list[np.ndarray] = []
         self.frame_size = resize_long_edge(np.zeros((*size, 3), np.uint8), FRAME_EDGE).shape[:2]
@@ -45,13 +45,12 @@ class OptimizeProgress:
         """Records one evaluation and its picture, (1, 3, H, W) in VGG space; raises KeyboardInterrupt after Ctrl-C."""
         losses = " ".join(f"{name} {value:.4g}" for name, value in evaluation.losses.items())
         height, width = evaluation.size
-        self.bar = self.bar or tqdm(total=self.steps, unit="step", dynamic_ncols=True)
         self.bar.n = evaluation.scale * evaluation.steps + evaluation.step - 1
         self.bar.set_postfix_str(f"{width}x{height} {losses}", False)
         self.bar.update()
-        entry = {**asdict(evaluation), **evaluation.losses}
-        del entry["losses"]
-        self.entries.append({**entry, "total_step": len(self.entries) + 1, "phase": evaluation.scale})
+        entry = asdict(evaluation)
+        entry |= {**entry.pop("losses"), "total_step": len(self.entries) + 1, "phase": evaluation.scale}
+        self.entries.append(entry)
         self._keep(len(self.entries), picture, better=evaluation.total <= evaluation.best)
         self.interrupt.check()
 
@@ -84,8 +83,3 @@ class OptimizeProgress:
         except OSError as error:
             out = self.outputs["picture"]
             raise UserError(f"{out} is written, but {path} cannot be ({error.strerror}): free space") from error
-
-    def close(self) -> None:
-        """Ends the progress bar."""
-        if self.bar:
-            self.bar.close()
