@@ -13,6 +13,7 @@ import argparse
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -79,14 +80,14 @@ def describe_models() -> None:
 
 def describe_model(model: Model) -> None:
     """Prints how a model was trained."""
-    record = model.record
     print(f"{model.title}\nin {model.folder}, {len(model.stages)} stages")
     for index, stage in enumerate(model.stages):
         print(f"  stage {index}: " + ", ".join(f"{key} {value}" for key, value in stage.items() if key != "file"))
     for key in ("command", "photos", "seconds", "engine", "versions"):
-        print(f"{key}: {record.get(key, 'not recorded')}")
-    while record := record.get("started_from"):
-        engine = f", engine: {record['engine']}" if "engine" in record else ""
-        print(f"started from: {record.get('command', 'not recorded')}, seconds: {record.get('seconds')}{engine}")
+        print(f"{key}: {model.record.get(key, 'not recorded')}")
+    earlier: Any = model.record
+    while earlier := earlier.get("started_from"):
+        engine = f", engine: {earlier['engine']}" if "engine" in earlier else ""
+        print(f"started from: {earlier.get('command', 'not recorded')}, seconds: {earlier.get('seconds')}{engine}")
     for result in model.record.get("validation", []):
         print("validation: " + ", ".join(f"{key} {value:.4g}" for key, value in result.items()))

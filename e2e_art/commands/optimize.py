@@ -173,7 +173,7 @@ def _size(text: str | None, picture: np.ndarray | None, preset: Preset | None) -
     shape = (1, 1) if picture is None else picture.shape  # a texture is square
     size = text or str((preset and preset.size) or LONG_EDGE)
     if picture is not None and (size == "0" or (text is None and int(size) > max(shape))):  # by default, nothing grows
-        return shape[:2]
+        return shape[0], shape[1]
     return parse_size(size, "--size", shape)
 
 

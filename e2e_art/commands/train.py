@@ -16,13 +16,19 @@ import shutil
 from contextlib import closing, suppress
 from dataclasses import fields
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..errors import OptionError, UserError
+from ..images.io import list_images, read_image
+from ..images.regions import style_regions
 from ..losses.options import LossOptions
-from ..models.folder import DESCRIPTION
+from ..models.folder import DESCRIPTION, read_model
 from ..models.kinds import DOODLE, KINDS, TEXTURE
 from ..training.options import TrainingOptions
-from .flags import add_flags, add_overwrite, gather
+from .flags import add_flags, add_overwrite, find_double, gather
+
+if TYPE_CHECKING:
+    from ..training.trainer import Training
 
 __all__ = ["add_arguments", "run"]
 
@@ -55,56 +61,14 @@ def add_arguments(parser) -> None:
     advanced.add_argument("--checkpoint-every", type=int, default=250, metavar="N", help="steps between checkpoints")
 
 
-def _options(flags: argparse.Namespace) -> TrainingOptions:
-    """Gathers the flags that became options."""
-    loss, default = gather(flags, LossOptions), TrainingOptions().loss
-    for name in ("style", "content"):  # the default layer weights belong to the default layers
-        layers, weights = f"{name}_layers", f"{name}_layer_weights"
-        if loss[layers] != getattr(default, layers) and loss[weights] == getattr(default, weights):
-            loss[weights] = ()
-    given = gather(flags, TrainingOptions)
-    if flags.style:
-        return TrainingOptions(styles=tuple(flags.style), photos=flags.photos, loss=LossOptions(**loss), **given)
-    given["loss"] = LossOptions(**{**loss, "content_weight": 0.0})
-    if flags.texture:
-        return TrainingOptions(styles=tuple(flags.texture), kind=TEXTURE.name, **given)
-    regions = len(_palette(flags))
-    return TrainingOptions(styles=(flags.doodle,), kind=DOODLE.name, style_mask=flags.mask, regions=regions, **given)
-
-
-def _palette(flags: argparse.Namespace):
-    """Returns the colors of the regions that a doodle's painting has."""
-    from ..images.io import read_image
-    from ..images.regions import style_regions
-
-    return style_regions(read_image(flags.doodle), read_image(flags.mask), flags.mask)[0]
-
-
-def _check_subject(flags: argparse.Namespace) -> None:
-    """Finds flags that do not go together."""
-    given = [name for name in ("style", "texture", "doodle") if getattr(flags, name)]
-    if len(given) != 1 or bool(flags.photos) != (given == ["style"]) or bool(flags.mask) != (given == ["doodle"]):
-        raise OptionError(
-            "Say what to learn: --style PAINTING and --photos DIR, --texture PAINTING, or --doodle PAINTING and "
-            "--mask MASK"
-        )
-    if given != ["style"] and (flags.validate or flags.preview):
-        raise OptionError(f"--{given[0]} paints no photos: leave --validate and --preview out")
-    stems = [path.stem for path in flags.preview]
-    if len(set(stems)) < len(stems):
-        raise OptionError(f"Two --preview photos have the same name ({', '.join(stems)}): rename one, or leave it out")
-
-
 def run(flags: argparse.Namespace) -> None:
     """Trains, and writes the model."""
     working = flags.out.with_name(f"{flags.out.name}.training")
     checkpoint = working / "checkpoint.npz"
-    _check_subject(flags)
-    _check_out(flags, checkpoint)
+    _check(flags, checkpoint)
     options = _options(flags)
     from ..data.listing import PhotoError
     from ..engines.mxnet import contexts
-    from ..models.folder import read_model
     from ..models.publish import load_chain
     from ..training.publish import publish_training
     from ..training.run_log import RunLog
@@ -132,12 +96,12 @@ def run(flags: argparse.Namespace) -> None:
     _announce(training, validation, flags.checkpoint_every)
     log = RunLog(working, training, validation, samples, fresh=not flags.resume)
     progress = TrainingProgress(training, log)
-    again = shlex.join(["e2e-art", *flags.command_line] + ([] if flags.resume else ["--resume"]))
+    command = shlex.join(["e2e-art", *(word for word in flags.command_line if word != "--resume")])
     try:
-        with progress.interrupt, closing(progress):
+        with progress.interrupt, closing(progress.bar):
             training.run(progress.step, progress.checkpoint, flags.checkpoint_every)
     except KeyboardInterrupt:
-        print(f"\nStopped; nothing is lost. To go on: {again}")
+        print(f"\nStopped; nothing is lost. To go on: {command} --resume")
         raise
     except (PhotoError, OSError) as error:
         if new and not log.path.exists():  # not one step was done
@@ -145,61 +109,79 @@ def run(flags: argparse.Namespace) -> None:
         if isinstance(error, PhotoError):
             raise
         raise UserError(
-            f"{working} cannot be written ({error.strerror}): free space, then go on with {again}"
+            f"{working} cannot be written ({error.strerror}): free space, then go on with {command} --resume"
         ) from error
     model = publish_training(
         training,
         flags.out,
-        command=shlex.join(["e2e-art", *(word for word in flags.command_line if word != "--resume")]),
+        command=command,
         validation=validation,
         samples=samples,
         started_from=started_from,
         overwrite=flags.overwrite,
     )
     if skipped := training.state.skipped:
-        photos = (
-            "1 photo could not be read and was"
-            if len(skipped) == 1
-            else f"{len(skipped)} photos could not be read and were"
-        )
-        print(f"{photos} skipped: {', '.join(skipped)}")
+        count = "1 photo" if len(skipped) == 1 else f"{len(skipped)} photos"
+        print(f"{count} could not be read and {'was' if len(skipped) == 1 else 'were'} skipped: {', '.join(skipped)}")
     print(f"{model.folder} is trained: e2e-art infer {model.kind.usage} {model.folder} -o OUT")
 
 
-def _announce(training, validation: list[Path], checkpoint_every: int) -> None:
-    """Says how long it will take."""
-    from ..training.trainer import duration_text, estimate_seconds
-
-    steps = training.total_steps - training.total_step
-    if not steps:
-        return
-    with suppress(UserError):  # what is wrong will be said in its place
-        seconds = estimate_seconds(training, validation, checkpoint_every)
-        print(
-            f"{steps:,} steps to go: about {duration_text(seconds)}, if nothing else keeps this machine busy",
-            flush=True,
+def _check(flags: argparse.Namespace, checkpoint: Path) -> None:
+    """Raises OptionError for flags that do not go together, and where a model, a training or another's folder is."""
+    given = [name for name in ("style", "texture", "doodle") if getattr(flags, name)]
+    if len(given) != 1 or bool(flags.photos) != (given == ["style"]) or bool(flags.mask) != (given == ["doodle"]):
+        raise OptionError(
+            "Say what to learn: --style PAINTING and --photos DIR, --texture PAINTING, or --doodle PAINTING and "
+            "--mask MASK"
         )
-
-
-def _check_out(flags: argparse.Namespace, checkpoint: Path) -> None:
-    """Finds before the work what would only show after it: a model, a training or another's folder in the way."""
+    if given != ["style"] and (flags.validate or flags.preview):
+        raise OptionError(f"--{given[0]} paints no photos: leave --validate and --preview out")
+    if double := find_double(path.stem for path in flags.preview):
+        raise OptionError(f"Two --preview photos have the same name ({double}): rename one, or leave it out")
+    if flags.checkpoint_every < 1:
+        raise OptionError(f"--checkpoint-every must be at least 1, not {flags.checkpoint_every}")
     if flags.out.exists() and not flags.overwrite:
         raise OptionError(f"{flags.out} exists: choose another --out, or add --overwrite")
     if flags.out.exists() and not (flags.out / DESCRIPTION).is_file():
         raise OptionError(f"{flags.out} is no model, so it is not replaced: choose another --out")
     if checkpoint.exists() and not (flags.resume or flags.overwrite):
         raise OptionError(f"{checkpoint} holds a training: add --resume to go on with it, or --overwrite to begin anew")
-    if flags.checkpoint_every < 1:
-        raise OptionError(f"--checkpoint-every must be at least 1, not {flags.checkpoint_every}")
+
+
+def _options(flags: argparse.Namespace) -> TrainingOptions:
+    """Returns the options that the flags ask for, of the kind of model that they ask for."""
+    loss, default = gather(flags, LossOptions), TrainingOptions().loss
+    for name in ("style", "content"):  # the default layer weights belong to the default layers
+        layers, weights = f"{name}_layers", f"{name}_layer_weights"
+        if loss[layers] != getattr(default, layers) and loss[weights] == getattr(default, weights):
+            loss[weights] = ()
+    given = gather(flags, TrainingOptions)
+    if flags.style:
+        return TrainingOptions(styles=tuple(flags.style), photos=flags.photos, loss=LossOptions(**loss), **given)
+    given["loss"] = LossOptions(**{**loss, "content_weight": 0.0})
+    if flags.texture:
+        return TrainingOptions(styles=tuple(flags.texture), kind=TEXTURE.name, **given)
+    palette, _ = style_regions(read_image(flags.doodle), read_image(flags.mask), flags.mask)
+    given |= {"kind": DOODLE.name, "style_mask": flags.mask, "regions": len(palette)}
+    return TrainingOptions(styles=(flags.doodle,), **given)
 
 
 def _validation_photos(folder: Path) -> list[Path]:
     """Lists the photos to validate on; all are read once, since one that cannot be would end the training later."""
-    from ..images.io import list_images, read_image
-
     photos = list_images(folder)
     if not photos:
         raise OptionError(f"{folder} holds no pictures: check the path, or leave --validate out")
     for path in photos:
         read_image(path)
     return photos
+
+
+def _announce(training: Training, validation: list[Path], checkpoint_every: int) -> None:
+    """Says how long the training will take."""
+    from ..training.trainer import duration_text, estimate_seconds
+
+    steps = training.total_steps - training.total_step
+    with suppress(UserError):  # what is wrong will be said in its place
+        if steps:
+            time = duration_text(estimate_seconds(training, validation, checkpoint_every))
+            print(f"{steps:,} steps to go: about {time}, if nothing else keeps this machine busy", flush=True)

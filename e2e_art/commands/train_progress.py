@@ -48,10 +48,6 @@ class TrainingProgress:
             self.bar.write(f"Stage {training.last_stage}, step {training.total_step}, {samples}: {_text(result)}")
         plot_curves(self.log.entries(), self.log.folder / "curves.png")
 
-    def close(self) -> None:
-        """Ends the bar."""
-        self.bar.close()
-
 
 def _text(losses: Mapping[str, float]) -> str:
     return ", ".join(f"{name} {value:.4g}" for name, value in losses.items())
