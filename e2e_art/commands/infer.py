@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import os
-from functools import partial
 from pathlib import Path
 
 from ..errors import OptionError
@@ -50,20 +49,14 @@ def add_arguments(parser) -> None:
         "--denoise", type=float, nargs="?", const=0.02, default=0.0, metavar="X", help="smooth by X, 0.02 by default"
     )
     size = parser.add_argument_group("size")
-    size.add_argument(
-        "--size",
-        metavar="EDGE|WxH",
-        help="long edge to paint at, which sets the size of strokes; 0 for the photo's own; for textures and doodles "
-        "also width x height, such as 480x320",
+    edge = (
+        "long edge to paint at, which sets the size of strokes; 0 for the photo's own; for textures and doodles also "
     )
+    size.add_argument("--size", metavar="EDGE|WxH", help=edge + "width x height, such as 480x320")
     size.add_argument("--as-painted", action="store_true", help="leave the painting at --size")
     size.add_argument("--guided", action="store_true", help="enlarge it from --size along the photo's own edges")
-    size.add_argument(
-        "--tile",
-        type=lambda text: None if text == "auto" else int(text),
-        metavar="EDGE",
-        help="paint in tiles of that edge; auto (the default) where memory is short, 0 never",
-    )
+    tile = "paint in tiles of that edge; auto (the default) where memory is short, 0 never"
+    size.add_argument("--tile", type=lambda text: None if text == "auto" else int(text), metavar="EDGE", help=tile)
     noise = parser.add_argument_group("textures and doodles", "Made of noise: another seed, another picture.")
     noise.add_argument("--texture", metavar="MODEL", help="a shipped texture, or one that train.py --texture wrote")
     noise.add_argument("--seed", nargs="+", type=int, default=[0], metavar="N", help="several write a file each")
@@ -93,16 +86,16 @@ def run(flags: argparse.Namespace) -> None:
     if flags.texture:
         if flags.photos:
             raise OptionError("--texture makes a picture of noise: leave the photos out")
-        texture = partial(load_texture, flags.texture, *device)
-        return make_textures(texture, flags.size, flags.seed, output, flags.tile_check)
+        textures = load_texture(flags.texture, *device)
+        return make_textures(textures, flags.size, flags.seed, output, flags.tile_check)
     model = flags.model if flags.model.lower().endswith(external.SUFFIX) else read_model(flags.model)
     if isinstance(model, Model) and model.kind.paints_regions:
-        return paint_doodle(flags.photos, partial(load_doodle, model, *device), flags.size, flags.seed, output)
+        return paint_doodle(flags.photos, load_doodle(model, *device), flags.size, flags.seed, output)
     if flags.size is not None and not flags.size.removeprefix("-").isdecimal():
         raise OptionError(f"--size takes the long edge of a photo in pixels, such as 800, not '{flags.size}'")
     look = {name: getattr(flags, name) for name in LOOK}
     look["size"] = None if flags.size is None else int(flags.size)
-    painter = partial(load, model, *device)
+    painter = load(model, *device)
     if flags.camera is None and not any(Path(photo).suffix.lower() in video.SUFFIXES for photo in flags.photos):
         return paint_photos(flags.photos, painter, look, output, flags.stages)
     if flags.stages:

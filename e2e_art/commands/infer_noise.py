@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -23,15 +23,12 @@ DOODLE_USAGE = "e2e-art infer DOODLE.png --model MODEL -o OUT.png"
 
 
 def make_textures(
-    load: Callable[[], TexturePainter], size: str | None, seeds: Sequence[int], output: Output, tile_check: bool = False
+    painter: TexturePainter, size: str | None, seeds: Sequence[int], output: Output, tile_check: bool = False
 ) -> None:
-    """Makes a texture for each seed, and of several a sheet.
-
-    load: returns the painter.  tile_check: print how well each continues at its other side.
-    """
+    """Makes a texture for each seed, and of several a sheet; tile_check: print how well each continues at its edges."""
     paths = _files(output, seeds, TEXTURE_USAGE, "_sheet.jpg")
     height, width = parse_size(size or EDGE, "--size", shape=(1, 1))
-    painter, textures = load(), []
+    textures = []
     for seed, path in zip(seeds, paths):
         textures.append(painter(height, width, seed, output.stage))
         write_image(path, textures[-1], output.overwrite)
@@ -43,16 +40,15 @@ def make_textures(
 
 
 def paint_doodle(
-    doodles: Sequence[str], load: Callable[[], DoodlePainter], size: str | None, seeds: Sequence[int], output: Output
+    doodles: Sequence[str], painter: DoodlePainter, size: str | None, seeds: Sequence[int], output: Output
 ) -> None:
-    """Paints a doodle once for each seed; load: returns the painter."""
+    """Paints a doodle once for each seed."""
     if len(doodles) != 1:
         raise OptionError(f"One doodle at a time: {DOODLE_USAGE}")
     paths = _files(output, seeds, DOODLE_USAGE)
     doodle = read_image(doodles[0])
     if size and size != "0":
         doodle = resize(doodle, *parse_size(size, "--size", doodle.shape))
-    painter = load()
     for seed, path in zip(seeds, paths):
         write_image(path, painter(doodle, seed, output.stage, doodles[0]), output.overwrite)
 

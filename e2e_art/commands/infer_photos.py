@@ -8,7 +8,7 @@ import logging
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,21 +46,16 @@ class Output:
 
 
 def paint_photos(
-    photos: Sequence[str],
-    load: Callable[[], Painter],
-    look: Mapping[str, Any],
-    output: Output,
-    every_stage: bool = False,
+    photos: Sequence[str], painter: Painter, look: Mapping[str, Any], output: Output, every_stage: bool = False
 ) -> None:
     """Paints photos; photos that cannot be read are skipped where there are others.
 
-    photos: files, folders, patterns or "-".  load: returns the painter.  look: options of `Painter.stages`.
-    output: its OUT is a file, a folder, or "-".  every_stage: also write each stage, and a sheet of them all.
+    photos: files, folders, patterns or "-".  look: options of `Painter.stages`.  output: its OUT is a file, a folder,
+    or "-".  every_stage: also write each stage, and a sheet of them all.
     """
     if not photos or not output.out:
         raise OptionError("Say what to paint and where to: e2e-art infer PHOTO... -o OUT (--help lists all flags)")
     targets = _targets(photos, output.out)
-    painter = load()
     last = len(painter.model.stages) - 1 if output.stage is None else output.stage
     stages = [*range(last), last] if every_stage else []
     outputs = [_outputs(target, stages) for _, target in targets]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ __all__ = ["paint_video"]
 
 def paint_video(
     sources: Sequence[str],
-    load: Callable[[], Painter],
+    painter: Painter,
     look: Mapping[str, Any],
     output: Output,
     steady: bool = False,
@@ -32,8 +32,8 @@ def paint_video(
 ) -> None:
     """Paints a clip in its own size.
 
-    sources: one file, or one camera's number or address.  load: returns the painter.  look: options of
-    `Painter.stages`.  steady: blend each frame with the one before, warped.  measure: print the flicker.
+    sources: one file, or one camera's number or address.  look: options of `Painter.stages`.  steady: blend each frame
+    with the one before, warped.  measure: print the flicker.
     """
     if len(sources) != 1:
         raise OptionError("One clip at a time: give one file, or --camera without any")
@@ -44,7 +44,7 @@ def paint_video(
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # our message on a broken file says enough
     cv2.setLogLevel(0)
     clip = Clip(int(sources[0]) if sources[0].isdecimal() else sources[0])
-    paint = partial(load(), stage=output.stage, **{**look, "as_painted": False})
+    paint = partial(painter, stage=output.stage, **{**look, "as_painted": False})
     with tqdm(total=clip.count or None, unit="frame") as bar, Interrupt() as interrupt:
 
         def on_frame(frames: int) -> None:

@@ -38,19 +38,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=level, format="%(message)s", stream=sys.stderr)
     for noisy in ("PIL", "matplotlib"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    sentence = ""
     try:
         flags.run(flags)
         return 0
+    except KeyboardInterrupt:
+        return INTERRUPTED
     except UserError as error:
-        return _failed(str(error))
+        sentence = str(error)
     except BrokenPipeError:
-        return _failed()
+        pass
     except OSError as error:  # not foreseen: a name too long for the file system, a folder that cannot be searched
         log.debug("where it happened", exc_info=True)
         name = error.filename or "standard output or a temporary file"
-        return _failed(f"{name} cannot be used ({error.strerror}): choose another, or free space")
-    except KeyboardInterrupt:
-        return INTERRUPTED
+        sentence = f"{name} cannot be used ({error.strerror}): choose another, or free space"
+    if sentence:
+        print(f"e2e-art: {sentence}", file=sys.stderr)
+    try:
+        sys.stdout.flush()
+    except OSError:  # what could not be written goes: Python would try once more as it ends, and complain
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 2
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -78,14 +86,3 @@ def _parser() -> argparse.ArgumentParser:
         subparser.add_argument("--verbose", action="store_true", help="print more, such as an error's traceback")
         subparser.set_defaults(run=command.run)
     return parser
-
-
-def _failed(sentence: str = "") -> int:
-    """Prints what went wrong; returns the exit code."""
-    if sentence:
-        print(f"e2e-art: {sentence}", file=sys.stderr)
-    try:
-        sys.stdout.flush()
-    except OSError:  # what could not be written goes: Python would try once more as it ends, and complain
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 2

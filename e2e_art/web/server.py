@@ -26,11 +26,9 @@ def make_server(files: Mapping[str, Path | bytes], host: str = "127.0.0.1", port
     Raises UserError for a host or port that cannot be had.
     """
 
-    class Handler(_Handler):
-        table = {f"/{name}": file for name, file in files.items()}
-
+    handler = type("Handler", (_Handler,), {"table": {f"/{name}": file for name, file in files.items()}})
     try:
-        return _Server((host, port), Handler)
+        return _Server((host, port), handler)
     except (OSError, OverflowError) as error:
         reason = getattr(error, "strerror", None) or error
         raise UserError(f"{host}:{port} cannot be served ({reason}): choose another --port or --host") from error
@@ -52,15 +50,7 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
-        content = self._head()
-        if content is not None:
-            self.wfile.write(content)
-
-    def do_HEAD(self) -> None:
-        self._head()
-
-    def _head(self) -> bytes | None:
-        """Sends status and headers; returns what is to follow them, or None where there is no such file."""
+        """Sends status and headers and, unless they alone were asked for, the file."""
         name = unquote(urlsplit(self.path).path)
         name = "/index.html" if name == "/" else name
         file = self.table.get(name)
@@ -69,13 +59,15 @@ class _Handler(BaseHTTPRequestHandler):
         except OSError:
             content = None
         if content is None:
-            self.send_error(HTTPStatus.NOT_FOUND)
-            return None
+            return self.send_error(HTTPStatus.NOT_FOUND)
         self.send_response(HTTPStatus.OK)
         self.send_header("Content-Type", media_type(name))
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
-        return content
+        if self.command == "GET":
+            self.wfile.write(content)
+
+    do_HEAD = do_GET
 
     def end_headers(self) -> None:
         for name, value in HEADERS.items():

@@ -64,19 +64,15 @@ def site(models: Sequence[Model]) -> dict[str, Path | bytes]:
     models: chains for photos, and doodles for the drawing board, to offer under their names.
     Raises UserError where the painting engine is not there.
     """
-    files: dict[str, Path | bytes] = {name: FOLDER / name for name in PAGES}
-    for name in ENGINE:
-        files[f"vendor/{name}"] = FOLDER / "vendor" / name
-        if not (FOLDER / "vendor" / name).is_file():
-            raise UserError(f"The page's painting engine is not in {FOLDER / 'vendor'}: run 'make web' in a checkout")
-    lists: dict[str, list] = {
-        kind.page_list: [] for kind in KINDS.values() if kind.page_list
-    }  # what the pages read first
+    files: dict[str, Path | bytes] = {name: FOLDER / name for name in (*PAGES, *(f"vendor/{name}" for name in ENGINE))}
+    if not all((FOLDER / "vendor" / name).is_file() for name in ENGINE):
+        raise UserError(f"The page's painting engine is not in {FOLDER / 'vendor'}: run 'make web' in a checkout")
+    lists: dict[str, list] = {kind.page_list: [] for kind in KINDS.values() if kind.page_list}  # what pages read first
     for model in models:
         entry, wanted = _offer(model)
         lists[model.kind.page_list].append(entry)
-        files.update({f"styles/{model.name}/{name}": path for name, path in wanted.items()})
-    return {**files, **{name: json.dumps(entries, indent=1).encode() for name, entries in lists.items()}}
+        files |= {f"styles/{model.name}/{name}": path for name, path in wanted.items()}
+    return files | {name: json.dumps(entries, indent=1).encode() for name, entries in lists.items()}
 
 
 def _offer(model: Model) -> tuple[dict, dict[str, Path]]:
@@ -112,6 +108,6 @@ def write_site(folder: Path, models: Sequence[Model], overwrite: bool = False) -
     headers = "/*\n" + "".join(f"  {name}: {value}\n" for name, value in HEADERS.items())
     contents = {name: file if isinstance(file, bytes) else file.read_bytes() for name, file in site(models).items()}
     try:
-        write_folder(folder, {**contents, "_headers": headers.encode()})
+        write_folder(folder, contents | {"_headers": headers.encode()})
     except OSError as error:
         raise UserError(f"{folder} cannot be written ({error.strerror}): free space, or choose another") from error
