@@ -15,32 +15,21 @@ __all__ = ["baseline_curve", "equivalent_evaluations", "equivalent_evaluations_t
 
 
 def baseline_curve(
-    photo: np.ndarray, target: StyleTarget, evaluations: int, until: float = 0.0
+    photo: np.ndarray, target: StyleTarget, evaluations: int
 ) -> tuple[list[float], list[float], np.ndarray]:
     """Minimizes the default loss by L-BFGS, from the photo on.
 
-    photo: uint8 (H, W, 3).  target: the style of the painting.  evaluations: how many at most, after that of the photo
-    itself.  until: the total at which it may stop.
+    photo: uint8 (H, W, 3).  target: the style of the painting.  evaluations: how many at most, after that of the photo.
     Returns the lowest total after 0, 1, 2 ... evaluations, the seconds until then, and the resulting picture.
     """
     from ..optimize.multiscale import optimize
     from ..optimize.options import OptimizeOptions
-    from ..optimize.solvers import StopOptimization
 
-    curve: list[float] = []
-    seconds: list[float] = []
-
-    def on_evaluation(evaluation, picture) -> None:
-        curve.append(evaluation.best)
-        seconds.append(evaluation.seconds)
-        if evaluation.best <= until:
-            raise StopOptimization("reached")
-
-    options = OptimizeOptions(steps=evaluations + 1, tolerance=0)
-    result = optimize(photo, [], photo, options, target=target, on_evaluation=on_evaluation)
+    result = optimize(photo, [], photo, OptimizeOptions(steps=evaluations + 1, tolerance=0), target=target)
     if result.reason == "interrupted":
         raise KeyboardInterrupt
-    return curve, seconds, result.picture
+    reports = result.evaluations
+    return [report.best for report in reports], [report.seconds for report in reports], result.picture
 
 
 def equivalent_evaluations(curve: Sequence[float], total: float) -> float:

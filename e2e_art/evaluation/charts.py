@@ -22,9 +22,8 @@ def plot_worth(curve: Sequence[float], stages: Sequence[float], path: Path, titl
         for stage, total in enumerate(stages):
             place = min(equivalent_evaluations(curve, total), len(curve) - 1)
             axes.plot([0, place], [total, total], ":", color="gray", linewidth=1)
-            axes.plot(
-                place, total, "o", label=f"stage {stage}: worth {equivalent_evaluations_text(curve, total)} evaluations"
-            )
+            worth = equivalent_evaluations_text(curve, total)
+            axes.plot(place, total, "o", label=f"stage {stage}: worth {worth} evaluations")
         axes.set(xlabel="evaluations of the loss", ylabel="total loss", title=title)
 
 
@@ -54,20 +53,17 @@ def plot_curves(entries: Sequence[dict], path: Path, smoothing: int = 50) -> Non
     smoothing: how many steps are averaged in each point.
     """
     steps = [entry for entry in entries if "style" in entry]
-    places = np.array([entry["total_step"] for entry in steps])
+    places = [entry["total_step"] for entry in steps]
     with chart(path) as axes:
-        for name in ("style", "content", "tv", *(["patch"] if steps and "patch" in steps[0] else [])):
-            values = np.array([entry[name] for entry in steps])
-            if len(values):
-                width = min(smoothing, len(values))
-                mean = np.convolve(values, np.ones(width) / width, "valid")
-                label = f"{name}, mean of {width} steps" if width > 1 else name
-                axes.plot(places[len(places) - len(mean) :], mean, label=label)
+        for name in [term for term in ("style", "content", "tv", "patch") if steps and term in steps[0]]:
+            width = min(smoothing, len(steps))
+            mean = np.convolve([entry[name] for entry in steps], np.ones(width) / width, "valid")
+            label = f"{name}, mean of {width} steps" if width > 1 else name
+            axes.plot(places[width - 1 :], mean, label=label)
         checks = [entry for entry in entries if "validation" in entry]
         if checks:
-            totals = [entry["validation"]["total"] for entry in checks]
-            label = "total on the validation photos"
-            axes.plot([entry["total_step"] for entry in checks], totals, "o-", color="black", label=label)
+            points = np.array([(entry["total_step"], entry["validation"]["total"]) for entry in checks])
+            axes.plot(*points.T, "o-", color="black", label="total on the validation photos")
         for before, after in zip(steps, steps[1:]):
             if after["phase"] != before["phase"]:
                 axes.axvline(after["total_step"], color="gray", linewidth=0.5)

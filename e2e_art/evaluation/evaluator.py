@@ -40,11 +40,7 @@ class Evaluator:
             height, width = photo.shape[:2]
             raise OptionError(f"Losses need pictures of {SMALLEST} pixels or more on each side, not {width}x{height}")
         content = self._loss.content_features(mx.nd.array(to_vgg_space(photo)))
-        results = []
-        for picture in pictures:
-            terms = self._terms(picture, content)
-            results.append({**terms, "total": sum(terms.values())})
-        return results
+        return [self._terms(picture, content) for picture in pictures]
 
     def total(self, picture: np.ndarray, regions: np.ndarray | None = None) -> float:
         """Returns the total of a picture made of noise.
@@ -52,8 +48,9 @@ class Evaluator:
         picture: uint8 (H, W, 3).  regions: of a doodle, (R, H, W), 1 inside; empty ones do not count.
         """
         weights = [] if regions is None else list(map(mx.nd.array, region_weights(regions, self.options)))
-        return sum(self._terms(picture, [], weights).values())
+        return self._terms(picture, [], weights)["total"]
 
     def _terms(self, picture: np.ndarray, content: Sequence, weights: Sequence = ()) -> dict[str, float]:
-        terms = self._loss(mx.nd.array(to_vgg_space(picture)), content, weights)
-        return {name: float(term.asscalar()) for name, term in terms.items()}
+        losses = self._loss(mx.nd.array(to_vgg_space(picture)), content, weights)
+        terms = {name: float(term.asscalar()) for name, term in losses.items()}
+        return {**terms, "total": sum(terms.values())}

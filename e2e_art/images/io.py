@@ -20,16 +20,9 @@ from ..files import write_atomically
 from .arrays import rounded
 
 __all__ = [
-    "IMAGE_SUFFIXES",
-    "MAX_PIXELS",
-    "WRITABLE_SUFFIXES",
-    "check_suffix",
-    "encode_animation",
-    "encode_image",
-    "list_images",
-    "read_image",
-    "write_image",
-]
+    "IMAGE_SUFFIXES", "MAX_PIXELS", "WRITABLE_SUFFIXES", "check_suffix", "encode_animation", "encode_image",
+    "list_images", "read_image", "write_image",
+]  # fmt: skip
 
 log = logging.getLogger(__name__)
 
@@ -43,20 +36,13 @@ IMAGE_SUFFIXES = frozenset(
 MAX_PIXELS = 400_000_000
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS
 
-_Encoder = tuple[str, dict[str, Any]]  # a format of Pillow, and its options
-_JPEG: _Encoder = ("JPEG", {"quality": 95, "subsampling": 0})
-_TIFF: _Encoder = ("TIFF", {"compression": "tiff_adobe_deflate"})
-_ENCODERS: dict[str, _Encoder] = {
-    ".jpg": _JPEG,
-    ".jpeg": _JPEG,
-    ".png": ("PNG", {}),
-    ".webp": ("WEBP", {"quality": 95}),
-    ".tif": _TIFF,
-    ".tiff": _TIFF,
-    ".bmp": ("BMP", {}),
+WRITABLE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp")
+_SHORT_SUFFIXES = {".jpg": "JPEG", ".tif": "TIFF"}  # the others are the names of their formats
+_ENCODER_OPTIONS: dict[str, dict[str, Any]] = {
+    "JPEG": {"quality": 95, "subsampling": 0},
+    "TIFF": {"compression": "tiff_adobe_deflate"},
+    "WEBP": {"quality": 95},
 }
-
-WRITABLE_SUFFIXES = tuple(_ENCODERS)
 
 
 def read_image(source: Path | str | BinaryIO, at_least: int | None = None) -> np.ndarray:
@@ -142,12 +128,10 @@ def _to_srgb(image: Image.Image, profile: bytes | None, name: str) -> Image.Imag
     colors = image if image.mode in ("L", "CMYK", "LAB") else image.convert("RGB")
     if profile or colors.mode == "LAB":
         try:
-            if colors.mode == "LAB":
-                source = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))
-            else:
-                source = ImageCms.ImageCmsProfile(io.BytesIO(profile or b""))
-                if colors.mode == "L" and source.profile.xcolor_space.strip() == "RGB":
-                    colors = colors.convert("RGB")
+            space = ImageCms.createProfile("LAB") if colors.mode == "LAB" else io.BytesIO(profile or b"")
+            source = ImageCms.ImageCmsProfile(space)
+            if colors.mode == "L" and source.profile.xcolor_space.strip() == "RGB":
+                colors = colors.convert("RGB")
             converted = ImageCms.profileToProfile(colors, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
             return cast(Image.Image, converted)  # None only where it works in place
         except (OSError, ValueError, TypeError, ImageCms.PyCMSError) as error:
@@ -158,17 +142,15 @@ def _to_srgb(image: Image.Image, profile: bytes | None, name: str) -> Image.Imag
 def encode_image(image: np.ndarray, suffix: str) -> bytes:
     """Encodes a picture as the suffix says: JPEG in quality 95 without color subsampling, PNG, WebP, TIFF or BMP.
 
-    image: uint8 RGB, (H, W, 3).  suffix: ".jpg" or the like.
-    Raises ImageError for other arrays, for unknown suffixes, and where the format cannot hold so large a picture.
+    image: uint8 RGB, (H, W, 3).  suffix: one of WRITABLE_SUFFIXES, in any case.
+    Raises ImageError for other arrays, and where the format cannot hold so large a picture.
     """
-    if suffix.lower() not in _ENCODERS:
-        raise ImageError(f"Pictures cannot be written as '{suffix}': choose one of {', '.join(_ENCODERS)}")
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
         raise ImageError(f"A picture is uint8 of shape (H, W, 3): {image.dtype} of shape {image.shape} is none")
-    kind, options = _ENCODERS[suffix.lower()]
+    kind = _SHORT_SUFFIXES.get(suffix.lower(), suffix[1:].upper())
     file = io.BytesIO()
     try:
-        Image.fromarray(np.ascontiguousarray(image)).save(file, kind, **options)
+        Image.fromarray(np.ascontiguousarray(image)).save(file, kind, **_ENCODER_OPTIONS.get(kind, {}))
     except (OSError, ValueError) as error:
         height, width = image.shape[:2]
         raise ImageError(f"{width}x{height} pixels do not fit into a {suffix} ({error}): choose .png") from error
@@ -188,7 +170,7 @@ def check_suffix(path: Path) -> None:
     """Raises ImageError where pictures cannot be written as a file's suffix says."""
     if path.suffix.lower() not in WRITABLE_SUFFIXES:
         known = ", ".join(WRITABLE_SUFFIXES)
-        raise ImageError(f"{path}: pictures cannot be written as '{path.suffix}': choose one of {known}")
+        raise ImageError(f"{path} cannot be written: no picture is made as '{path.suffix}': choose one of {known}")
 
 
 def write_image(path: Path | str, image: np.ndarray, overwrite: bool = False) -> None:
@@ -199,12 +181,12 @@ def write_image(path: Path | str, image: np.ndarray, overwrite: bool = False) ->
     """
     if os.path.exists(path) and not overwrite:
         raise ImageError(f"{path} exists already: choose another name, or allow overwriting")
+    path = Path(path)
+    check_suffix(path)
     try:
-        data = encode_image(image, Path(path).suffix)
+        write_atomically(path, encode_image(image, path.suffix))
     except ImageError as error:
         raise ImageError(f"{path} cannot be written: {error}") from error
-    try:
-        write_atomically(Path(path), data)
     except OSError as error:
         raise ImageError(
             f"{path} cannot be written ({error.strerror}): choose a folder that has space and that you may write to"

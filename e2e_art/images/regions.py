@@ -16,17 +16,9 @@ from PIL import ImageColor
 from ..errors import OptionError
 
 __all__ = [
-    "color_name",
-    "find_palette",
-    "match_regions",
-    "matches",
-    "one_hot",
-    "present",
-    "resize_regions",
-    "segment",
-    "snap",
+    "color_name", "find_palette", "match_regions", "matches", "one_hot", "present", "resize_regions", "segment", "snap",
     "style_regions",
-]
+]  # fmt: skip
 
 # Euclidean distances of RGB colors, 0..255.
 _EXACT = 8  # a pixel within this distance of a color of the palette has it, wherever the pixel is
