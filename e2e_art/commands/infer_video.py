@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import cv2
-from tqdm import tqdm
 
 from ..errors import OptionError
 from ..painting.photo import Painter
 from ..painting.video import SUFFIXES, Clip, paint_clip
 from .flags import check_free
 from .infer_photos import Output
-from .interrupt import Interrupt
+from .progress import Progress
 
 __all__ = ["paint_video"]
 
@@ -45,14 +44,9 @@ def paint_video(
     cv2.setLogLevel(0)
     clip = Clip(int(sources[0]) if sources[0].isdecimal() else sources[0])
     paint = partial(painter, stage=output.stage, **{**look, "as_painted": False})
-    with tqdm(total=clip.count or None, unit="frame") as bar, Interrupt() as interrupt:
-
-        def on_frame(frames: int) -> None:
-            bar.update()
-            interrupt.check()
-
+    with Progress(total=clip.count or None, unit="frame") as bar:
         try:
-            done = paint_clip(clip, target, paint, steady=steady, measure=measure, on_frame=on_frame)
+            done = paint_clip(clip, target, paint, steady=steady, measure=measure, on_frame=lambda frames: bar.step())
         except KeyboardInterrupt:
             bar.write(f"{target} ends after {bar.n} frames", file=sys.stderr)
             raise

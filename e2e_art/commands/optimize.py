@@ -15,7 +15,6 @@ import glob
 import logging
 import os
 from collections.abc import Callable
-from contextlib import closing
 from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
@@ -232,7 +231,7 @@ def _optimize(
 ) -> None:
     """Makes one picture and the files beside it, and says how it ended; colors: a photo to take the colors of."""
     out = progress.outputs["picture"]
-    with progress.interrupt, closing(progress.bar):
+    with progress.bar:
         result = solve(on_evaluation=progress.evaluation)
         if not result.losses:
             raise UserError("The loss is not finite at the very start: lower --style-weight; nothing was written")

@@ -8,14 +8,13 @@ from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from ..errors import ImageError, UserError
 from ..files import write_atomically
 from ..images.arrays import from_vgg_space
 from ..images.io import encode_animation, write_image
 from ..images.resize import resize, resize_long_edge
-from .interrupt import Interrupt
+from .progress import Progress
 
 __all__ = ["OptimizeProgress"]
 
@@ -34,25 +33,22 @@ class OptimizeProgress:
 
     def __init__(self, outputs: dict[str, Path], steps: int, size: tuple[int, int], every: int = 0):
         self.outputs, self.every = outputs, every
-        self.bar = tqdm(total=steps, unit="step", dynamic_ncols=True, delay=0.01)  # shown from the first step on
+        self.bar = Progress(total=steps, unit="step", dynamic_ncols=True, delay=0.01)  # shown from the first step on
         self.entries: list[dict] = []
         self.frames: list[np.ndarray] = []
         self.frame_size = resize_long_edge(np.zeros((*size, 3), np.uint8), FRAME_EDGE).shape[:2]
         self.stride = 1  # steps from one frame to the next
-        self.interrupt = Interrupt()
 
     def evaluation(self, evaluation, picture: np.ndarray) -> None:
         """Records one evaluation and its picture, (1, 3, H, W) in VGG space; raises KeyboardInterrupt after Ctrl-C."""
-        losses = " ".join(f"{name} {value:.4g}" for name, value in evaluation.losses.items())
-        height, width = evaluation.size
-        self.bar.n = evaluation.scale * evaluation.steps + evaluation.step - 1
-        self.bar.set_postfix_str(f"{width}x{height} {losses}", False)
-        self.bar.update()
         entry = asdict(evaluation)
         entry |= {**entry.pop("losses"), "total_step": len(self.entries) + 1, "phase": evaluation.scale}
         self.entries.append(entry)
         self._keep(len(self.entries), picture, better=evaluation.total <= evaluation.best)
-        self.interrupt.check()
+        losses = " ".join(f"{name} {value:.4g}" for name, value in evaluation.losses.items())
+        height, width = evaluation.size
+        self.bar.n = evaluation.scale * evaluation.steps + evaluation.step - 1
+        self.bar.step(f"{width}x{height} {losses}")
 
     def _keep(self, number: int, picture: np.ndarray, better: bool) -> None:
         """Writes and collects intermediate pictures."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import shlex
 import shutil
-from contextlib import closing, suppress
+from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -95,7 +95,7 @@ def run(flags: argparse.Namespace) -> None:
     progress = TrainingProgress(training, log)
     command = shlex.join(["e2e-art", *(word for word in flags.command_line if word != "--resume")])
     try:
-        with progress.interrupt, closing(progress.bar):
+        with progress.bar:
             training.run(progress.step, progress.checkpoint, flags.checkpoint_every)
     except KeyboardInterrupt:
         print(f"\nStopped; nothing is lost. To go on: {command} --resume")

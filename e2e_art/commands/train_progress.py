@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from tqdm import tqdm
-
-from .interrupt import Interrupt
+from .progress import Progress
 
 if TYPE_CHECKING:
     from ..training.run_log import RunLog
@@ -20,10 +18,8 @@ class TrainingProgress:
     """What people see of a training: a progress bar, lines of text, and curves.png beside the log."""
 
     def __init__(self, training: Training, log: RunLog):
-        self.log, self.interrupt = log, Interrupt()
-        self.bar = tqdm(
-            total=training.total_steps, initial=training.total_step, unit="step", smoothing=0.05, dynamic_ncols=True
-        )
+        self.log, total, done = log, training.total_steps, training.total_step
+        self.bar = Progress(total=total, initial=done, unit="step", smoothing=0.05, dynamic_ncols=True)
 
     def step(self, step: Step) -> None:
         """Shows and logs a step; raises KeyboardInterrupt where Ctrl-C was pressed."""
@@ -31,12 +27,8 @@ class TrainingProgress:
         losses = step.losses[-1]
         if step.step == 1:
             self.bar.write(f"Stage {step.phase}, first step: {_text(losses)} (weighted)")
-        self.bar.set_postfix_str(
-            f"stage {step.phase} style {losses['style']:.3f} content {losses['content']:.3f} tv {losses['tv']:.4f}",
-            False,
-        )
-        self.bar.update()
-        self.interrupt.check()  # here, so that the checkpoint is of whole steps
+        shown = f"style {losses['style']:.3f} content {losses['content']:.3f} tv {losses['tv']:.4f}"
+        self.bar.step(f"stage {step.phase} {shown}")  # last, so that the checkpoint is of whole steps
 
     def checkpoint(self, training: Training) -> None:
         """Validates, paints the previews and draws the curves."""
