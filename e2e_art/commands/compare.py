@@ -28,11 +28,12 @@ from ..images.io import list_images, read_image, write_image
 from ..images.resize import resize, resize_short_edge
 from ..images.sheet import sheet
 from ..losses.options import LossOptions
+from ..models.folder import read_model
+from ..painting.photo import Painter, load
 from .flags import add_overwrite, find_double, parse_size
 
 if TYPE_CHECKING:
     from ..evaluation.evaluator import Evaluator
-    from ..painting.photo import Painter
 
 __all__ = ["add_arguments", "run"]
 
@@ -51,9 +52,8 @@ class _Figures:
 def add_arguments(parser) -> None:
     """Adds the flags of `compare`."""
     parser.add_argument("photos", nargs="+", metavar="PHOTO", help="files or folders")
-    parser.add_argument(
-        "--model", nargs="+", default=["starry_night"], metavar="NAME", help="shipped names, or models' folders"
-    )
+    names = "shipped names, or models' folders"
+    parser.add_argument("--model", nargs="+", default=["starry_night"], metavar="NAME", help=names)
     parser.add_argument("-o", "--out", type=Path, metavar="DIR", help="also write curves, sheets and all numbers")
     add_overwrite(parser)
     measuring = parser.add_argument_group("measuring")
@@ -65,8 +65,6 @@ def add_arguments(parser) -> None:
 def run(flags: argparse.Namespace) -> None:
     """Prints one table: a row for the photos themselves and for each stage of each model."""
     from ..evaluation.evaluator import Evaluator
-    from ..models.folder import read_model
-    from ..painting.photo import load
 
     paths: list[Path] = []
     for photo in flags.photos:

@@ -24,9 +24,7 @@ __all__ = ["add_arguments", "run"]
 SHOWN = 5  # masks in a row, and rows
 GAP = 4  # pixels between them
 REGIONS = 4  # by default
-COLORS = (
-    "ffffff ff331f 0000ff 00ff00 ffff00 c00000 00c8c8 a000c8 ff9600 005a00 785028 ff8cc8 5a5a5a 00005a 96c8ff 647800"
-)
+COLORS = "ffffff ff331f 0000ff 00ff00 ffff00 c00000 00c8c8 a000c8 ff9600 005a00 785028 ff8cc8 5a5a5a 00005a 96c8ff 647800"  # as many as there can be regions
 
 
 def add_arguments(parser) -> None:
@@ -46,13 +44,13 @@ def run(flags: argparse.Namespace) -> None:
         raise OptionError("The mask says how many regions there are: leave --regions out")
     if flags.seed < 0:
         raise OptionError(f"--seed must be 0 or more, not {flags.seed}")
+    palette = np.frombuffer(bytes.fromhex(COLORS), np.uint8).reshape(-1, 3)
+    regions = REGIONS if flags.regions is None else flags.regions
     if flags.mask:
         palette = find_palette(read_image(flags.mask), name=str(flags.mask))
-    else:
-        palette = np.array([list(bytes.fromhex(color)) for color in COLORS.split()], np.uint8)
-        palette = palette[: REGIONS if flags.regions is None else max(0, flags.regions)]
-    masks = Masks(len(palette) if flags.regions is None else flags.regions, flags.seed, SHOWN * SHOWN)
+        regions = len(palette)
+    masks = Masks(regions, flags.seed, SHOWN * SHOWN)
     pictures = [np.pad(palette[mask], ((GAP, GAP), (GAP, GAP), (0, 0)), constant_values=40) for mask in masks]
+    masks.close()
     rows = [np.concatenate(pictures[begin : begin + SHOWN], axis=1) for begin in range(0, len(pictures), SHOWN)]
     write_image(flags.preview, np.concatenate(rows), flags.overwrite)
-    masks.close()

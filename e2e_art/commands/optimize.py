@@ -248,7 +248,6 @@ def _optimize(
             f"The loss was no longer finite, {out} is the best picture before: lower --style-weight or "
             "--learning-rate, or choose another --optimizer"
         )
-    if result.reason == "settled" and options.tolerance:
-        log.info("It stopped because the loss hardly fell any more; --tolerance 0 goes on")
-    elif result.reason == "settled":
-        log.info("It stopped because no step was lower")
+    if result.reason == "settled":
+        why = "the loss hardly fell any more; --tolerance 0 goes on" if options.tolerance else "no step was lower"
+        log.info("It stopped because %s", why)

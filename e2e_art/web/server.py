@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from ..errors import UserError
-from .site import HEADERS, media_type
+from .site import HEADERS, MEDIA_TYPES
 
 __all__ = ["make_server"]
 
@@ -61,7 +61,7 @@ class _Handler(BaseHTTPRequestHandler):
         if content is None:
             return self.send_error(HTTPStatus.NOT_FOUND)
         self.send_response(HTTPStatus.OK)
-        self.send_header("Content-Type", media_type(name))
+        self.send_header("Content-Type", MEDIA_TYPES.get(Path(name).suffix, "application/octet-stream"))
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         if self.command == "GET":

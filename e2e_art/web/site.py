@@ -16,7 +16,7 @@ from ..files import write_folder
 from ..models.folder import NOISE_FILE, THUMBNAIL, Model, graph_file
 from ..models.kinds import KINDS, PHOTO
 
-__all__ = ["HEADERS", "media_type", "site", "write_site"]
+__all__ = ["HEADERS", "MEDIA_TYPES", "site", "write_site"]
 
 FOLDER = Path(__file__).resolve().parent / "static"
 PAGES = (
@@ -51,11 +51,6 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-cache",
 }
-
-
-def media_type(name: str) -> str:
-    """Returns the Content-Type of a file, by its name's end."""
-    return MEDIA_TYPES.get(Path(name).suffix, "application/octet-stream")
 
 
 def site(models: Sequence[Model]) -> dict[str, Path | bytes]:
