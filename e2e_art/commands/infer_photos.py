@@ -61,10 +61,7 @@ def paint_photos(
     outputs = [_outputs(target, stages) for _, target in targets]
     paths = [path for files in outputs for path in files]
     if double := find_double(paths):
-        raise OptionError(
-            f"Two pictures would both become {double}: give their folder instead, it keeps its tree, or paint them one "
-            "by one"
-        )
+        raise OptionError(f"Two pictures would become {double}: give their folder, which keeps its tree, or rename one")
     check_free(paths, output.overwrite)
     evaluator = _evaluator(painter.model) if every_stage else None
     names = [name for name, _ in targets]

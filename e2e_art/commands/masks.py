@@ -24,7 +24,9 @@ __all__ = ["add_arguments", "run"]
 SHOWN = 5  # masks in a row, and rows
 GAP = 4  # pixels between them
 REGIONS = 4  # by default
-COLORS = "ffffff ff331f 0000ff 00ff00 ffff00 c00000 00c8c8 a000c8 ff9600 005a00 785028 ff8cc8 5a5a5a 00005a 96c8ff 647800"  # as many as there can be regions
+COLORS = (  # as many as there can be regions
+    "ffffff ff331f 0000ff 00ff00 ffff00 c00000 00c8c8 a000c8 ff9600 005a00 785028 ff8cc8 5a5a5a 00005a 96c8ff 647800"
+)
 
 
 def add_arguments(parser) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import ImageError, UserError
+from ..evaluation.charts import plot_curves
 from ..files import write_atomically
 from ..images.arrays import from_vgg_space
 from ..images.io import encode_animation, write_image
@@ -73,8 +74,6 @@ class OptimizeProgress:
             if path := self.outputs.get("log"):
                 write_atomically(path, "".join(json.dumps(entry) + "\n" for entry in self.entries).encode())
             if path := self.outputs.get("curve"):
-                from ..evaluation.charts import plot_curves
-
                 plot_curves(self.entries, path, smoothing=1)
         except OSError as error:
             out = self.outputs["picture"]

@@ -13,12 +13,14 @@ from __future__ import annotations
 import argparse
 import shlex
 import shutil
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import OptionError, UserError
+from ..evaluation.charts import plot_curves
 from ..images.io import list_images, read_image
 from ..images.regions import style_regions
 from ..losses.options import LossOptions
@@ -26,9 +28,11 @@ from ..models.folder import DESCRIPTION, read_model
 from ..models.kinds import DOODLE, KINDS, TEXTURE
 from ..training.options import TrainingOptions
 from .flags import add_flags, add_overwrite, find_double, gather
+from .progress import Progress
 
 if TYPE_CHECKING:
-    from ..training.trainer import Training
+    from ..training.run_log import RunLog
+    from ..training.trainer import Step, Training
 
 __all__ = ["add_arguments", "run"]
 
@@ -73,7 +77,6 @@ def run(flags: argparse.Namespace) -> None:
     from ..training.publish import publish_training
     from ..training.run_log import RunLog
     from ..training.trainer import Training
-    from .train_progress import TrainingProgress
 
     devices = contexts(flags.gpus, flags.cpu_devices)
     validation = _validation_photos(flags.validate) if flags.validate else []
@@ -92,7 +95,7 @@ def run(flags: argparse.Namespace) -> None:
     working.mkdir(parents=True, exist_ok=True)
     _announce(training, validation, flags.checkpoint_every)
     log = RunLog(working, training, validation, samples, fresh=not flags.resume)
-    progress = TrainingProgress(training, log)
+    progress = _TrainingProgress(training, log)
     command = shlex.join(["e2e-art", *(word for word in flags.command_line if word != "--resume")])
     try:
         with progress.bar:
@@ -121,6 +124,35 @@ def run(flags: argparse.Namespace) -> None:
         count = "1 photo" if len(skipped) == 1 else f"{len(skipped)} photos"
         print(f"{count} could not be read and {'was' if len(skipped) == 1 else 'were'} skipped: {', '.join(skipped)}")
     print(f"{model.folder} is trained: e2e-art infer {model.kind.usage} {model.folder} -o OUT")
+
+
+class _TrainingProgress:
+    """What people see of a training: a progress bar, lines of text, and curves.png beside the log."""
+
+    def __init__(self, training: Training, log: RunLog):
+        self.log, total, done = log, training.total_steps, training.total_step
+        self.bar = Progress(total=total, initial=done, unit="step", smoothing=0.05, dynamic_ncols=True)
+
+    def step(self, step: Step) -> None:
+        """Shows and logs a step; raises KeyboardInterrupt where Ctrl-C was pressed."""
+        self.log.step(step)
+        losses = step.losses[-1]
+        if step.step == 1:
+            self.bar.write(f"Stage {step.phase}, first step: {_text(losses)} (weighted)")
+        shown = f"style {losses['style']:.3f} content {losses['content']:.3f} tv {losses['tv']:.4f}"
+        self.bar.step(f"stage {step.phase} {shown}")  # last, so that the checkpoint is of whole steps
+
+    def checkpoint(self, training: Training) -> None:
+        """Validates, paints the previews and draws the curves."""
+        photos, result = len(self.log.validation), self.log.checkpoint()
+        if result:
+            samples = f"on {photos} photos" if photos else "on validation noise"
+            self.bar.write(f"Stage {training.last_stage}, step {training.total_step}, {samples}: {_text(result)}")
+        plot_curves(self.log.entries(), self.log.folder / "curves.png")
+
+
+def _text(losses: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {value:.4g}" for name, value in losses.items())
 
 
 def _check(flags: argparse.Namespace, checkpoint: Path) -> None:

@@ -35,18 +35,16 @@ def upsample_guided(painting: np.ndarray, photo: np.ndarray) -> np.ndarray:
     mean, mean_colors = _mean(luminance), _mean(colors)
     covariance, variance = _mean(luminance * colors) - mean * mean_colors, _mean(luminance * luminance) - mean * mean
     coefficients = _mean(covariance / (variance + SMOOTHNESS))
-    fields = np.concatenate([colors, coefficients, luminance], axis=2)  # (h, w, 3 + 3 + 1)
     upsampled = np.empty_like(photo)
     across = _places(width, columns)
     for begin in range(0, height, STRIP):
         end = min(begin + STRIP, height)
         x, y = np.meshgrid(across, _places(height, rows)[begin:end])
-        parts = [
-            cv2.remap(fields[..., part], x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
-            for part in (slice(0, 3), slice(3, 6), slice(6, 7))
-        ]
-        detail = _luminance(photo[begin:end]) - parts[2][..., np.newaxis]
-        upsampled[begin:end] = rounded(parts[0] + parts[1] * detail)
+        large, slopes, known = (
+            cv2.remap(field, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+            for field in (colors, coefficients, luminance)
+        )
+        upsampled[begin:end] = rounded(large + slopes * (_luminance(photo[begin:end]) - known[..., np.newaxis]))
     return upsampled
 
 
