@@ -92,7 +92,10 @@ def run(flags: argparse.Namespace) -> None:
     )
     samples = training.task.samples(flags.preview)
     new = not working.exists()
-    working.mkdir(parents=True, exist_ok=True)
+    try:
+        working.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OptionError(f"{working} cannot be made ({error.strerror}): choose another --out") from error
     _announce(training, validation, flags.checkpoint_every)
     log = RunLog(working, training, validation, samples, fresh=not flags.resume)
     progress = _TrainingProgress(training, log)
