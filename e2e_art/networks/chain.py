@@ -54,9 +54,9 @@ class Chain(mx.gluon.Block):
         self.share_weights = share_weights
         self.generators: list[Generator] = []
         for index, stage in enumerate(stages):
-            if stage["kind"] in GENERATORS and stage["kind"] not in self.generator_kinds:
-                raise OptionError(f"Stages of kind '{stage['kind']}' make no {self.kind}: choose other --stages")
             generator = make_generator(**stage)
+            if generator.kind not in self.generator_kinds:
+                raise OptionError(f"Stages of kind '{generator.kind}' make no {self.kind}: choose other --stages")
             equal = [other for other in self.generators if other.describe() == generator.describe()]
             self.generators.append(equal[0] if share_weights and equal else generator)
             self.register_child(self.generators[-1], f"stage_{index}")
@@ -119,7 +119,7 @@ class Chain(mx.gluon.Block):
         """Returns the pictures of the first stages, of all by default."""
         pictures = []
         picture, conditioning = self.begin(photo)
-        for index in range(len(self.generators) if stages is None else stages):
+        for index, _ in enumerate(self.generators[:stages]):
             picture = self.paint(index, picture, conditioning, strength)
             pictures.append(self.crop(picture, photo))
         return pictures
@@ -138,13 +138,12 @@ class Chain(mx.gluon.Block):
 
     def learning_parameters(self, stages: Sequence[int]) -> dict[str, mx.gluon.Parameter]:
         """Returns what some stages learn by stage and name ("0/body.0.0.weight"): once where they share weights."""
-        parameters = {}
-        for generator in dict.fromkeys(self.generators[stage] for stage in stages):
-            first = self.generators.index(generator)
-            for name, parameter in generator.named_parameters().items():
-                if parameter.grad_req != "null":
-                    parameters[f"{first}/{name}"] = parameter
-        return parameters
+        return {
+            f"{self.generators.index(generator)}/{name}": parameter
+            for generator in dict.fromkeys(self.generators[stage] for stage in stages)
+            for name, parameter in generator.named_parameters().items()
+            if parameter.grad_req != "null"
+        }
 
     def stage_weights(self, index: int) -> dict[str, np.ndarray]:
         """Returns the weights of a stage by their place in it ("body.0.0.weight"): what a file of it holds."""

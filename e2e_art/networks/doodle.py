@@ -58,6 +58,7 @@ class Doodle(Generator):
     """
 
     kind = "doodle"
+    arguments = ("regions", "sees_picture")
     multiple = 2 ** (len(WIDTHS) - 1)
 
     def __init__(self, regions: int, sees_picture: bool = False, **options):
@@ -75,9 +76,6 @@ class Doodle(Generator):
             setattr(self, f"look_{scale}", _Step(look, channels, regions))
             setattr(self, f"mix_{scale}", _Step(conv(channels, channels, 1), channels, regions))
         self.finish = conv(WIDTHS[0], 3, 1)
-
-    def describe(self) -> dict:
-        return {**super().describe(), "regions": self.regions, "sees_picture": self.sees_picture}
 
     def paint_layers(self, F, x):
         regions = F.slice_axis(x, axis=1, begin=3, end=3 + self.regions)

@@ -8,14 +8,11 @@ D. Ulyanov, V. Lebedev, A. Vedaldi, V. Lempitsky: Texture Networks, arXiv 1603.0
 
 from __future__ import annotations
 
-from ..engines.mxnet import mx
 from .generator import PIXEL_SCALE, Generator
 from .inputs import strided_noise
-from .layers import PaddedConv, conv, layer, norm_layer
+from .layers import PaddedConv, conv, in_a_row, layer, norm_layer
 
 __all__ = ["Texture"]
-
-nn = mx.gluon.nn
 
 SCALES = 6  # the noise is seen at 1, 1/2, ... 1/32 of the size
 DEPTH = 3  # channels of noise at each scale
@@ -24,13 +21,8 @@ STEP = 8  # channels that each scale adds
 
 def _look(inputs: int, channels: int, norm: str):
     """Returns two convolutions of 3x3 and one of 1x1."""
-    row = nn.HybridSequential()
-    row.add(
-        layer(PaddedConv(inputs, channels, circular=True), norm),
-        layer(PaddedConv(channels, channels, circular=True), norm),
-    )
-    row.add(layer(conv(channels, channels, 1), norm))
-    return row
+    first, second = (PaddedConv(maps, channels, circular=True) for maps in (inputs, channels))
+    return in_a_row(*(layer(convolution, norm) for convolution in (first, second, conv(channels, channels, 1))))
 
 
 class Texture(Generator):
@@ -45,6 +37,7 @@ class Texture(Generator):
     """
 
     kind = "texture"
+    arguments = ("sees_picture",)
     conditioning_channels = 2 * DEPTH
     multiple = 2 ** (SCALES - 1)
 
@@ -61,19 +54,15 @@ class Texture(Generator):
                 setattr(self, f"join_{scale}", _look(channels, channels, self.norm))
         self.finish = conv(STEP * SCALES, 3, 1)
 
-    def describe(self) -> dict:
-        return {**super().describe(), "sees_picture": self.sees_picture}
-
     def paint_layers(self, F, x):
         y = None
         for scale in reversed(range(SCALES)):
             own = getattr(self, f"look_{scale}")(self._seen(F, x, scale))  # (N, 8, H / 2^scale, W / 2^scale)
-            if y is None:
-                y = own
-                continue
-            y = getattr(self, f"norm_coarse_{scale}")(F.UpSampling(y, scale=2, sample_type="nearest"))
-            y = F.concat(y, getattr(self, f"norm_own_{scale}")(own), dim=1)
-            y = getattr(self, f"join_{scale}")(y)  # (N, 8 (6 - scale), H / 2^scale, W / 2^scale)
+            if y is not None:
+                y = getattr(self, f"norm_coarse_{scale}")(F.UpSampling(y, scale=2, sample_type="nearest"))
+                own = F.concat(y, getattr(self, f"norm_own_{scale}")(own), dim=1)
+                own = getattr(self, f"join_{scale}")(own)  # (N, 8 (6 - scale), H / 2^scale, W / 2^scale)
+            y = own
         return self.finish(y)  # (N, 3, H, W)
 
     def _seen(self, F, x, scale: int):
