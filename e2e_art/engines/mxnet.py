@@ -26,11 +26,11 @@ __all__ = ["EngineError", "contexts", "mx", "to_bfloat16"]
 log = logging.getLogger(__name__)
 
 # What MXNet 1.9.1 still asks of numpy, and what it means today.
-_NUMPY_ALIASES: dict[str, object] = {kind.__name__: kind for kind in (bool, int, float, complex, object, str)}
-_NUMPY_ALIASES |= dict(PZERO=0.0, NZERO=-0.0, PINF=math.inf, NINF=-math.inf, NaN=math.nan, NAN=math.nan)
-_NUMPY_ALIASES |= dict.fromkeys(("Inf", "Infinity", "infty"), math.inf)
+_NUMPY_NAMES: dict[str, object] = {kind.__name__: kind for kind in (bool, int, float, complex, object, str)}
+_NUMPY_NAMES |= dict(PZERO=0.0, NZERO=-0.0, PINF=math.inf, NINF=-math.inf, NaN=math.nan, NAN=math.nan)
+_NUMPY_NAMES |= dict.fromkeys(("Inf", "Infinity", "infty"), math.inf)
 # Functions that numpy dropped altogether: MXNet lists them but style transfer never calls them.
-_NUMPY_DROPPED = ("fv", "ipmt", "irr", "mirr", "nper", "npv", "pmt", "ppmt", "pv", "rate", "alltrue")
+_NUMPY_NAMES |= dict.fromkeys(("fv", "ipmt", "irr", "mirr", "nper", "npv", "pmt", "ppmt", "pv", "rate", "alltrue"))
 
 # Loaded in this order, each one finds those it depends on already in the process.
 _CUDA_LIBRARIES: tuple[str, ...] = ("cudart", "nvrtc", "cublasLt", "cublas", "cufft")
@@ -46,31 +46,6 @@ class EngineError(UserError):
     """MXNet, or a device that was asked for, is not available; the message says what to do."""
 
 
-def _restore_numpy_names() -> None:
-    """Restores the names that numpy 1.24 and later no longer have; does nothing to a numpy that has them."""
-
-    def missing(name: str):
-        if name in _NUMPY_ALIASES:
-            return _NUMPY_ALIASES[name]
-        if name in _NUMPY_DROPPED:
-
-            def dropped(*args, **kwargs):
-                raise NotImplementedError(f"numpy {np.__version__} no longer has numpy.{name}")
-
-            return dropped
-        return original(name)
-
-    def original(name: str):
-        raise AttributeError(f"module 'numpy' has no attribute {name!r}")
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # numpy 1.20 .. 1.23 warn, and still have them
-        if all(hasattr(np, name) for name in _NUMPY_ALIASES):
-            return
-    original = getattr(np, "__getattr__", original)
-    vars(np)["__getattr__"] = missing
-
-
 def _preload_cuda_libraries() -> None:
     """Loads the nvidia-*-cu11 wheels, where they are installed, so that mxnet-cu112 finds its libraries."""
     folders = [Path(folder) for folder in site.getsitepackages() + [site.getusersitepackages()]]
@@ -81,12 +56,6 @@ def _preload_cuda_libraries() -> None:
                     ctypes.CDLL(str(library), ctypes.RTLD_GLOBAL)
                 except OSError as error:
                     log.debug("%s could not be loaded: %s", library, error)  # MXNet will say which it misses
-
-
-def _use_all_cores() -> None:
-    """Asks for one thread a core: by default MXNet takes half of them, as if each were two hyperthreads."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    os.environ.setdefault("OMP_NUM_THREADS", str(cores))
 
 
 def _use_matrix_units() -> None:
@@ -102,20 +71,21 @@ def _use_matrix_units() -> None:
 
 
 def _import_mxnet():
-    _use_all_cores()
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    os.environ.setdefault("OMP_NUM_THREADS", str(cores))  # by default MXNet takes half of them, as if of hyperthreads
     _use_matrix_units()
-    _restore_numpy_names()
     _preload_cuda_libraries()
+    for name, value in _NUMPY_NAMES.items():
+        vars(np).setdefault(name, value)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             import mxnet
     except ModuleNotFoundError as error:
+        fix = f"MXNet is not installed in {sys.prefix}: pip install 'e2e-art[train]' (GPUs: 'e2e-art[gpu]')"
         if error.name == "distutils":
-            raise EngineError("MXNet needs distutils, which setuptools brings: pip install setuptools") from error
-        raise EngineError(
-            f"MXNet is not installed in {sys.prefix}: pip install 'e2e-art[train]' (GPUs: 'e2e-art[gpu]')"
-        ) from error
+            fix = "MXNet needs distutils, which setuptools brings: pip install setuptools"
+        raise EngineError(fix) from error
     except OSError as error:
         raise EngineError(f"MXNet could not load one of its libraries: {error}") from error
     return mxnet

@@ -31,9 +31,11 @@ class Conv(Generator):
     def __init__(self, widths: Sequence[int] = (48, 32, 64, 32, 48, 32), **options):
         super().__init__(**options)
         self.widths = list(widths)
-        sizes = zip([3, *widths], widths, (5, 5, 3, 5, 5, 5))
-        layers = [layer(conv(inputs, channels, kernel), self.norm) for inputs, channels, kernel in sizes]
-        self.body = in_a_row(*layers, conv(self.widths[-1], 3), norm_layer(self.norm, 3))
+        inputs = [3, *self.widths]
+        sizes = zip(inputs, self.widths, (5, 5, 3, 5, 5, 5))
+        self.body = in_a_row(
+            *(layer(conv(*size), self.norm) for size in sizes), conv(inputs[-1], 3), norm_layer(self.norm, 3)
+        )
 
     def paint_layers(self, F, x):
         return self.body(x * PIXEL_SCALE)
