@@ -91,11 +91,10 @@ class Model:
     def check_stages(self, stages: Sequence[int] | None = None) -> list[int]:
         """Returns numbers of stages, all by default; raises OptionError for one that there is not."""
         count = len(self.stages)
-        stages = range(count) if stages is None else stages
-        for stage in stages:
-            if not 0 <= stage < count:
-                raise OptionError(f"{self.name} has stages 0 to {count - 1}, not {stage}: choose one of them")
-        return list(stages)
+        chosen = list(range(count) if stages is None else stages)
+        if wrong := [stage for stage in chosen if not 0 <= stage < count]:
+            raise OptionError(f"{self.name} has stages 0 to {count - 1}, not {wrong[0]}: choose one of them")
+        return chosen
 
 
 def graph_file(last: int, count: int) -> str:
@@ -129,10 +128,9 @@ def find_model(name: str) -> Path:
         return shipped[name]
     if os.path.exists(name):
         raise ModelError(f"{name} is no model: it has no {DESCRIPTION}; give the folder that train.py wrote")
-    near = difflib.get_close_matches(name, shipped, n=1, cutoff=0.4)
-    hint = (
-        f"did you mean {near[0]}?" if near else f"shipped are {', '.join(shipped) or 'none'}, or give a model's folder"
-    )
+    hint = f"shipped are {', '.join(shipped) or 'none'}, or give a model's folder"
+    if near := difflib.get_close_matches(name, shipped, n=1, cutoff=0.4):
+        hint = f"did you mean {near[0]}?"
     raise ModelError(f"There is no model '{name}': {hint}")
 
 
