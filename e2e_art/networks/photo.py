@@ -108,8 +108,8 @@ class Pyramid(Generator):
     Packing (space to depth) lays squares of pixels into channels without losing any.  Squares of 8 x 8 see far, and
     find where strokes and stars go; upsampled, they are added to squares of 4 x 4, which see the picture once more and
     keep its drawing; upsampled to full size, to what one convolution sees there.  All upsampling is bilinear and fixed,
-    which treats every pixel alike: unpacking (depth to space) would leave a grid.  Noise gives strokes a place to begin.
-    And each stage sees the original photo, so that what one has painted over, the next can still bring back.
+    which treats every pixel alike: unpacking (depth to space) would leave a grid.  Noise gives strokes a place to
+    begin.  And each stage sees the original photo, so that what one has painted over, the next can still bring back.
 
     channels and blocks: width and number of residual blocks, on squares of 8 x 8 and then of 4 x 4 pixels; details:
     channels at full size.  About 23 thousand multiply-adds a pixel.

@@ -84,15 +84,16 @@ class Painter:
             raise OptionError(
                 f"A photo is an array of uint8 (H, W, 3), not {photo.dtype} {photo.shape}: use read_image"
             )
-        small = self._working_copy(photo, size)
+        small = _working_copy(photo, size)
+        height, width = small.shape[:2]
         try:
             paintings = self._paint(small, stages, strength, tile, on_tile)
         except MemoryError as error:
-            height, width = small.shape[:2]
             raise UserError(
                 f"There is not enough memory to paint {width}x{height} pixels: give a smaller --size"
             ) from error
-        height, width = (small if as_painted else photo).shape[:2]
+        if not as_painted:
+            height, width = photo.shape[:2]
         finished = []
         for painting in paintings:
             painting = remove_noise(painting, denoise) if denoise else painting
@@ -119,14 +120,14 @@ class Painter:
         inputs = {"image": image, "strength": np.array([strength], np.float32)}
         return [to_uint8(picture) for picture in self.engine.run(inputs, stages)]
 
-    @staticmethod
-    def _working_copy(photo: np.ndarray, size: int | None) -> np.ndarray:
-        """Returns the photo in the size to paint it at."""
-        height, width = photo.shape[:2]
-        if size:
-            return resize_long_edge(photo, size)
-        if size == 0 or height * width <= MOST_PIXELS:
-            return photo
-        edge = int(max(height, width) * (MOST_PIXELS / (height * width)) ** 0.5)
-        log.info("%dx%d pixels are painted at long edge %d; --size chooses another", width, height, edge)
-        return resize_long_edge(photo, edge)
+
+def _working_copy(photo: np.ndarray, size: int | None) -> np.ndarray:
+    """Returns the photo in the size to paint it at."""
+    height, width = photo.shape[:2]
+    if size:
+        return resize_long_edge(photo, size)
+    if size == 0 or height * width <= MOST_PIXELS:
+        return photo
+    edge = int(max(height, width) * (MOST_PIXELS / (height * width)) ** 0.5)
+    log.info("%dx%d pixels are painted at long edge %d; --size chooses another", width, height, edge)
+    return resize_long_edge(photo, edge)

@@ -32,13 +32,9 @@ Part = tuple[slice, ...]  # rows and columns of a picture
 
 
 class TiledPainter:
-    """A trained model that paints in tiles.
-
-    model: a verified model.  threads, gpu: as for `photo.load`.
-    """
+    """A trained model that paints in tiles; threads, gpu: as for `e2e_art.load`."""
 
     def __init__(self, model: Model, threads: int | None = None, gpu: int | None = None):
-        self.model = model
         files = [model.path(tile_file(stage)) for stage in range(len(model.stages))]
         self._stages = [_Stage(file, threads, gpu) for file in files]
 
@@ -49,9 +45,10 @@ class TiledPainter:
         """
         small = resize_long_edge(photo, THUMBNAIL_EDGE) if max(photo.shape) > THUMBNAIL_EDGE else photo
         padded = _PaddedPhoto(small)
-        measured, picture = [], padded.photo(padded.whole)
+        whole = slice(0, padded.size[0]), slice(0, padded.size[1])
+        measured, picture = [], padded.photo(whole)
         for stage in self._stages[: None if last is None else last + 1]:
-            picture, found = stage.run(picture, padded, padded.whole, strength)
+            picture, found = stage.run(picture, padded, whole, strength)
             measured.append(found)
         return measured
 
@@ -75,12 +72,12 @@ class TiledPainter:
         statistics = statistics or self.statistics(photo, strength, last)
         padded = _PaddedPhoto(photo)
         edge = max(OVERLAP, tile // MULTIPLE * MULTIPLE)
-        grid = [_cuts(length, edge) for length in padded.size]
+        grid = [[slice(n, min(n + edge, length)) for n in range(0, length, edge)] for length in padded.size]
         count, done = (last + 1) * len(grid[0]) * len(grid[1]), 0
         results = {stage: np.empty_like(photo) for stage in stages}
         seen = np.empty((3, *(padded.size if last else (0, 0))), np.float16)  # the last stage's picture, in VGG space
         for number, stage in enumerate(self._stages[: last + 1]):
-            above: tuple[slice, np.ndarray] | None = None
+            above = slice(0, 0), seen[:, :0]  # rows that are painted, which the tiles below still read as they were
             for rows in grid[0]:
                 strip = np.empty((3, rows.stop - rows.start, padded.size[1]), np.float16)
                 for columns in grid[1]:
@@ -92,11 +89,9 @@ class TiledPainter:
                     on_tile(done, count)
                 if number in results:
                     padded.crop(strip, rows, results[number])
-                if above:
-                    seen[:, above[0]] = above[1]
-                above = (rows, strip) if number < last else None  # the next row of tiles still reads what it replaces
-            if above:
                 seen[:, above[0]] = above[1]
+                above = (rows, strip) if number < last else above
+            seen[:, above[0]] = above[1]
         return [results[stage] for stage in stages]
 
 
@@ -107,7 +102,6 @@ class _PaddedPhoto:
         self._image, self._noise = photo, noise_tile()[0, 0]
         self._places = [reflect(length, PADDING, PADDING + -length % MULTIPLE) for length in photo.shape[:2]]
         self.size = (len(self._places[0]), len(self._places[1]))
-        self.whole = (slice(0, self.size[0]), slice(0, self.size[1]))
 
     def photo(self, part: Part) -> np.ndarray:
         """Returns a part of the padded photo, (3, h, w) float32 in VGG space."""
@@ -160,7 +154,3 @@ class _Stage:
             feeds["own"] = np.array([given is None], np.float32)
         painting, *measured = run_session(self._session, None, feeds, self._path)
         return painting[0], measured[0] if measured else np.empty((2, 0), np.float32)
-
-
-def _cuts(length: int, edge: int) -> list[slice]:
-    return [slice(begin, min(begin + edge, length)) for begin in range(0, length, edge)]

@@ -149,8 +149,10 @@ def _blended(moved: Motion, before: np.ndarray, now: np.ndarray) -> np.ndarray:
     blend, painting = trust * moved.warp(before) + (1 - trust) * now, now.astype(np.float32)
     coarse = _blurred(blend, STROKE)
     strokes, wanted = blend - coarse, painting - _blurred(painting, STROKE)  # (H, W, 3)
-    power, more = (_blurred(np.square(part).mean(axis=2), 3 * STROKE) + 1 for part in (strokes, wanted))  # (H, W)
-    return rounded(coarse + np.clip(np.sqrt(more / power), 1, MOST_GAIN)[..., np.newaxis] * strokes)
+    power, wanted_power = (
+        _blurred(np.square(part).mean(axis=2), 3 * STROKE) + 1 for part in (strokes, wanted)
+    )  # (H, W)
+    return rounded(coarse + np.clip(np.sqrt(wanted_power / power), 1, MOST_GAIN)[..., np.newaxis] * strokes)
 
 
 def _blurred(picture: np.ndarray, sigma: float) -> np.ndarray:
