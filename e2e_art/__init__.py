@@ -40,27 +40,27 @@ def load(
     Raises OptionError for an unknown engine, ModelError for a model that is missing, damaged or of another kind,
     UserError where the engine or GPU is not to be had.
     """
-    from .painting.photo import load
+    from .painting.photo import Painter
 
-    return load(model, engine, threads, gpu)
+    return Painter(model, engine, threads, gpu)
 
 
 def load_texture(
     model: str | Path | Model, engine: str = "auto", threads: int | None = None, gpu: int | None = None
 ) -> TexturePainter:  # fmt: skip
     """Returns a trained model, ready to make textures, `load_texture("brick")(512, 512, seed=7)`; all as for `load`."""
-    from .painting.noise import load_texture
+    from .painting.noise import TexturePainter
 
-    return load_texture(model, engine, threads, gpu)
+    return TexturePainter(model, engine, threads, gpu)
 
 
 def load_doodle(
     model: str | Path | Model, engine: str = "auto", threads: int | None = None, gpu: int | None = None
 ) -> DoodlePainter:  # fmt: skip
     """Returns a trained model, ready to paint doodles, `load_doodle("renoir")(doodle, seed=7)`; all as for `load`."""
-    from .painting.noise import load_doodle
+    from .painting.noise import DoodlePainter
 
-    return load_doodle(model, engine, threads, gpu)
+    return DoodlePainter(model, engine, threads, gpu)
 
 
 def list_models(folder: str | Path | None = None) -> list[Model]:

@@ -12,6 +12,7 @@ from helpers import edit_description, pixels, save
 from onnx import TensorProto, helper, numpy_helper
 from skimage import data
 
+from e2e_art import load, load_doodle, load_texture
 from e2e_art.commands.main import main
 from e2e_art.engines.mxnet import mx
 from e2e_art.engines.onnxruntime import _weight_files
@@ -23,8 +24,6 @@ from e2e_art.models.onnx_file import METADATA, onnx_file
 from e2e_art.models.publish import publish
 from e2e_art.networks.chain import TextureChain
 from e2e_art.networks.inputs import seeded_noise
-from e2e_art.painting.noise import load_doodle, load_texture
-from e2e_art.painting.photo import load
 
 
 @pytest.fixture

@@ -5,11 +5,11 @@ import pytest
 from helpers import TINY
 from skimage import data
 
+from e2e_art import load
 from e2e_art.errors import OptionError
 from e2e_art.models.folder import read_model
 from e2e_art.models.publish import publish
 from e2e_art.networks.inputs import reflect
-from e2e_art.painting.photo import load
 from e2e_art.painting.tiles import OVERLAP, THUMBNAIL_EDGE, TiledPainter
 
 KINDS = {

@@ -73,9 +73,9 @@ def add_command(commands) -> None:
 
 def run(flags: argparse.Namespace) -> int:
     """Prints one table: a row for the photos themselves and for each stage of each model."""
+    from .. import load
     from ..evaluation.evaluator import Evaluator
     from ..models.folder import read_model
-    from ..painting.photo import load
 
     paths: list[Path] = []
     for photo in flags.photos:

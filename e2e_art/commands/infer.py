@@ -16,12 +16,11 @@ import os
 from dataclasses import fields
 from functools import partial
 
+from .. import load, load_doodle, load_texture
 from ..errors import OptionError
 from ..models.folder import Model, read_model
 from ..painting.engines import ENGINES
 from ..painting.external import SUFFIX
-from ..painting.noise import load_doodle, load_texture
-from ..painting.photo import load
 from .flags import add_overwrite, add_parser
 from .infer_doodle import paint_doodle
 from .infer_photos import Output, PaintOptions, paint_photos

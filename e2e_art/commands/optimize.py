@@ -236,7 +236,7 @@ def _start(start: str, photo: np.ndarray | None, style: np.ndarray, size: tuple[
         raise OptionError(f"--start {start} needs a photo: give one, or another --start")
     if start == "photo":
         return photo
-    from ..painting.photo import load
+    from .. import load
 
     return load(start.removeprefix("model:"))(photo)
 

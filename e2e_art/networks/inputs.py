@@ -36,10 +36,10 @@ def noise_tile() -> np.ndarray:
 
 def seeded_noise(seed: int, channels: int, height: int, width: int) -> np.ndarray:
     """Returns noise, (1, channels, height, width) float32, even in -1..1; seed: 0..SEEDS - 1."""
-    values = _mixed(np.array(seed, np.uint32))
+    values = _mixed(np.array([seed], np.uint32))
     for length in (channels, height, width):
         values = _mixed(values[..., np.newaxis] ^ np.arange(length, dtype=np.uint32))
-    return (values / 2.0**31 - 1).astype(np.float32)[np.newaxis]
+    return (values / 2.0**31 - 1).astype(np.float32)
 
 
 def _mixed(x: np.ndarray) -> np.ndarray:

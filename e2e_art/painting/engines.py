@@ -15,16 +15,13 @@ from ..models.folder import Model, graph_file, read_model
 from ..models.kinds import Kind
 from .external import SUFFIX, ExternalEngine
 
-__all__ = ["ENGINES", "Engine", "make_engine"]
+__all__ = ["ENGINES", "Engine", "ModelPainter"]
 
 ENGINES = ("auto", "onnx", "mxnet")
 
 
 class Engine(Protocol):
-    """Runs the model that `model` describes.
-
-    threads, gpu: what onnxruntime is to use, for tiled inference also.
-    """
+    """Runs the model that `model` describes; threads, gpu: what onnxruntime is to use, for tiled inference also."""
 
     model: Model
     threads: int | None
@@ -39,10 +36,23 @@ class Engine(Protocol):
         ...
 
 
-def make_engine(
-    model: str | Path | Model, kind: Kind, engine: str = "auto", threads: int | None = None, gpu: int | None = None
-) -> Engine:
-    """Returns what runs a model, which has to be of a kind; all else as for `e2e_art.load`."""
+class ModelPainter:
+    """A trained model of one kind, with an engine that runs it; arguments and errors as for `e2e_art.load`."""
+
+    kind: Kind
+
+    def __init__(
+        self, model: str | Path | Model, engine: str = "auto", threads: int | None = None, gpu: int | None = None
+    ):
+        self.engine = _make_engine(model, self.kind, engine, threads, gpu)
+        self.model = self.engine.model
+
+    def last(self, stage: int | None) -> list[int]:
+        """Returns a stage to stop at, or by default the last one, for `Engine.run`."""
+        return self.model.check_stages([len(self.model.stages) - 1 if stage is None else stage])
+
+
+def _make_engine(model: str | Path | Model, kind: Kind, engine: str, threads: int | None, gpu: int | None) -> Engine:
     if engine not in ENGINES:
         raise OptionError(unknown("engine", engine, ENGINES))
     if kind.paints_photos and not isinstance(model, Model) and str(model).lower().endswith(SUFFIX):
@@ -78,15 +88,15 @@ class OnnxEngine:
 class MxnetEngine:
     """Runs the Gluon blocks."""
 
+    threads: int | None = None
+    gpu: int | None = None  # tiles are painted by onnxruntime, on the CPU
+
     def __init__(self, model: Model, gpu: int | None):
         from ..engines.mxnet import contexts
         from ..models.publish import load_chain
 
-        self.model = model
-        self.threads: int | None = None
-        self.gpu: int | None = None  # tiles are painted by onnxruntime, on the CPU
-        self._context = contexts(None if gpu is None else str(gpu))[0]
-        self._chain = load_chain(model, [self._context])
+        (self._context,) = contexts(None if gpu is None else str(gpu))
+        self.model, self._chain = model, load_chain(model, [self._context])
 
     def run(self, inputs: Mapping[str, np.ndarray], stages: Sequence[int]) -> list[np.ndarray]:
         """Returns the pictures of the stages (see `Engine`)."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import numpy as np
 
@@ -15,12 +14,12 @@ from ..images.denoise import denoise as remove_noise
 from ..images.resize import resize, resize_long_edge
 from ..images.upsample import upsample_guided
 from ..machine import free_memory
-from ..models.folder import Model, tile_file
+from ..models.folder import tile_file
 from ..models.kinds import PHOTO
-from .engines import Engine, make_engine
+from .engines import ModelPainter
 from .tiles import TILE, TiledPainter
 
-__all__ = ["MOST_PIXELS", "Painter", "load"]
+__all__ = ["MOST_PIXELS", "Painter"]
 
 log = logging.getLogger(__name__)
 MOST_PIXELS = 4_000_000  # larger photos are painted at this size by default: strokes keep their scale
@@ -28,26 +27,18 @@ STRONGEST = 2.0
 BYTES_A_PIXEL = 900  # of memory, to paint a photo whole: above what is left, it is painted in tiles
 
 
-def load(
-    model: str | Path | Model, engine: str = "auto", threads: int | None = None, gpu: int | None = None
-) -> Painter:  # fmt: skip
-    """Returns a trained model, ready to paint photos: see `e2e_art.load`."""
-    return Painter(make_engine(model, PHOTO, engine, threads, gpu))
+class Painter(ModelPainter):
+    """A trained model of photos; call it with one to get the painting."""
 
-
-class Painter:
-    """A trained model with an engine that runs it; call it with a photo to get the painting."""
-
-    def __init__(self, engine: Engine):
-        self.model, self.engine = engine.model, engine
-        self._tiled: TiledPainter | None = None
+    kind = PHOTO
+    _tiled: TiledPainter | None = None
 
     def __call__(self, photo: np.ndarray, stage: int | None = None, **options) -> np.ndarray:
         """Returns the painting of a photo, uint8 (H, W, 3); stage: where to stop, the last one by default.
 
         Other options as for `stages`.
         """
-        return self.stages(photo, [len(self.model.stages) - 1 if stage is None else stage], **options)[0]
+        return self.stages(photo, self.last(stage), **options)[0]
 
     def stages(
         self,
