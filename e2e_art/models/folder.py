@@ -259,7 +259,6 @@ def _checksum(description: dict) -> str:
 
 def write_model(
     folder: Path,
-    *,
     kind: str,
     stages: list[dict],
     record: dict,

@@ -1,8 +1,8 @@
 """The boosted chain: generators in a line, each painting on the last one's work.
 
-Stage k takes the picture of stage k - 1; the loss of each is that against the original photo.  The chain pads the photo
-once with its own reflection, so that no generator sees a hard border, and crops the padding at the end.  Chains of
-textures and doodles begin with flat gray instead; noise, and the doodle's regions, are their conditioning input.
+The chain pads the photo once with its own reflection, so that no generator sees a hard border, and crops the padding at
+the end.  Chains of textures and doodles begin with flat gray instead; noise, and the doodle's regions, are their
+conditioning input.
 
 Bing Xu: End to End Neural Art with Generative Models, DMLC blog, 2016.
 """
@@ -22,7 +22,7 @@ from .inputs import NOISE_PERIOD, PADDING, noise_tile, reflect
 from .photo import Conv, Deconv, Pyramid
 from .texture import Texture
 
-__all__ = ["GENERATORS", "Chain", "DoodleChain", "TextureChain", "make_generator", "xavier"]
+__all__ = ["Chain", "DoodleChain", "TextureChain", "make_generator", "xavier"]
 
 
 def xavier(shape: Sequence[int], random: np.random.RandomState) -> np.ndarray:
@@ -104,8 +104,7 @@ class Chain(mx.gluon.Block):
         Instance norm takes the statistics of the picture at hand, learning or not, so pictures go one by one in
         training mode; batch norm takes the batch's while learning, and afterwards the running ones.
         """
-        generator = self.generators[index]
-        factor = mx.nd.full((1,), strength, ctx=picture.context)
+        generator, factor = self.generators[index], mx.nd.full((1,), strength, ctx=picture.context)
         if generator.conditioned:
             picture = mx.nd.concat(picture, conditioning, dim=1)
         if generator.norm == "batch":
@@ -153,11 +152,11 @@ class Chain(mx.gluon.Block):
     def check_stage_weights(self, index: int, weights: dict[str, np.ndarray]) -> None:
         """Raises ValueError for weights of a generator of another shape than that of a stage."""
         shapes = {name: parameter.shape for name, parameter in self.generators[index].named_parameters().items()}
-        if {name: tuple(weight.shape) for name, weight in weights.items()} != shapes:
+        if {name: weight.shape for name, weight in weights.items()} != shapes:
             raise ValueError(f"these weights do not fit stage {index}, {self.generators[index].describe()}")
 
     def set_stage_weights(self, index: int, weights: dict[str, np.ndarray]) -> None:
-        """Sets the weights of a stage; raises ValueError where they belong to a generator of another shape."""
+        """Sets the weights of a stage, which `check_stage_weights` checks."""
         self.check_stage_weights(index, weights)
         for name, parameter in self.generators[index].named_parameters().items():
             parameter.set_data(mx.nd.array(weights[name]))
@@ -194,11 +193,9 @@ class DoodleChain(Chain):
         return mx.nd.zeros_like(mx.nd.slice_axis(conditioning, axis=1, begin=0, end=3)), conditioning
 
 
-GENERATORS: dict[str, type[Generator]] = {block.kind: block for block in (Conv, Deconv, Pyramid, Texture, Doodle)}
-
-
 def make_generator(kind: str, **options) -> Generator:
     """Returns an untrained generator of a kind; raises OptionError for a kind that there is not."""
-    if kind not in GENERATORS:
-        raise OptionError(unknown("generator", kind, GENERATORS))
-    return GENERATORS[kind](**options)
+    blocks: dict[str, type[Generator]] = {block.kind: block for block in (Conv, Deconv, Pyramid, Texture, Doodle)}
+    if kind not in blocks:
+        raise OptionError(unknown("generator", kind, blocks))
+    return blocks[kind](**options)

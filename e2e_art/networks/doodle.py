@@ -64,7 +64,7 @@ class Doodle(Generator):
     def __init__(self, regions: int, sees_picture: bool = False, **options):
         super().__init__(**{"residual_weight": 1.0, **options})
         self.regions, self.sees_picture = regions, sees_picture
-        self.conditioning_channels = regions + 2 * NOISE
+        self.inputs = 3 + regions + 2 * NOISE
         seen = regions + 3 * sees_picture
         for scale, channels in enumerate(WIDTHS):
             if scale:

@@ -1,7 +1,4 @@
-"""What all generators share: x becomes ``w * paint(x) + (1 - w) * x``, w being the residual weight.
-
-Bing Xu: End to End Neural Art with Generative Models, DMLC blog, 2016.
-"""
+"""What all generators share: x becomes ``w * paint(x) + (1 - w) * x``, w being the residual weight."""
 
 from __future__ import annotations
 
@@ -30,7 +27,7 @@ class Generator(mx.gluon.HybridBlock):
     kind = ""
     arguments: tuple[str, ...] = ()  # of its own, by name
     multiple = 1  # what H and W must divide by
-    conditioning_channels = 0  # of its conditioning input, which it sees beside the picture
+    inputs = 3  # channels that it takes
 
     def __init__(self, residual_weight: float = 0.4, norm: str = "instance"):
         super().__init__()
@@ -41,14 +38,9 @@ class Generator(mx.gluon.HybridBlock):
         self.means = self.params.get("means", shape=means.shape, init=mx.init.Constant(means), grad_req="null")
 
     @property
-    def inputs(self) -> int:
-        """How many channels it takes."""
-        return 3 + self.conditioning_channels
-
-    @property
     def conditioned(self) -> bool:
         """Whether it sees more than the picture."""
-        return self.conditioning_channels > 0
+        return self.inputs > 3
 
     def describe(self) -> dict:
         """Returns the arguments that make this generator again."""

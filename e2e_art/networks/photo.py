@@ -117,7 +117,7 @@ class Pyramid(Generator):
 
     kind = "pyramid"
     arguments = ("channels", "blocks", "details")
-    conditioning_channels = 4  # the photo, and noise
+    inputs = 7  # the picture, the photo, and noise
     multiple = 8
 
     def __init__(

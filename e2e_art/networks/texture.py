@@ -38,7 +38,7 @@ class Texture(Generator):
 
     kind = "texture"
     arguments = ("sees_picture",)
-    conditioning_channels = 2 * DEPTH
+    inputs = 3 + 2 * DEPTH
     multiple = 2 ** (SCALES - 1)
 
     def __init__(self, sees_picture: bool = False, **options):
