@@ -65,8 +65,8 @@ def _use_matrix_units() -> None:
     grant it would crash.
     """
     if platform.machine() == "x86_64" and "amx_bf16" in processor_flags():
-        granted = ctypes.CDLL(None).syscall(_ARCH_PRCTL, _REQUEST_STATE, _TILE_DATA) == 0
-        if granted:
+        denied = ctypes.CDLL(None).syscall(_ARCH_PRCTL, _REQUEST_STATE, _TILE_DATA)
+        if not denied:
             os.environ.setdefault("DNNL_MAX_CPU_ISA", "AVX512_CORE_AMX")
 
 
@@ -95,28 +95,26 @@ mx = _import_mxnet()
 
 
 def contexts(gpus: str | None = None, cpus: int = 1) -> list:
-    """Returns the MXNet contexts to work on.
+    """Returns the MXNet contexts to work on; raises EngineError where a GPU is asked for that MXNet cannot use.
 
     gpus: GPU numbers as the command line gives them, "0" or "0,1"; None means the CPU.
     cpus: how many CPU contexts to return where no GPU is asked for; they share the cores.
-    Raises EngineError where a GPU is asked for that MXNet cannot use.
     """
-    if gpus is None or gpus == "":
+    if not gpus:
         return [mx.cpu(i) for i in range(cpus)]
     try:
-        numbers = [int(number) for number in str(gpus).split(",")]
+        numbers = [int(number) for number in gpus.split(",")]
     except ValueError:
         raise EngineError(f"'{gpus}' is no list of GPU numbers: write 0 or 0,1") from None
     try:
         found = mx.context.num_gpus()
     except mx.MXNetError:
         found = 0
-    for number in numbers:
-        if not 0 <= number < found:
-            raise EngineError(
-                f"GPU {number} was asked for, but MXNet finds {found or 'none'}: leave the flag out to use the CPU, "
-                "or install 'e2e-art[gpu]' (mxnet-cu112, for Pascal to Ada cards)"
-            )
+    if wrong := [number for number in numbers if not 0 <= number < found]:
+        raise EngineError(
+            f"GPU {wrong[0]} was asked for, but MXNet finds {found or 'none'}: leave the flag out to use the CPU, "
+            "or install 'e2e-art[gpu]' (mxnet-cu112, for Pascal to Ada cards)"
+        )
     return [mx.gpu(number) for number in numbers]
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -38,23 +37,19 @@ def check_gpu(gpu: int | None) -> None:
         raise UserError(f"onnxruntime finds no GPU {gpu}: leave --gpu out, or pip install onnxruntime-gpu")
 
 
-def open_session(
-    graph: Path, threads: int | None = None, gpu: int | None = None, settings: Any = None, thrifty: bool = False
-):  # fmt: skip
+def open_session(graph: Path, threads: int | None = None, gpu: int | None = None, thrifty: bool = False):
     """Returns a session of an ONNX graph, ready to run.
 
     graph: a file, which may keep weights in others of its folder, and in none outside of it.  threads: how many to use,
-    all cores by default.  gpu: the number of a GPU; None is the CPU.  settings: SessionOptions to begin with.  thrifty:
-    give memory back after each operator instead of keeping it for the next run.
-
-    Raises UserError where there is no such GPU, or no graph that can be read.
+    all cores by default.  gpu: the number of a GPU; None is the CPU.  thrifty: give memory back after each operator
+    instead of keeping it for the next run.  Raises UserError where there is no such GPU, or no graph that can be read.
     """
     import onnxruntime
 
     check_gpu(gpu)
-    settings = settings or onnxruntime.SessionOptions()
+    settings = onnxruntime.SessionOptions()
     settings.log_severity_level = 4  # errors are raised as well
-    settings.enable_cpu_mem_arena = settings.enable_cpu_mem_arena and not thrifty
+    settings.enable_cpu_mem_arena = not thrifty
     if threads:
         settings.intra_op_num_threads = threads
     providers: list = ["CPUExecutionProvider"]

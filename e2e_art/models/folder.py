@@ -175,10 +175,8 @@ def _parse(folder: Path, text: str) -> Model:
     """Returns the model that a model.json describes; raises ValueError or the like where it describes none."""
     description = json.loads(text, object_pairs_hook=_unique)
     if (version := description["format"]) != FORMAT:
-        raise ModelError(
-            f"{folder / DESCRIPTION} has format version {version!r}, this e2e-art reads {FORMAT}: install the e2e-art "
-            "that wrote it"
-        )
+        other = f"has format version {version!r}, this e2e-art reads {FORMAT}"
+        raise ModelError(f"{folder / DESCRIPTION} {other}: install the e2e-art that wrote it")
     if description.get(CHECKSUM) != _checksum(description):
         raise ValueError("it has changed since it was written: its sha256 differs")
     json.dumps(description, ensure_ascii=False).encode()  # what cannot be printed, half a character, cannot be encoded

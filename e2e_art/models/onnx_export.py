@@ -165,15 +165,11 @@ class _Exporter:
         return graph.add("Expand", tile, graph.add("Concat", _axis(graph, 0), [1, 1, 1], axis=0))
 
     def _generator(self, graph: Graph, index: int, picture: str) -> str:
-        """Adds the nodes of one generator, translated from its MXNet symbol; returns the name of its picture.
-
-        Its large weights stay in the .params file of the stage.
-        """
+        """Adds the nodes of one generator, translated from its MXNet symbol; returns the name of its picture."""
         generator = self.chain.generators[index]
         symbol = generator(mx.sym.var("picture"), mx.sym.var("strength"))
         keys = {parameter.name: key for key, parameter in generator.named_parameters().items()}
-        weights = self.chain.stage_weights(index)
-        names: list[str] = []
+        weights, names = self.chain.stage_weights(index), list[str]()
         for node in json.loads(symbol.tojson())["nodes"]:
             if node["op"] != "null":
                 inputs = [names[source[0]] for source in node["inputs"]]
@@ -181,14 +177,26 @@ class _Exporter:
                 names.append(_operator(graph, node["op"], inputs, attributes, generator.norm))
             elif node["name"] in keys:
                 key = keys[node["name"]]
-                names.append(_weight(graph, f"stage_{index}.{key}", weights[key]))
+                names.append(self._weight(graph, index, key, weights[key]))
             else:
                 names.append({"picture": picture, "strength": "strength"}[node["name"]])
-        file = self.stage_files[index]
-        for constant in graph.constants:
-            if constant.startswith(f"stage_{index}.") and constant.endswith(KEPT):
-                graph.store(constant, file, self.files[file])
         return names[-1]
+
+    def _weight(self, graph: Graph, index: int, key: str, weight: np.ndarray) -> str:
+        """Adds a weight of a stage as the files hold it, brought to single precision when a runtime loads it.
+
+        Large ones stay in the .params file of the stage.
+        """
+        name, file = f"stage_{index}.{key}", self.stage_files[index]
+        arrays = quantize(name, weight)
+        if arrays[name].dtype == np.float32:
+            return graph.constant(arrays[name], name=name)
+        kept = graph.constant(arrays[name], arrays[name].dtype, name=name + KEPT)
+        graph.store(kept, file, self.files[file])
+        if name + SCALE not in arrays:
+            return graph.add("Cast", kept, name=name, to=TensorProto.FLOAT)
+        scales = graph.constant(arrays[name + SCALE], name=name + SCALE)
+        return graph.add("Mul", graph.add("Cast", kept, name=f"{name}.cast", to=TensorProto.FLOAT), scales, name=name)
 
     def _serialized(self, graph: Graph, inputs: Mapping[str, list], outputs: Mapping[str, list]) -> bytes:
         """Returns a graph as an ONNX model; inputs and outputs: their shapes by name, all float32."""
@@ -243,18 +251,6 @@ def _value(text: str) -> Any:
         return ast.literal_eval(text)
     except (ValueError, SyntaxError):
         return text
-
-
-def _weight(graph: Graph, name: str, weight: np.ndarray) -> str:
-    """Adds a weight as the files hold it, brought to single precision when a runtime loads it."""
-    arrays = quantize(name, weight)
-    if arrays[name].dtype == np.float32:
-        return graph.constant(arrays[name], name=name)
-    kept = graph.constant(arrays[name], arrays[name].dtype, name=name + KEPT)
-    if name + SCALE not in arrays:
-        return graph.add("Cast", kept, name=name, to=TensorProto.FLOAT)
-    scales = graph.constant(arrays[name + SCALE], name=name + SCALE)
-    return graph.add("Mul", graph.add("Cast", kept, name=f"{name}.cast", to=TensorProto.FLOAT), scales, name=name)
 
 
 def _operator(graph: Graph, operator: str, inputs: list[str], attributes: dict, norm: str) -> str:

@@ -21,11 +21,10 @@ ENGINES = ("auto", "onnx", "mxnet")
 
 
 class Engine(Protocol):
-    """Runs the model that `model` describes; threads, gpu: what onnxruntime is to use, for tiled inference also."""
+    """Runs the model that `model` describes; device: threads and GPU of onnxruntime, for tiled inference also."""
 
     model: Model
-    threads: int | None
-    gpu: int | None
+    device: tuple[int | None, int | None]
 
     def run(self, inputs: Mapping[str, np.ndarray], stages: Sequence[int]) -> list[np.ndarray]:
         """Returns the pictures of the stages, (1, 3, H, W) float32 in 0..255.
@@ -70,14 +69,14 @@ class OnnxEngine:
 
     def __init__(self, model: Model, threads: int | None, gpu: int | None):
         check_gpu(gpu)
-        self.model, self.threads, self.gpu = model, threads, gpu
+        self.model, self.device = model, (threads, gpu)
         self._sessions: dict[Path, Any] = {}
 
     def run(self, inputs: Mapping[str, np.ndarray], stages: Sequence[int]) -> list[np.ndarray]:
         """Returns the pictures of the stages (see `Engine`); stages after them are not computed."""
         graph = self.model.path(graph_file(max(stages), len(self.model.stages)))
         if graph not in self._sessions:
-            self._sessions[graph] = open_session(graph, self.threads, self.gpu)
+            self._sessions[graph] = open_session(graph, *self.device)
         pictures = run_session(self._sessions[graph], [f"stage_{stage}" for stage in stages], inputs, graph)
         size = next(iter(inputs.values())).shape[2:]
         if any(picture.shape != (1, 3, *size) for picture in pictures):
@@ -88,8 +87,7 @@ class OnnxEngine:
 class MxnetEngine:
     """Runs the Gluon blocks."""
 
-    threads: int | None = None
-    gpu: int | None = None  # tiles are painted by onnxruntime, on the CPU
+    device: tuple[int | None, int | None] = None, None  # tiles are painted by onnxruntime, on the CPU
 
     def __init__(self, model: Model, gpu: int | None):
         from ..engines.mxnet import contexts

@@ -33,10 +33,10 @@ class ExternalEngine:
     Raises ModelError for a file that is no such network, with the reason in one sentence.
     """
 
-    def __init__(self, path: Path, threads: int | None = None, gpu: int | None = None):
+    def __init__(self, path: Path, threads: int | None, gpu: int | None):
         if not path.is_file():
             raise ModelError(f"There is no file {path}: check the path")
-        self._path, self.threads, self.gpu = path, threads, gpu
+        self._path, self.device = path, (threads, gpu)
         self._session = open_session(path, threads, gpu)
         inputs, outputs = self._session.get_inputs(), [place.name for place in self._session.get_outputs()]
         others = [place.name for place in inputs[1:]]

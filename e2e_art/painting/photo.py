@@ -105,7 +105,7 @@ class Painter(ModelPainter):
         if tile is None and has_tiles and photo.shape[0] * photo.shape[1] * BYTES_A_PIXEL > free_memory():
             tile = TILE
         if tile:
-            self._tiled = self._tiled or TiledPainter(self.model, self.engine.threads, self.engine.gpu)
+            self._tiled = self._tiled or TiledPainter(self.model, *self.engine.device)
             return self._tiled.paint(photo, stages, strength, tile, on_tile=on_tile)
         image = np.ascontiguousarray(photo.transpose(2, 0, 1)[np.newaxis], np.float32)  # (1, 3, H, W)
         inputs = {"image": image, "strength": np.array([strength], np.float32)}

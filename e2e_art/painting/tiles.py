@@ -38,16 +38,13 @@ class TiledPainter:
         files = [model.path(tile_file(stage)) for stage in range(len(model.stages))]
         self._stages = [_Stage(file, threads, gpu) for file in files]
 
-    def statistics(self, photo: np.ndarray, strength: float = 1.0, last: int | None = None) -> list[np.ndarray]:
-        """Returns what the normalizations of each stage measure on a copy of a photo at long edge 1024, (2, S) each.
-
-        photo: uint8 (H, W, 3).  last: the last stage to look at.
-        """
+    def statistics(self, photo: np.ndarray, strength: float, count: int) -> list[np.ndarray]:
+        """Returns what the normalizations of the first stages measure on a copy at long edge 1024, (2, S) each."""
         small = resize_long_edge(photo, THUMBNAIL_EDGE) if max(photo.shape) > THUMBNAIL_EDGE else photo
         padded = _PaddedPhoto(small)
         whole = slice(0, padded.size[0]), slice(0, padded.size[1])
         measured, picture = [], padded.photo(whole)
-        for stage in self._stages[: None if last is None else last + 1]:
+        for stage in self._stages[:count]:
             picture, found = stage.run(picture, padded, whole, strength)
             measured.append(found)
         return measured
@@ -58,19 +55,15 @@ class TiledPainter:
         stages: Sequence[int],
         strength: float = 1.0,
         tile: int = TILE,
-        statistics: Sequence[np.ndarray] | None = None,
         on_tile: Callable[[int, int], None] = lambda done, count: None,
     ) -> list[np.ndarray]:
         """Returns the pictures of stages, uint8 (H, W, 3) each.
 
-        photo: uint8 (H, W, 3).  tile: pixels of a tile's edge, at least OVERLAP.  statistics: what `statistics` gave,
-        if it was asked before.  on_tile: called after each tile with how many are done, and how many there are.
-
-        Raises MemoryError where not even the tiles fit.
+        photo: uint8 (H, W, 3).  tile: pixels of a tile's edge, at least OVERLAP.  on_tile: called after each tile with
+        how many are done, and how many there are.  Raises MemoryError where not even the tiles fit.
         """
         last = max(stages)
-        statistics = statistics or self.statistics(photo, strength, last)
-        padded = _PaddedPhoto(photo)
+        statistics, padded = self.statistics(photo, strength, last + 1), _PaddedPhoto(photo)
         edge = max(OVERLAP, tile // MULTIPLE * MULTIPLE)
         grid = [[slice(n, min(n + edge, length)) for n in range(0, length, edge)] for length in padded.size]
         count, done = (last + 1) * len(grid[0]) * len(grid[1]), 0
