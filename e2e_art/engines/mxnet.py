@@ -1,7 +1,7 @@
-"""The only module that imports mxnet: old numpy names, CUDA libraries, contexts and bfloat16.
+"""The only module that imports mxnet: others write ``from ..engines.mxnet import mx``.
 
-Others write ``from ..engines.mxnet import mx``.  MXNet 1.9.1 was published in 2022 and expects names that numpy has
-since dropped, and on GPUs libraries that today come as wheels; both are put in place here, before ``import mxnet``.
+MXNet 1.9.1 was published in 2022 and expects names that numpy has since dropped, and on GPUs libraries that today come
+as wheels; both are put in place here, before ``import mxnet``.
 """
 
 from __future__ import annotations
@@ -33,8 +33,7 @@ _NUMPY_NAMES |= dict.fromkeys(("Inf", "Infinity", "infty"), math.inf)
 _NUMPY_NAMES |= dict.fromkeys(("fv", "ipmt", "irr", "mirr", "nper", "npv", "pmt", "ppmt", "pv", "rate", "alltrue"))
 
 # Loaded in this order, each one finds those it depends on already in the process.
-_CUDA_LIBRARIES: tuple[str, ...] = ("cudart", "nvrtc", "cublasLt", "cublas", "cufft")
-_CUDA_LIBRARIES += ("curand", "cusolver", "nccl", "nvToolsExt", "cudnn")
+_CUDA = ("cudart", "nvrtc", "cublasLt", "cublas", "cufft", "curand", "cusolver", "nccl", "nvToolsExt", "cudnn")
 
 # Linux: the system call by which a process asks for a state of the processor, and that of the matrix units.
 _ARCH_PRCTL, _REQUEST_STATE, _TILE_DATA = 158, 0x1023, 18
@@ -49,7 +48,7 @@ class EngineError(UserError):
 def _preload_cuda_libraries() -> None:
     """Loads the nvidia-*-cu11 wheels, where they are installed, so that mxnet-cu112 finds its libraries."""
     folders = [Path(folder) for folder in site.getsitepackages() + [site.getusersitepackages()]]
-    for name in _CUDA_LIBRARIES:
+    for name in _CUDA:
         for folder in folders:
             for library in sorted(folder.glob(f"nvidia/*/lib/lib{name}.so.*")):
                 try:

@@ -52,14 +52,12 @@ def open_session(graph: Path, threads: int | None = None, gpu: int | None = None
     settings.enable_cpu_mem_arena = not thrifty
     if threads:
         settings.intra_op_num_threads = threads
-    providers: list = ["CPUExecutionProvider"]
-    if gpu is not None:
-        providers.insert(0, ("CUDAExecutionProvider", {"device_id": gpu}))
+    cuda: list = [] if gpu is None else [("CUDAExecutionProvider", {"device_id": gpu})]
     try:
         for name in _weight_files(memoryview(graph.read_bytes())):
             if not (graph.parent / name).resolve().is_relative_to(graph.parent.resolve()):
                 raise ValueError(f"it reads {name}, outside of its folder")
-        session = onnxruntime.InferenceSession(str(graph), settings, providers=providers)
+        session = onnxruntime.InferenceSession(str(graph), settings, providers=[*cuda, "CPUExecutionProvider"])
     except Exception as error:  # onnxruntime raises kinds of its own, none public
         raise UserError(f"{graph} cannot be loaded ({first_line(error)}): get a whole copy") from error
     if gpu is not None and "CUDAExecutionProvider" not in session.get_providers():
@@ -88,8 +86,7 @@ def _weight_files(content: memoryview, message: str = "model") -> Iterator[str]:
         entry = {number: bytes(value) for number, value in _fields(content)}
         if entry.get(1) == b"location":
             yield entry.get(2, b"").decode()
-        return
-    for number, value in _fields(content):
+    for number, value in _fields(content) if message in _MESSAGES else ():
         if number in _MESSAGES[message]:
             yield from _weight_files(value, _MESSAGES[message][number])
 

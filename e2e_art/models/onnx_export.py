@@ -202,7 +202,7 @@ class _Exporter:
         """Returns a graph as an ONNX model; inputs and outputs: their shapes by name, all float32."""
         graph.prune(list(outputs))
         given, made = (
-            [helper.make_tensor_value_info(place, TensorProto.FLOAT, shape) for place, shape in places.items()]
+            [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in places.items()]
             for places in (inputs, outputs)
         )
         proto = helper.make_graph(graph.nodes, self.name, given, made, list(graph.constants.values()))

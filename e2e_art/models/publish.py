@@ -44,8 +44,7 @@ def load_chain(model: Model, contexts: Sequence | None = None) -> Chain:
     """Returns the chain of a model, ready to paint; raises ModelError where its files do not fit its description."""
     stages = [{key: value for key, value in stage.items() if key != "file"} for stage in model.stages]
     try:
-        for stage in stages:
-            _check_numbers(stage)
+        _check_numbers(stages)
         chain = model.kind.chain(stages, model.share_weights)
         files = [mx.nd.load_frombuffer(model.path(name).read_bytes()) for name in model.stage_files()]
         weights = [dequantize({name: array.asnumpy() for name, array in arrays.items()}) for arrays in files]

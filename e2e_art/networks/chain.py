@@ -1,8 +1,7 @@
 """The boosted chain: generators in a line, each painting on the last one's work.
 
 The chain pads the photo once with its own reflection, so that no generator sees a hard border, and crops the padding at
-the end.  Chains of textures and doodles begin with flat gray instead; noise, and the doodle's regions, are their
-conditioning input.
+the end.
 
 Bing Xu: End to End Neural Art with Generative Models, DMLC blog, 2016.
 """
@@ -46,6 +45,7 @@ class Chain(mx.gluon.Block):
 
     kind = "chain"  # what its models are called
     generator_kinds: tuple[str, ...] = ("conv", "deconv", "pyramid")  # that can stand in it
+    padding = PADDING  # pixels of reflect padding on each side
 
     def __init__(self, stages: Sequence[dict], share_weights: bool = False):
         super().__init__()
@@ -76,7 +76,7 @@ class Chain(mx.gluon.Block):
         """Returns the photo (N, 3, H, W) with reflect padding, in a size that every generator can take."""
         for axis in (2, 3):
             length = photo.shape[axis]
-            rows = reflect(length, PADDING, PADDING + -length % self.multiple).astype(np.float32)
+            rows = reflect(length, self.padding, self.padding + -length % self.multiple).astype(np.float32)
             photo = mx.nd.take(photo, mx.nd.array(rows, ctx=photo.context), axis=axis)
         return photo
 
@@ -92,11 +92,10 @@ class Chain(mx.gluon.Block):
             noise_shift //= NOISE_PERIOD
         return mx.nd.concat(photo, mx.nd.broadcast_axis(plane, axis=0, size=photo.shape[0]), dim=1)
 
-    @staticmethod
-    def crop(picture, photo):
+    def crop(self, picture, photo):
         """Cuts the padding off a picture, back to the photo's size."""
-        height, width = photo.shape[2:]
-        return picture[:, :, PADDING : PADDING + height, PADDING : PADDING + width]
+        (height, width), begin = photo.shape[2:], self.padding
+        return picture[:, :, begin : begin + height, begin : begin + width]
 
     def paint(self, index: int, picture, conditioning, strength: float = 1.0, learning: bool = False):
         """Returns what stage `index` makes of a padded picture (N, 3, H, W), with its conditioning input.
@@ -162,35 +161,28 @@ class Chain(mx.gluon.Block):
             parameter.set_data(mx.nd.array(weights[name]))
 
 
-class TextureChain(Chain):
-    """Generators that make a texture of noise, (N, 6, H, W), H and W multiples of the chain's.
+class NoiseChain(Chain):
+    """Generators that begin with flat gray; their conditioning input ends in planes of noise."""
 
-    Their padding is circular, so the chain adds none.
-    """
+    def begin(self, noise, noise_shift: int = 0) -> tuple:
+        """Returns flat gray, (N, 3, H, W), and what is given, both padded."""
+        conditioning = self.pad(noise)
+        return mx.nd.zeros_like(mx.nd.slice_axis(conditioning, axis=1, begin=0, end=3)), conditioning
+
+
+class TextureChain(NoiseChain):
+    """Generators that make a texture of noise, (N, 6, H, W); their own padding is circular, so that it tiles."""
 
     kind = "texture"
     generator_kinds = ("texture",)
-
-    def begin(self, noise, noise_shift: int = 0) -> tuple:
-        """Returns flat gray, (N, 3, H, W), and the noise."""
-        return mx.nd.zeros_like(mx.nd.slice_axis(noise, axis=1, begin=0, end=3)), noise
-
-    @staticmethod
-    def crop(picture, noise):
-        """Returns the picture."""
-        return picture
+    padding = 0
 
 
-class DoodleChain(Chain):
+class DoodleChain(NoiseChain):
     """Generators that paint regions: a plane for each, 1 where it is, and then planes of noise, (N, R + 16, H, W)."""
 
     kind = "doodle"
     generator_kinds = ("doodle",)
-
-    def begin(self, regions, noise_shift: int = 0) -> tuple:
-        """Returns flat gray, (N, 3, H, W), and the regions and their noise, all padded."""
-        conditioning = self.pad(regions)
-        return mx.nd.zeros_like(mx.nd.slice_axis(conditioning, axis=1, begin=0, end=3)), conditioning
 
 
 def make_generator(kind: str, **options) -> Generator:

@@ -105,11 +105,10 @@ class _Residual(mx.gluon.HybridBlock):
 class Pyramid(Generator):
     """The fast generator: pure convolution over packed pixels of two sizes, finished at full size.
 
-    Packing (space to depth) lays squares of pixels into channels without losing any.  Squares of 8 x 8 see far, and
-    find where strokes and stars go; upsampled, they are added to squares of 4 x 4, which see the picture once more and
-    keep its drawing; upsampled to full size, to what one convolution sees there.  All upsampling is bilinear and fixed,
-    which treats every pixel alike: unpacking (depth to space) would leave a grid.  Noise gives strokes a place to
-    begin.  And each stage sees the original photo, so that what one has painted over, the next can still bring back.
+    Squares of 8 x 8 pixels, packed into channels (space to depth), see far, and find where strokes and stars go;
+    upsampled, they are added to squares of 4 x 4, which keep the drawing; upsampled, to what one convolution sees at
+    full size.  All upsampling is bilinear and fixed: unpacking (depth to space) would leave a grid.  Noise gives
+    strokes a place to begin; the original photo lets a stage bring back what the one before has painted over.
 
     channels and blocks: width and number of residual blocks, on squares of 8 x 8 and then of 4 x 4 pixels; details:
     channels at full size.  About 23 thousand multiply-adds a pixel.

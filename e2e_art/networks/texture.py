@@ -1,8 +1,6 @@
 """The texture generator: noise at six scales, joined from coarse to fine, becomes a texture that tiles.
 
-Every convolution has circular padding, so a texture continues at its own other side, and nothing in the network knows
-where a border is: it paints at any size that 32 divides.
-
+Every convolution has circular padding, so a texture continues at its own other side, at any size that 32 divides.
 D. Ulyanov, V. Lebedev, A. Vedaldi, V. Lempitsky: Texture Networks, arXiv 1603.03417.
 """
 
@@ -67,10 +65,10 @@ class Texture(Generator):
 
     def _seen(self, F, x, scale: int):
         """Returns what a scale sees: three channels of noise, and before them the picture if it is to be seen."""
-        noise, step = strided_noise(F, x, 3, DEPTH, scale), 2**scale
+        noise, square = strided_noise(F, x, 3, DEPTH, scale), (2**scale, 2**scale)
         if not self.sees_picture:
             return noise
         picture = F.slice_axis(x, axis=1, begin=0, end=3) * PIXEL_SCALE
         if scale:
-            picture = F.Pooling(picture, kernel=(step, step), stride=(step, step), pool_type="avg")
+            picture = F.Pooling(picture, kernel=square, stride=square, pool_type="avg")
         return F.concat(picture, noise, dim=1)

@@ -39,7 +39,7 @@ class TexturePainter(ModelPainter):
         stages = self.model.check_stages(stages)
         if min(height, width) < 1:
             raise OptionError(f"A texture needs a width and a height of 1 pixel or more, not {width}x{height}")
-        whole = (side + -side % self.model.kind.multiple for side in (height, width))
+        whole = (side + -side % self.kind.multiple for side in (height, width))
         try:
             pictures = self.engine.run({"noise": _noise(self.model, seed, *whole)}, stages)
         except MemoryError as error:
@@ -101,11 +101,10 @@ def seam(picture: np.ndarray) -> tuple[float, float, float]:
     Each is a mean along a whole row or column.  Where it tiles, the first is about the second, and below the third.
     picture: uint8 (H, W, 3), of 2 pixels or more on each side.
     """
-    across, within, most = [], [], []
+    found = []
     for axis in (0, 1):
         steps = np.abs(np.diff(picture.astype(np.float32), axis=axis, append=picture.take([0], axis)))
-        means = np.moveaxis(steps, axis, 0).mean(axis=(1, 2))
-        across.append(means[-1])
-        within.append(means[:-1].mean())
-        most.append(means[:-1].max())
-    return float(np.mean(across)), float(np.mean(within)), float(np.mean(most))
+        *means, across = np.moveaxis(steps, axis, 0).mean(axis=(1, 2))
+        found.append((across, np.mean(means), max(means)))
+    across, within, most = np.mean(found, axis=0)
+    return float(across), float(within), float(most)

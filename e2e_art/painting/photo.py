@@ -34,10 +34,7 @@ class Painter(ModelPainter):
     _tiled: TiledPainter | None = None
 
     def __call__(self, photo: np.ndarray, stage: int | None = None, **options) -> np.ndarray:
-        """Returns the painting of a photo, uint8 (H, W, 3); stage: where to stop, the last one by default.
-
-        Other options as for `stages`.
-        """
+        """Returns the painting of a photo, at the last stage by default; all else as for `stages`."""
         return self.stages(photo, self.last(stage), **options)[0]
 
     def stages(
@@ -69,20 +66,16 @@ class Painter(ModelPainter):
         stages = self.model.check_stages(stages)
         if not 0 <= strength <= STRONGEST:
             raise OptionError(f"A strength lies in 0..{STRONGEST:g}, not at {strength:g}")
-        if min(size or 0, tile or 0) < 0:
-            raise OptionError(f"Sizes are counted in pixels, not {min(size or 0, tile or 0)}")
+        if (least := min(size or 0, tile or 0)) < 0:
+            raise OptionError(f"Sizes are counted in pixels, not {least}")
         if photo.dtype != np.uint8 or photo.ndim != 3 or photo.shape[2] != 3 or 0 in photo.shape:
-            raise OptionError(
-                f"A photo is an array of uint8 (H, W, 3), not {photo.dtype} {photo.shape}: use read_image"
-            )
+            raise OptionError(f"A photo is uint8 (H, W, 3), not {photo.dtype} {photo.shape}: use read_image")
         small = _working_copy(photo, size)
         height, width = small.shape[:2]
         try:
             paintings = self._paint(small, stages, strength, tile, on_tile)
         except MemoryError as error:
-            raise UserError(
-                f"There is not enough memory to paint {width}x{height} pixels: give a smaller --size"
-            ) from error
+            raise UserError(f"There is not enough memory for {width}x{height} pixels: give a smaller --size") from error
         if not as_painted:
             height, width = photo.shape[:2]
         finished = []

@@ -149,10 +149,8 @@ def _blended(moved: Motion, before: np.ndarray, now: np.ndarray) -> np.ndarray:
     blend, painting = trust * moved.warp(before) + (1 - trust) * now, now.astype(np.float32)
     coarse = _blurred(blend, STROKE)
     strokes, wanted = blend - coarse, painting - _blurred(painting, STROKE)  # (H, W, 3)
-    power, wanted_power = (
-        _blurred(np.square(part).mean(axis=2), 3 * STROKE) + 1 for part in (strokes, wanted)
-    )  # (H, W)
-    return rounded(coarse + np.clip(np.sqrt(wanted_power / power), 1, MOST_GAIN)[..., np.newaxis] * strokes)
+    powers = [_blurred(np.square(part).mean(axis=2), 3 * STROKE) + 1 for part in (strokes, wanted)]  # (H, W)
+    return rounded(coarse + np.clip(np.sqrt(powers[1] / powers[0]), 1, MOST_GAIN)[..., np.newaxis] * strokes)
 
 
 def _blurred(picture: np.ndarray, sigma: float) -> np.ndarray:
@@ -203,9 +201,8 @@ def _add_sound(part: Path, clip: Clip) -> bool:
         ended = subprocess.run(command, capture_output=True, text=True)
         if ended.returncode == 0:
             mixed.replace(part)
-            return True
-        if "matches no streams" not in ended.stderr:  # else the clip is silent
+        elif "matches no streams" not in ended.stderr:  # else the clip is silent
             log.warning("the sound of %s could not be kept: %s", clip.source, ended.stderr.strip().splitlines()[-1])
-        return False
+        return ended.returncode == 0
     finally:
         mixed.unlink(missing_ok=True)
