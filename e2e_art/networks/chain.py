@@ -63,10 +63,6 @@ class Chain(mx.gluon.Block):
         self._noise_tile = mx.nd.array(noise_tile())
         self.multiple = math.lcm(*(generator.multiple for generator in self.generators))
 
-    def describe(self) -> list[dict]:
-        """Returns the arguments of each generator."""
-        return [generator.describe() for generator in self.generators]
-
     def begin(self, photo, noise_shift: int = 0) -> tuple:
         """Returns what the first stage paints on, (N, 3, H, W) and padded, and the conditioning input of all stages."""
         picture = self.pad(photo)

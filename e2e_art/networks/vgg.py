@@ -61,9 +61,8 @@ class VGGFeatures(mx.gluon.HybridBlock):
         if pooling not in _POOL_TYPES:
             raise LossNetworkError(unknown("pooling", pooling, _POOL_TYPES))
         names = _layers(depth)
-        for layer in layers:
-            if layer not in names:
-                raise LossNetworkError(unknown(f"VGG-{depth} layer", layer, names))
+        if wrong := [layer for layer in layers if layer not in names]:
+            raise LossNetworkError(unknown(f"VGG-{depth} layer", wrong[0], names))
         self.layers, self.depth, self.pooling, self.bfloat16 = list(layers), depth, pooling, bfloat16
         deepest = max(names.index(layer) for layer in layers)
         self.positions = [name.removeprefix("relu") for name in names[: deepest + 1]]
