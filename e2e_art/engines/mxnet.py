@@ -14,6 +14,7 @@ import platform
 import site
 import sys
 import warnings
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -34,11 +35,6 @@ _NUMPY_NAMES |= dict.fromkeys(("fv", "ipmt", "irr", "mirr", "nper", "npv", "pmt"
 
 # Loaded in this order, each one finds those it depends on already in the process.
 _CUDA = ("cudart", "nvrtc", "cublasLt", "cublas", "cufft", "curand", "cusolver", "nccl", "nvToolsExt", "cudnn")
-
-# Linux: the system call by which a process asks for a state of the processor, and that of the matrix units.
-_ARCH_PRCTL, _REQUEST_STATE, _TILE_DATA = 158, 0x1023, 18
-
-_BFLOAT16 = np.dtype([("bfloat16", np.uint16)])
 
 
 class EngineError(UserError):
@@ -64,7 +60,7 @@ def _use_matrix_units() -> None:
     grant it would crash.
     """
     if platform.machine() == "x86_64" and "amx_bf16" in processor_flags():
-        denied = ctypes.CDLL(None).syscall(_ARCH_PRCTL, _REQUEST_STATE, _TILE_DATA)
+        denied = ctypes.CDLL(None).syscall(158, 0x1023, 18)  # arch_prctl: request the state of the matrix units
         if not denied:
             os.environ.setdefault("DNNL_MAX_CPU_ISA", "AVX512_CORE_AMX")
 
@@ -105,10 +101,9 @@ def contexts(gpus: str | None = None, cpus: int = 1) -> list:
         numbers = [int(number) for number in gpus.split(",")]
     except ValueError:
         raise EngineError(f"'{gpus}' is no list of GPU numbers: write 0 or 0,1") from None
-    try:
+    found = 0
+    with suppress(mx.MXNetError):
         found = mx.context.num_gpus()
-    except mx.MXNetError:
-        found = 0
     if wrong := [number for number in numbers if not 0 <= number < found]:
         raise EngineError(
             f"GPU {wrong[0]} was asked for, but MXNet finds {found or 'none'}: leave the flag out to use the CPU, "
@@ -119,4 +114,4 @@ def contexts(gpus: str | None = None, cpus: int = 1) -> list:
 
 def to_bfloat16(F, x):
     """Casts an array or symbol to bfloat16; its gradient comes back in float32."""
-    return F.amp_cast(x, dtype=_BFLOAT16)
+    return F.amp_cast(x, dtype=np.dtype([("bfloat16", np.uint16)]))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from itertools import repeat
 from typing import Any
 
@@ -35,15 +36,13 @@ WINDOW = {"kernel_shape": "kernel", "strides": "stride"}
 CONVOLUTION = {**WINDOW, "pads": "pads", "dilations": "dilate", "group": "num_group"}
 OPERATORS: dict[str, tuple[str, dict[str, str]]] = {
     "BatchNorm": ("BatchNormalization", {"epsilon": "eps"}),
-    "broadcast_mul": ("Mul", {}),
-    "broadcast_sub": ("Sub", {}),
     "Concat": ("Concat", {"axis": "dim"}),
     "Convolution": ("Conv", CONVOLUTION),
     "Deconvolution": ("ConvTranspose", {**CONVOLUTION, "output_padding": "adj"}),
     "depth_to_space": ("DepthToSpace", {"blocksize": "block_size"}),
     "elemwise_add": ("Add", {}),
-    "elemwise_mul": ("Mul", {}),
-    "elemwise_sub": ("Sub", {}),
+    **dict.fromkeys(("elemwise_mul", "broadcast_mul"), ("Mul", {})),
+    **dict.fromkeys(("elemwise_sub", "broadcast_sub"), ("Sub", {})),
     "LeakyReLU": ("LeakyRelu", {"alpha": "slope"}),
     "Pooling": ("AveragePool", WINDOW),
     "space_to_depth": ("SpaceToDepth", {"blocksize": "block_size"}),
@@ -70,10 +69,7 @@ def photo_graphs(chain: Chain, name: str, stage_files: Sequence[str], files: Map
 
 
 def noise_graphs(chain: Chain, name: str, stage_files: Sequence[str], files: Mapping[str, bytes]) -> dict[str, bytes]:
-    """Returns the ONNX graphs of a chain that paints noise, by file name: for each stage the graph that ends there.
-
-    Arguments as for `photo_graphs`.
-    """
+    """Returns the ONNX graphs of a chain that paints noise, as `photo_graphs`, without those of stages alone."""
     exporter, count = _Exporter(chain, name, stage_files, files), len(chain.generators)
     return {graph_file(index, count): exporter.noise_graph(index) for index in range(count)}
 
@@ -127,8 +123,7 @@ class _Exporter:
         means = graph.constant(np.reshape(CHANNEL_MEANS, (1, 3, 1, 1)))
         graph.constant([1.0], name="strength")
         inputs: dict[str, list] = {"noise": ["N", kind.noise_planes, "H", "W"]}
-        conditioning = "noise"
-        cut: tuple[str, ...] = ()
+        conditioning, cut = "noise", tuple[str, ...]()
         if kind.paints_regions:
             inputs = {"regions": ["N", self.chain.generators[0].regions, "H", "W"], **inputs}
             height, width = (_axis(graph, axis, "noise") for axis in (2, 3))
@@ -142,10 +137,7 @@ class _Exporter:
     def _paint(
         self, graph: Graph, last: int, picture: str, conditioning: str, means: str, cut: Sequence[str]
     ) -> dict[str, list]:
-        """Adds the generators up to a stage, each with its output, `stage_K`; returns the outputs' shapes by name.
-
-        cut: where the outputs lie in their padding, for Slice.
-        """
+        """Adds the generators up to a stage, each with its output, `stage_K`; returns the outputs' shapes by name."""
         for index, generator in enumerate(self.chain.generators[: last + 1]):
             seen = graph.add("Concat", picture, conditioning, axis=1) if generator.conditioned else picture
             picture = self._generator(graph, index, seen)
@@ -247,10 +239,9 @@ def _padded(graph: Graph, picture: str, rows: str, columns: str) -> str:
 
 
 def _value(text: str) -> Any:
-    try:
+    with suppress(ValueError, SyntaxError):
         return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
-        return text
+    return text
 
 
 def _operator(graph: Graph, operator: str, inputs: list[str], attributes: dict, norm: str) -> str:

@@ -71,8 +71,8 @@ class Doodle(Generator):
                 setattr(self, f"down_{scale}", nn.Conv2D(SEEN, 2, 2, in_channels=seen))
                 seen = SEEN
             setattr(self, f"see_{scale}", conv(seen, SEEN, 1))
-            coarsest, own = scale == len(WIDTHS) - 1, SEEN + NOISE
-            look = PaddedConv(own, channels) if coarsest else JoinedConv(WIDTHS[scale + 1], own, channels)
+            coarser, own = WIDTHS[scale + 1 :], SEEN + NOISE
+            look = JoinedConv(coarser[0], own, channels) if coarser else PaddedConv(own, channels)
             setattr(self, f"look_{scale}", _Step(look, channels, regions))
             setattr(self, f"mix_{scale}", _Step(conv(channels, channels, 1), channels, regions))
         self.finish = conv(WIDTHS[0], 3, 1)

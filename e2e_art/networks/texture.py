@@ -26,12 +26,10 @@ def _look(inputs: int, channels: int, norm: str):
 class Texture(Generator):
     """Ulyanov's texture network: noise in, texture out.
 
-    sees_picture: whether it also sees the picture before it, averaged down to each scale, as a later stage of a chain
-    should; the first one needs nothing but noise.
+    sees_picture: whether it also sees the picture before it, averaged down to each scale, as a later stage should.
 
-    The noise is six planes of the picture's size: the first three are the finest scale's; of the others each coarser
-    scale takes points of its own, one of r x r for scale 1/r.  116,915 parameters without the picture.
-    Unlike Ulyanov's it ends in a tanh, as all generators here do, and normalizes each picture by itself.
+    The conditioning input is six planes of noise (`strided_noise`).  116,915 parameters without the picture.  Unlike
+    Ulyanov's it ends in a tanh, as all generators here do, and normalizes each picture by itself.
     """
 
     kind = "texture"

@@ -1,8 +1,6 @@
 """The loss network: VGG features as a Gluon block.
 
-Its weights are the original ones of 2014, in 8 bits, shipped in ``pretrained/vgg19``; any other plain VGG can be taken
-from gluoncv's model zoo.
-
+Its weights are the original ones of 2014, in 8 bits; any other plain VGG can be taken from gluoncv's model zoo.
 K. Simonyan, A. Zisserman: Very Deep Convolutional Networks for Large-Scale Image Recognition, arXiv 1409.1556.
 """
 

@@ -32,7 +32,6 @@ class Engine(Protocol):
         inputs, float32 by name: `image` (1, 3, H, W), 0..255, and `strength` (1,); or `noise` (1, C, H, W), for doodles
         after `regions` (1, R, H, W).  Raises MemoryError where memory does not suffice.
         """
-        ...
 
 
 class ModelPainter:

@@ -28,10 +28,7 @@ SMALLEST = 32  # and to at least so many pixels, or a network's own reflection w
 
 
 class ExternalEngine:
-    """Runs one ONNX file as a model; `model` describes it.
-
-    Raises ModelError for a file that is no such network, with the reason in one sentence.
-    """
+    """Runs one ONNX file as a model; raises ModelError for a file that is no such network, with the reason."""
 
     def __init__(self, path: Path, threads: int | None, gpu: int | None):
         if not path.is_file():
@@ -86,10 +83,10 @@ class ExternalEngine:
 
 
 def _is_picture(place) -> bool:
-    """Says whether an input takes one picture, (1, 3, H, W) float32."""
-    batch, channels = (*place.shape, None, None)[:2]
-    single = batch in (1, None) or isinstance(batch, str)
-    return place.type == "tensor(float)" and len(place.shape) == 4 and channels == 3 and single
+    """Says whether an input takes one picture, (1, 3, H, W) float32; sides that may have any length are no numbers."""
+    if place.type != "tensor(float)" or len(place.shape) != 4:
+        return False
+    return place.shape[1] == 3 and (place.shape[0] == 1 or not isinstance(place.shape[0], int))
 
 
 def _resized(picture: np.ndarray, height: int, width: int) -> np.ndarray:

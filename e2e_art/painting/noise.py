@@ -23,10 +23,7 @@ class TexturePainter(ModelPainter):
     kind = TEXTURE
 
     def __call__(self, height: int, width: int, seed: int = 0, stage: int | None = None) -> np.ndarray:
-        """Returns a texture, uint8 (height, width, 3); stage: where to stop, the last one by default.
-
-        Where 32 divides both sides, it tiles.  Other options as for `stages`.
-        """
+        """Returns a texture, which tiles where 32 divides both sides, at the last stage by default; see `stages`."""
         return self.stages(height, width, seed, self.last(stage))[0]
 
     def stages(self, height: int, width: int, seed: int = 0, stages: Sequence[int] | None = None) -> list[np.ndarray]:

@@ -1,9 +1,8 @@
 """Tiled inference: pictures of any size in bounded memory, stage by stage, with the statistics of a smaller copy.
 
 A generator sees but some 80 pixels far, so tiles that overlap by more join without a seam: but for instance
-normalization, which looks at the whole picture.  So every mean and variance is measured on a smaller copy first, and
-given to all tiles alike (thumbnail instance normalization: Z. Chen, W. Wang, E. Xie, T. Lu, P. Luo: Towards
-Ultra-Resolution Neural Style Transfer via Thumbnail Instance Normalization, arXiv 2103.11784).
+normalization, whose means and variances are measured on a smaller copy and given to all tiles alike.
+Z. Chen, W. Wang, E. Xie, T. Lu, P. Luo: Thumbnail Instance Normalization, arXiv 2103.11784.
 """
 
 from __future__ import annotations

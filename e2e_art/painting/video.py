@@ -38,8 +38,7 @@ class VideoError(UserError):
 class Clip:
     """A clip to read: a file, or a camera by its number or address.
 
-    size: (height, width).  rate: frames a second.  count: frames, 0 where nobody knows.  Raises VideoError where it
-    cannot be opened.
+    size: (height, width).  rate: frames a second.  count: frames, 0 where unknown.  Raises VideoError if unreadable.
     """
 
     def __init__(self, source: str | int):
