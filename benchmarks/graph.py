@@ -13,7 +13,6 @@ import numpy as np
 import onnxruntime
 from interleaved import command_line, interleave, serve, table
 
-from e2e_art.engines.onnxruntime import open_session
 from e2e_art.models.folder import read_model
 
 SETTINGS = {
@@ -31,8 +30,9 @@ SETTINGS = {
 
 def session_and_inputs(options: argparse.Namespace, settings) -> tuple:
     """Returns a session of the whole chain, and a photo of the size asked for."""
-    threads = settings.intra_op_num_threads or options.threads
-    session = open_session(read_model(options.model).path("model.onnx"), threads, settings=settings)
+    settings.intra_op_num_threads = settings.intra_op_num_threads or options.threads or 0
+    graph = read_model(options.model).path("model.onnx")
+    session = onnxruntime.InferenceSession(str(graph), settings, providers=["CPUExecutionProvider"])
     width, height = map(int, options.size.split("x"))
     photo = np.random.RandomState(0).uniform(0, 255, (1, 3, height, width)).astype(np.float32)
     return session, {"image": photo, "strength": np.ones(1, np.float32)}

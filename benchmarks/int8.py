@@ -48,7 +48,7 @@ def fold_constants(path: Path, folded: Path) -> None:
     settings = onnxruntime.SessionOptions()
     settings.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
     settings.optimized_model_filepath = str(folded)
-    open_session(path, settings=settings)
+    onnxruntime.InferenceSession(str(path), settings, providers=["CPUExecutionProvider"])
 
 
 def painting(session, photo: np.ndarray) -> np.ndarray:

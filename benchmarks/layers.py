@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from interleaved import command_line, table
 
+from e2e_art import load
 from e2e_art.engines.mxnet import mx
 from e2e_art.evaluation.baseline import baseline_curve
 from e2e_art.evaluation.evaluator import Evaluator
@@ -18,7 +19,6 @@ from e2e_art.images.resize import resize_short_edge
 from e2e_art.losses.options import LossOptions
 from e2e_art.losses.perceptual import PerceptualLoss
 from e2e_art.models.folder import Model, read_model
-from e2e_art.painting.photo import load
 
 EDGE = 320
 DEFAULT = LossOptions()

@@ -13,13 +13,13 @@ import cv2
 import numpy as np
 from interleaved import command_line, table
 
+from e2e_art import load_doodle, load_texture
 from e2e_art.data.masks import make_mask, one_hot_planes
 from e2e_art.evaluation.baseline import equivalent_evaluations
 from e2e_art.evaluation.evaluator import Evaluator
 from e2e_art.models.folder import Model, model_folders, read_model
 from e2e_art.optimize.multiscale import noise_picture, optimize
 from e2e_art.optimize.options import OptimizeOptions
-from e2e_art.painting.noise import load_doodle, load_texture
 from e2e_art.training.tasks import VALIDATION_MASKS, VALIDATION_SEEDS
 
 SIZE = 256

@@ -69,11 +69,10 @@ def main() -> None:
 
     height = round((options.whole * 1e6 * 3 / 4) ** 0.5)
     picture = wall(photos, height, height * 4 // 3)
-    painter = TiledPainter(read_model(options.model), options.threads)
-    stages = list(range(len(painter.model.stages)))
-    statistics = painter.statistics(picture)
-    tiled = painter.paint(picture, stages, tile=options.tile, statistics=statistics)
-    at_once = painter.paint(picture, stages, tile=2 * max(picture.shape), statistics=statistics)
+    model = read_model(options.model)
+    painter, stages = TiledPainter(model, options.threads), model.check_stages()
+    tiled = painter.paint(picture, stages, tile=options.tile)
+    at_once = painter.paint(picture, stages, tile=2 * max(picture.shape))
     worst = [int(np.abs(one.astype(np.int16) - other).max()) for one, other in zip(tiled, at_once)]
     print(f"\nAt {picture.shape[1]}x{height}, tiles differ from one tile by at most {worst} of 255, stage by stage.")
 

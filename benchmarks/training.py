@@ -46,7 +46,7 @@ def our_step(crop: np.ndarray, bfloat16: bool, start: Path):
     padded = chain.pad(mx.nd.array(to_vgg_space(crop)))
     shift = int(np.random.RandomState(training.state.position).randint(NOISE_PERIOD**2))  # as the training draws it
     noise = chain.conditioning(padded, shift).asnumpy()[:, 3:]
-    generator = json.dumps(chain.describe()[0])
+    generator = json.dumps(chain.generators[0].describe())
     np.savez(start, noise=noise, generator=generator, **chain.stage_weights(0))
 
     def step():

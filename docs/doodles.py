@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from e2e_art import load_doodle
 from e2e_art.evaluation.evaluator import Evaluator
 from e2e_art.images.io import read_image, write_image
 from e2e_art.images.regions import one_hot, snap
@@ -21,7 +22,6 @@ from e2e_art.models.folder import list_models, read_model
 from e2e_art.models.kinds import DOODLE
 from e2e_art.optimize.multiscale import noise_picture, optimize
 from e2e_art.optimize.options import OptimizeOptions
-from e2e_art.painting.noise import load_doodle
 
 HERE = Path(__file__).resolve().parent
 EDGE = 384  # long edge of the drawings, in pixels

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import skimage
 
+from e2e_art import load_texture
 from e2e_art.evaluation.evaluator import Evaluator
 from e2e_art.images.io import read_image, write_image
 from e2e_art.images.resize import resize_long_edge
@@ -18,7 +19,6 @@ from e2e_art.models.folder import Model, list_models
 from e2e_art.models.kinds import TEXTURE
 from e2e_art.optimize.multiscale import noise_picture, optimize
 from e2e_art.optimize.options import OptimizeOptions
-from e2e_art.painting.noise import load_texture
 
 HERE = Path(__file__).resolve().parent
 EDGE = 256  # pixels of each picture

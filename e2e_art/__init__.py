@@ -24,19 +24,8 @@ if TYPE_CHECKING:  # imported when they are needed, so that importing e2e_art ta
     from .painting.noise import DoodlePainter, TexturePainter
     from .painting.photo import Painter
 
-__all__ = [
-    "ImageError",
-    "ModelError",
-    "OptionError",
-    "UserError",
-    "__version__",
-    "list_models",
-    "load",
-    "load_doodle",
-    "load_texture",
-    "read_image",
-    "write_image",
-]
+__all__ = ["ImageError", "ModelError", "OptionError", "UserError", "__version__", "list_models", "load"]
+__all__ += ["load_doodle", "load_texture", "read_image", "write_image"]
 
 
 def load(
@@ -51,33 +40,27 @@ def load(
     Raises OptionError for an unknown engine, ModelError for a model that is missing, damaged or of another kind,
     UserError where the engine or GPU is not to be had.
     """
-    from .painting.photo import load
+    from .painting.photo import Painter
 
-    return load(model, engine, threads, gpu)
+    return Painter(model, engine, threads, gpu)
 
 
 def load_texture(
     model: str | Path | Model, engine: str = "auto", threads: int | None = None, gpu: int | None = None
 ) -> TexturePainter:  # fmt: skip
-    """Returns a trained model, ready to make textures; arguments and errors as for `load`.
+    """Returns a trained model, ready to make textures, `load_texture("brick")(512, 512, seed=7)`; all as for `load`."""
+    from .painting.noise import TexturePainter
 
-    >>> texture = load_texture("brick")(512, 512, seed=7)  # uint8 (512, 512, 3)
-    """
-    from .painting.noise import load_texture
-
-    return load_texture(model, engine, threads, gpu)
+    return TexturePainter(model, engine, threads, gpu)
 
 
 def load_doodle(
     model: str | Path | Model, engine: str = "auto", threads: int | None = None, gpu: int | None = None
 ) -> DoodlePainter:  # fmt: skip
-    """Returns a trained model, ready to paint doodles in the colors of its palette; all else as for `load`.
+    """Returns a trained model, ready to paint doodles, `load_doodle("renoir")(doodle, seed=7)`; all as for `load`."""
+    from .painting.noise import DoodlePainter
 
-    >>> painting = load_doodle("renoir")(doodle, seed=7)  # uint8 (H, W, 3) -> uint8 (H, W, 3)
-    """
-    from .painting.noise import load_doodle
-
-    return load_doodle(model, engine, threads, gpu)
+    return DoodlePainter(model, engine, threads, gpu)
 
 
 def list_models(folder: str | Path | None = None) -> list[Model]:

@@ -8,6 +8,7 @@ import shutil
 import tempfile
 import uuid
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 __all__ = ["append_line", "pretrained_folder", "read_lines", "write_atomically", "write_folder"]
@@ -33,9 +34,8 @@ def write_atomically(path: Path, content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
-    except BaseException:
+    finally:
         temporary.unlink(missing_ok=True)
-        raise
 
 
 def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
@@ -74,8 +74,6 @@ def read_lines(path: Path) -> list[dict]:
     """Returns the entries of a log; a last line that a killed training left unfinished is passed over."""
     entries = []
     for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
-        try:
+        with suppress(ValueError):
             entries.append(json.loads(line))
-        except ValueError:
-            continue
     return entries

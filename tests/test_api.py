@@ -8,22 +8,24 @@ import pytest
 import e2e_art
 from e2e_art.images import io
 from e2e_art.models import folder
-from e2e_art.painting import noise, photo
+from e2e_art.painting.noise import DoodlePainter, TexturePainter
+from e2e_art.painting.photo import Painter
 
 FUNCTIONS = {
-    "list_models": folder,
-    "load": photo,
-    "load_doodle": noise,
-    "load_texture": noise,
-    "read_image": io,
-    "write_image": io,
+    "list_models": folder.list_models,
+    "load": Painter,
+    "load_doodle": DoodlePainter,
+    "load_texture": TexturePainter,
+    "read_image": io.read_image,
+    "write_image": io.write_image,
 }
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_public_functions_have_the_signatures_of_what_they_call(name):
-    public, implementation = getattr(e2e_art, name), getattr(FUNCTIONS[name], name)
-    assert inspect.signature(public) == inspect.signature(implementation)
+    public, implementation = getattr(e2e_art, name), FUNCTIONS[name]
+    arguments = inspect.signature(implementation).parameters
+    assert list(inspect.signature(public).parameters.values()) == list(arguments.values())
     assert public.__module__ == "e2e_art"
     assert public.__doc__.splitlines()[0].endswith((".", ":"))
 

@@ -6,12 +6,12 @@ from browser import canvas, change, difference, give, needs_browser, served, wai
 from helpers import pixels, process, save
 from PIL import Image
 
+from e2e_art import load_doodle
 from e2e_art.images.regions import snap
 from e2e_art.models.folder import read_model
 from e2e_art.models.publish import publish
 from e2e_art.networks.chain import DoodleChain
 from e2e_art.networks.inputs import seeded_noise
-from e2e_art.painting.noise import load_doodle
 from e2e_art.web.site import site
 
 pytestmark = needs_browser

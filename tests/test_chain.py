@@ -336,9 +336,9 @@ def test_stages_by_name_with_weights_and_norm():
     assert [stage["residual_weight"] for stage in stages_of("boosted", (0.6,))] == [0.6] * 4
     assert [stage["residual_weight"] for stage in stages_of("boosted")] == [0.4, 0.4, 0.5, 0.6]
     assert [stage["residual_weight"] for stage in stages_of("pyramid,conv")] == [0.4, 0.4]
-    described = Chain(stages_of("pyramid,conv")).describe()
+    described = [generator.describe() for generator in Chain(stages_of("pyramid,conv")).generators]
     assert json.loads(json.dumps(described)) == described
-    assert Chain(described).describe() == described
+    assert [generator.describe() for generator in Chain(described).generators] == described
 
 
 def test_stages_that_do_not_add_up_are_refused():

@@ -5,6 +5,7 @@ import pytest
 from helpers import assert_one_sentence, pixels, process, save
 from skimage import data
 
+from e2e_art import load_doodle
 from e2e_art.commands.main import main
 from e2e_art.data.masks import LEAST, Masks, height_map, jitter_edges, make_mask
 from e2e_art.engines.mxnet import mx
@@ -21,7 +22,6 @@ from e2e_art.models.folder import ModelError, read_model
 from e2e_art.models.kinds import DOODLE
 from e2e_art.models.publish import publish
 from e2e_art.networks.chain import DoodleChain
-from e2e_art.painting.noise import load_doodle
 from e2e_art.training.options import TrainingOptions
 from e2e_art.training.trainer import Training
 

@@ -12,6 +12,7 @@ from helpers import edit_description, pixels, save
 from onnx import TensorProto, helper, numpy_helper
 from skimage import data
 
+from e2e_art import load, load_doodle, load_texture
 from e2e_art.commands.main import main
 from e2e_art.engines.mxnet import mx
 from e2e_art.engines.onnxruntime import _weight_files
@@ -23,8 +24,6 @@ from e2e_art.models.onnx_file import METADATA, onnx_file
 from e2e_art.models.publish import publish
 from e2e_art.networks.chain import TextureChain
 from e2e_art.networks.inputs import seeded_noise
-from e2e_art.painting.noise import load_doodle, load_texture
-from e2e_art.painting.photo import load
 
 
 @pytest.fixture
@@ -196,7 +195,11 @@ def secret_graph(path, location: bytes, reverse: bool = False):
     weight = TensorProto(name="secret", data_type=TensorProto.UINT8, dims=[1, 1, 1, 8], data_location=1)
     for key, value in (("offset", "0"), ("length", "8")):
         weight.external_data.add(key=key, value=value)
-    words = [b"\x0a\x08location", b"\x12" + bytes([len(location)]) + location]
+
+    def sized(content: bytes) -> bytes:
+        return bytes([len(content) & 127 | 128, len(content) >> 7]) + content
+
+    words = [b"\x0a\x08location", b"\x12" + sized(location)]
     entry = b"".join(words[::-1] if reverse else words)
     nodes = [helper.make_node("Cast", ["secret"], ["floats"], to=1)]
     nodes += [
@@ -204,12 +207,11 @@ def secret_graph(path, location: bytes, reverse: bool = False):
         helper.make_node("Max", ["input1", "most"], ["output1"]),
     ]
     network(path, nodes)
-    tensor = weight.SerializeToString() + b"\x6a" + bytes([len(entry)]) + entry
-    graph = onnx.load(str(path)).graph.SerializeToString() + b"\x2a" + bytes([len(tensor)]) + tensor
+    tensor = weight.SerializeToString() + b"\x6a" + sized(entry)
+    graph = onnx.load(str(path)).graph.SerializeToString() + b"\x2a" + sized(tensor)
     model = helper.make_model(onnx.GraphProto(), opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     model.ClearField("graph")
-    size = len(graph)
-    path.write_bytes(model.SerializeToString() + b"\x3a" + bytes([size & 127 | 128, size >> 7]) + graph)
+    path.write_bytes(model.SerializeToString() + b"\x3a" + sized(graph))
     return path
 
 
@@ -240,10 +242,10 @@ def test_every_place_of_a_tensor_is_looked_into(tmp_path):
     branch = helper.make_node("If", ["white"], ["output1"], then_branch=graph, else_branch=graph)
     content = onnx.load(str(network(tmp_path / "branch.onnx", [branch])), load_external_data=False)
     content.functions.add(name="f", domain="d").node.add().CopyFrom(node)
-    assert list(_weight_files(memoryview(content.SerializeToString()))) == ["elsewhere"] * 7
+    assert list(_weight_files(content.SerializeToString())) == ["elsewhere"] * 7
     for broken in (b"\x3a", b"\x3a\xff", b"\x3b", b"\xff" * 20, b"text of no kind"):
         with pytest.raises(ValueError, match="no ONNX graph"):
-            list(_weight_files(memoryview(broken)))
+            list(_weight_files(broken))
 
 
 def test_a_model_of_a_stranger_reads_no_file_outside_of_its_folder(published, tmp_path, photo):

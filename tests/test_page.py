@@ -14,9 +14,9 @@ from helpers import ROOT, pixels, save
 from onnx import TensorProto, helper
 from skimage import data
 
+from e2e_art import load
 from e2e_art.models.folder import read_model
 from e2e_art.models.onnx_file import onnx_file
-from e2e_art.painting.photo import load
 from e2e_art.web.site import site, write_site
 
 pytestmark = needs_browser

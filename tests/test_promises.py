@@ -13,10 +13,11 @@ import pytest
 from skimage import data
 
 import e2e_art
+from e2e_art import load_doodle, load_texture
 from e2e_art.images.io import read_image, write_image
 from e2e_art.models.folder import list_models, read_model
 from e2e_art.models.onnx_file import onnx_file
-from e2e_art.painting.noise import load_doodle, load_texture, seam
+from e2e_art.painting.noise import seam
 
 TOP = Path(__file__).parent.parent
 README = (TOP / "README.md").read_text(encoding="utf-8")

@@ -8,6 +8,7 @@ import pytest
 from helpers import assert_one_sentence, pixels, process, save
 from skimage import data
 
+from e2e_art import load_texture
 from e2e_art.commands.main import main
 from e2e_art.engines.mxnet import mx
 from e2e_art.errors import OptionError
@@ -18,7 +19,7 @@ from e2e_art.models.publish import publish
 from e2e_art.networks.chain import Chain, TextureChain
 from e2e_art.networks.inputs import seeded_noise
 from e2e_art.networks.texture import SCALES, Texture
-from e2e_art.painting.noise import load_texture, seam
+from e2e_art.painting.noise import seam
 from e2e_art.training.checkpoint import load_checkpoint
 from e2e_art.training.options import TrainingOptions
 from e2e_art.training.trainer import Training

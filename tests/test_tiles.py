@@ -5,11 +5,11 @@ import pytest
 from helpers import TINY
 from skimage import data
 
+from e2e_art import load
 from e2e_art.errors import OptionError
 from e2e_art.models.folder import read_model
 from e2e_art.models.publish import publish
 from e2e_art.networks.inputs import reflect
-from e2e_art.painting.photo import load
 from e2e_art.painting.tiles import OVERLAP, THUMBNAIL_EDGE, TiledPainter
 
 KINDS = {
@@ -45,9 +45,8 @@ def difference(one: np.ndarray, other: np.ndarray) -> int:
 def test_tiles_join_without_a_seam(models, large, name):
     painter = TiledPainter(models[name])
     stages = list(range(len(models[name].stages)))
-    statistics = painter.statistics(large)
-    whole = painter.paint(large, stages, tile=4096, statistics=statistics)
-    tiled = painter.paint(large, stages, tile=OVERLAP, statistics=statistics)
+    whole = painter.paint(large, stages, tile=4096)
+    tiled = painter.paint(large, stages, tile=OVERLAP)
     for one, other in zip(whole, tiled):
         assert difference(one, other) <= 2
 
@@ -88,7 +87,7 @@ def test_progress_counts_every_tile(models, large):
 def test_statistics_are_those_of_the_features(models, photo):
     # The first normalization of a conv generator, by hand: of its first convolution's output on the padded photo.
     model = models["bing-xu"]
-    (measured, _) = TiledPainter(model).statistics(photo)
+    (measured, _) = TiledPainter(model).statistics(photo, 1.0, 2)
     from e2e_art.engines.mxnet import mx
     from e2e_art.images.arrays import to_vgg_space
     from e2e_art.models.publish import load_chain

@@ -29,7 +29,7 @@ from ..images.resize import resize, resize_short_edge
 from ..images.sheet import sheet
 from ..losses.options import LossOptions
 from ..models.folder import read_model
-from ..painting.photo import Painter, load
+from ..painting.photo import Painter
 from .flags import add_overwrite, find_double, parse_size
 
 if TYPE_CHECKING:
@@ -64,6 +64,7 @@ def add_arguments(parser) -> None:
 
 def run(flags: argparse.Namespace) -> None:
     """Prints one table: a row for the photos themselves and for each stage of each model."""
+    from .. import load
     from ..evaluation.evaluator import Evaluator
 
     paths: list[Path] = []
@@ -79,6 +80,8 @@ def run(flags: argparse.Namespace) -> None:
         raise OptionError(f"Two photos are called {double}, and so would their sheets: rename one, or leave -o out")
     crop = parse_size(flags.crop, "--crop") if flags.crop else None
     models = [read_model(name) for name in flags.model]
+    if flags.out and (double := find_double(model.name for model in models)):
+        raise OptionError(f"Two models are called {double}, and so would their files: rename one, or leave -o out")
     photos = [_resized(read_image(path), flags.short_edge, crop) for path in paths]
     print(f"Mean of {len(photos)} photos\n")
     print("| picture | total | style term | content | tv | seconds | worth |\n|---|---|---|---|---|---|---|")

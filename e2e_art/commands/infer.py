@@ -15,12 +15,11 @@ import argparse
 import os
 from pathlib import Path
 
+from .. import load, load_doodle, load_texture
 from ..errors import OptionError
 from ..models.folder import Model, read_model
 from ..painting import external, video
 from ..painting.engines import ENGINES
-from ..painting.noise import load_doodle, load_texture
-from ..painting.photo import load
 from .flags import add_overwrite
 from .infer_noise import make_textures, paint_doodle
 from .infer_photos import Output, paint_photos

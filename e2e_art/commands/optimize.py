@@ -212,8 +212,8 @@ def _regions(
 
 def _start(start: str, photo: np.ndarray | None, style: np.ndarray, size: tuple[int, int], seed: int) -> np.ndarray:
     """Returns the picture to start from, in the size of the result; start: as --start takes it."""
+    from .. import load
     from ..optimize.multiscale import noise_picture
-    from ..painting.photo import load
 
     if start == "noise":
         return noise_picture(*size, seed)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from google.protobuf.empty_pb2 import Empty
+from google.protobuf.internal.wire_format import WIRETYPE_LENGTH_DELIMITED
+from google.protobuf.message import DecodeError
+from google.protobuf.unknown_fields import UnknownFieldSet
 
 from ..errors import UserError, first_line
 
@@ -38,33 +41,27 @@ def check_gpu(gpu: int | None) -> None:
         raise UserError(f"onnxruntime finds no GPU {gpu}: leave --gpu out, or pip install onnxruntime-gpu")
 
 
-def open_session(
-    graph: Path, threads: int | None = None, gpu: int | None = None, settings: Any = None, thrifty: bool = False
-):  # fmt: skip
+def open_session(graph: Path, threads: int | None = None, gpu: int | None = None, thrifty: bool = False):
     """Returns a session of an ONNX graph, ready to run.
 
     graph: a file, which may keep weights in others of its folder, and in none outside of it.  threads: how many to use,
-    all cores by default.  gpu: the number of a GPU; None is the CPU.  settings: SessionOptions to begin with.  thrifty:
-    give memory back after each operator instead of keeping it for the next run.
-
-    Raises UserError where there is no such GPU, or no graph that can be read.
+    all cores by default.  gpu: the number of a GPU; None is the CPU.  thrifty: give memory back after each operator
+    instead of keeping it for the next run.  Raises UserError where there is no such GPU, or no graph that can be read.
     """
     import onnxruntime
 
     check_gpu(gpu)
-    settings = settings or onnxruntime.SessionOptions()
+    settings = onnxruntime.SessionOptions()
     settings.log_severity_level = 4  # errors are raised as well
-    settings.enable_cpu_mem_arena = settings.enable_cpu_mem_arena and not thrifty
+    settings.enable_cpu_mem_arena = not thrifty
     if threads:
         settings.intra_op_num_threads = threads
-    providers: list = ["CPUExecutionProvider"]
-    if gpu is not None:
-        providers.insert(0, ("CUDAExecutionProvider", {"device_id": gpu}))
+    cuda: list = [] if gpu is None else [("CUDAExecutionProvider", {"device_id": gpu})]
     try:
-        for name in _weight_files(memoryview(graph.read_bytes())):
+        for name in _weight_files(graph.read_bytes()):
             if not (graph.parent / name).resolve().is_relative_to(graph.parent.resolve()):
                 raise ValueError(f"it reads {name}, outside of its folder")
-        session = onnxruntime.InferenceSession(str(graph), settings, providers=providers)
+        session = onnxruntime.InferenceSession(str(graph), settings, providers=[*cuda, "CPUExecutionProvider"])
     except Exception as error:  # onnxruntime raises kinds of its own, none public
         raise UserError(f"{graph} cannot be loaded ({first_line(error)}): get a whole copy") from error
     if gpu is not None and "CUDAExecutionProvider" not in session.get_providers():
@@ -87,36 +84,15 @@ def run_session(
         raise UserError(f"{graph} could not paint this ({first_line(error)}): get a whole copy") from error
 
 
-def _weight_files(content: memoryview, message: str = "model") -> Iterator[str]:
+def _weight_files(content: bytes, message: str = "model") -> Iterator[str]:
     """Yields the files that an ONNX graph keeps weights in (older onnxruntimes read any file of the disk)."""
-    if message == "entry":
-        entry = {number: bytes(value) for number, value in _fields(content)}
-        if entry.get(1) == b"location":
-            yield entry.get(2, b"").decode()
-        return
-    for number, value in _fields(content):
-        if number in _MESSAGES[message]:
-            yield from _weight_files(value, _MESSAGES[message][number])
-
-
-def _fields(message: memoryview) -> Iterator[tuple[int, memoryview]]:
-    """Yields number and content of the fields of a protobuf message that have a length; raises ValueError if broken."""
-    place = 0
-
-    def number() -> int:
-        nonlocal place
-        begin = place
-        while message[place] > 127 and place < begin + 9:
-            place += 1
-        place += 1
-        return sum((byte & 127) << 7 * index for index, byte in enumerate(message[begin:place]))
-
     try:
-        while place < len(message):
-            tag = number()
-            length = {0: number, 1: lambda: 8, 2: number, 5: lambda: 4}[tag & 7]()
-            if tag & 7 == 2:
-                yield tag >> 3, message[place : place + length]
-            place += length if tag & 7 else 0
-    except LookupError:
+        parsed = UnknownFieldSet(Empty.FromString(content))
+    except DecodeError:
         raise ValueError("it is no ONNX graph") from None
+    fields = [(field.field_number, field.data) for field in parsed if field.wire_type == WIRETYPE_LENGTH_DELIMITED]
+    if message == "entry" and dict(fields).get(1) == b"location":
+        yield dict(fields).get(2, b"").decode()
+    for number, value in fields:
+        if number in _MESSAGES.get(message, ()):
+            yield from _weight_files(value, _MESSAGES[message][number])

@@ -14,7 +14,8 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,20 +24,8 @@ from ..errors import ModelError, OptionError, first_line
 from ..files import pretrained_folder, write_folder
 from .kinds import KINDS, Kind
 
-__all__ = [
-    "FORMAT",
-    "NOISE_FILE",
-    "STYLE_FILE",
-    "THUMBNAIL",
-    "Model",
-    "find_model",
-    "graph_file",
-    "list_models",
-    "model_folders",
-    "read_model",
-    "tile_file",
-    "write_model",
-]
+__all__ = ["FORMAT", "NOISE_FILE", "STYLE_FILE", "THUMBNAIL", "Model", "find_model", "graph_file", "list_models"]
+__all__ += ["model_folders", "read_model", "tile_file", "write_model"]
 
 FORMAT = 1
 DESCRIPTION = "model.json"
@@ -82,15 +71,12 @@ class Model:
     @property
     def training_time(self) -> str:
         """How long it was trained, what it started from included, and by what where that was not MXNet, for people."""
-        seconds: dict[str, float] = {}
-        for record in _records(self.record):
+        record, seconds = self.record, defaultdict[str, float](float)
+        while record:
             engine = record.get("engine", "MXNet")
-            seconds[engine] = seconds.get(engine, 0.0) + record.get("seconds", 0)
-        words = [
-            f"{each / 60:.0f} minutes" + ("" if engine == "MXNet" else f" by {engine}")
-            for engine, each in seconds.items()
-        ]
-        return " and ".join(reversed(words))
+            seconds["" if engine == "MXNet" else f" by {engine}"] += record.get("seconds", 0)
+            record = record.get("started_from", {})
+        return " and ".join(f"{each / 60:.0f} minutes{by}" for by, each in reversed(seconds.items()))
 
     def path(self, name: str) -> Path:
         """Returns the path of one of the model's files; raises ModelError for a file that it does not have."""
@@ -105,11 +91,10 @@ class Model:
     def check_stages(self, stages: Sequence[int] | None = None) -> list[int]:
         """Returns numbers of stages, all by default; raises OptionError for one that there is not."""
         count = len(self.stages)
-        stages = range(count) if stages is None else stages
-        for stage in stages:
-            if not 0 <= stage < count:
-                raise OptionError(f"{self.name} has stages 0 to {count - 1}, not {stage}: choose one of them")
-        return list(stages)
+        chosen = list(range(count) if stages is None else stages)
+        if wrong := [stage for stage in chosen if not 0 <= stage < count]:
+            raise OptionError(f"{self.name} has stages 0 to {count - 1}, not {wrong[0]}: choose one of them")
+        return chosen
 
 
 def graph_file(last: int, count: int) -> str:
@@ -143,10 +128,9 @@ def find_model(name: str) -> Path:
         return shipped[name]
     if os.path.exists(name):
         raise ModelError(f"{name} is no model: it has no {DESCRIPTION}; give the folder that train.py wrote")
-    near = difflib.get_close_matches(name, shipped, n=1, cutoff=0.4)
-    hint = (
-        f"did you mean {near[0]}?" if near else f"shipped are {', '.join(shipped) or 'none'}, or give a model's folder"
-    )
+    hint = f"shipped are {', '.join(shipped) or 'none'}, or give a model's folder"
+    if near := difflib.get_close_matches(name, shipped, n=1, cutoff=0.4):
+        hint = f"did you mean {near[0]}?"
     raise ModelError(f"There is no model '{name}': {hint}")
 
 
@@ -158,10 +142,17 @@ def read_model(name: str | Path | Model, kind: Kind | None = None) -> Model:
     Raises ModelError for another kind, an unknown kind or format version, a missing folder, a missing or changed file,
     and for a model.json that describes no model.
     """
-    if isinstance(name, Model):
-        _check_kind(name, kind)
-        return name
-    folder = find_model(str(name))
+    model = name if isinstance(name, Model) else _read(find_model(str(name)))
+    if kind not in (None, model.kind):
+        raise ModelError(
+            f"{model.folder} is a model of kind '{model.kind.name}', not '{kind.name}': use it as "
+            f"e2e-art infer {model.kind.usage} {model.folder}"
+        )
+    return model
+
+
+def _read(folder: Path) -> Model:
+    """Returns the model in a folder, whoever wrote it, all of its files verified."""
     path = folder / DESCRIPTION
     try:
         model = _parse(folder, path.read_text(encoding="utf-8"))
@@ -169,35 +160,23 @@ def read_model(name: str | Path | Model, kind: Kind | None = None) -> Model:
         raise ModelError(
             f"{path} cannot be read ({first_line(error)}): get a whole copy of the model, or train it again"
         ) from error
-    _check_kind(model, kind)
-    for file, expected in model.files.items():
+    for name, expected in model.files.items():
+        path = folder / name
         try:
-            found = hashlib.sha256((folder / file).read_bytes()).hexdigest()
+            found = hashlib.sha256(path.read_bytes()).hexdigest()
         except OSError as error:
-            raise ModelError(
-                f"{folder / file} is missing or unreadable ({error.strerror}): get a whole copy"
-            ) from error
+            raise ModelError(f"{path} is missing or unreadable ({error.strerror}): get a whole copy") from error
         if found != expected:
-            raise ModelError(f"{folder / file} has changed since it was trained (sha256 differs): get a whole copy")
+            raise ModelError(f"{path} has changed since it was trained (sha256 differs): get a whole copy")
     return model
 
 
-def _check_kind(model: Model, kind: Kind | None) -> None:
-    if kind not in (None, model.kind):
-        raise ModelError(
-            f"{model.folder} is a model of kind '{model.kind.name}', not '{kind.name}': use it as "
-            f"e2e-art infer {model.kind.usage} {model.folder}"
-        )
-
-
 def _parse(folder: Path, text: str) -> Model:
-    """Returns the model that a model.json describes, whoever wrote it; raises ValueError or the like if it does not."""
-    path = folder / DESCRIPTION
+    """Returns the model that a model.json describes; raises ValueError or the like where it describes none."""
     description = json.loads(text, object_pairs_hook=_unique)
     if (version := description["format"]) != FORMAT:
-        raise ModelError(
-            f"{path} has format version {version!r}, this e2e-art reads {FORMAT}: install the e2e-art that wrote it"
-        )
+        other = f"has format version {version!r}, this e2e-art reads {FORMAT}"
+        raise ModelError(f"{folder / DESCRIPTION} {other}: install the e2e-art that wrote it")
     if description.get(CHECKSUM) != _checksum(description):
         raise ValueError("it has changed since it was written: its sha256 differs")
     json.dumps(description, ensure_ascii=False).encode()  # what cannot be printed, half a character, cannot be encoded
@@ -213,9 +192,6 @@ def _parse(folder: Path, text: str) -> Model:
         raise ValueError("its stages have no weights")
     if outside := [file for file in files if not _is_file_name(file)]:
         raise ValueError(f"it names a file outside of its folder, {outside[0]!r}")
-    for each in _records(record):
-        if not all(_fits(each[entry], shape) for entry, shape in _RECORD_SHAPES.items() if entry in each):
-            raise ValueError("its record makes no sense")
     if KINDS[kind].paints_regions and not record.get("palette"):
         raise ValueError("its record has no palette")
     return Model(folder, name, KINDS[kind], stages, record, files, shared)
@@ -227,15 +203,6 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return dict(pairs)
 
 
-def _records(record: Any) -> Iterator[dict]:
-    """Yields the record of a training, that of the model it started from, and so on."""
-    while record:
-        if not isinstance(record, dict):
-            raise ValueError("its record makes no sense")
-        yield record
-        record = record.get("started_from")
-
-
 def _is_file_name(text: Any) -> bool:
     return isinstance(text, str) and text.isprintable() and text not in ("", ".", "..") and Path(text).name == text
 
@@ -244,24 +211,26 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, float) or (isinstance(value, int) and abs(value) < 2**53)
 
 
-# What entries look like: a type or a test; [shape] is a list of such, {name: shape} a dict with these, "*" its others.
+# What entries look like: a type or a test; [shape] is a list of such, {name: shape} a dict with these, of which "name?"
+# may be missing; "*" stands for its others.
+_RECORD: dict[str, Any] = {
+    "command?": str,
+    "engine?": str,
+    "photos?": _is_number,
+    "seconds?": _is_number,
+    "styles?": [{"file": str}],
+    "validation_photos?": _is_number,
+    "validation?": [{"total": _is_number, "*": _is_number}],
+    "palette?": [{"color": re.compile("#[0-9a-f]{6}").fullmatch, "name": str}],
+}
+_RECORD["started_from?"] = _RECORD
 _SHAPES: dict[str, Any] = {
     "name": _is_file_name,
     "kind": str,
     "share_weights": bool,
     "stages": [{"kind": str, "file": str}],
     "files": {"*": str},
-    "record": dict,
-}
-_RECORD_SHAPES: dict[str, Any] = {
-    "command": str,
-    "engine": str,
-    "photos": _is_number,
-    "seconds": _is_number,
-    "styles": [{"file": str}],
-    "validation_photos": _is_number,
-    "validation": [{"total": _is_number, "*": _is_number}],
-    "palette": [{"color": re.compile("#[0-9a-f]{6}").fullmatch, "name": str}],
+    "record": _RECORD,
 }
 
 
@@ -271,8 +240,12 @@ def _fits(value: Any, shape: Any) -> bool:
     if isinstance(shape, list):
         return isinstance(value, list) and all(_fits(each, shape[0]) for each in value)
     if isinstance(shape, dict):
-        missing = shape.keys() - {"*"} - value.keys() if isinstance(value, dict) else shape
-        return not missing and all(_fits(each, shape.get(name, shape.get("*", object))) for name, each in value.items())
+        names = {name.rstrip("?"): each for name, each in shape.items()}
+        return (
+            isinstance(value, dict)
+            and all(name in value or name.endswith(("?", "*")) for name in shape)
+            and all(_fits(each, names.get(name, names.get("*", object))) for name, each in value.items())
+        )
     return bool(shape(value))
 
 
@@ -284,7 +257,6 @@ def _checksum(description: dict) -> str:
 
 def write_model(
     folder: Path,
-    *,
     kind: str,
     stages: list[dict],
     record: dict,
@@ -302,11 +274,7 @@ def write_model(
     if folder.exists() and not (folder / DESCRIPTION).is_file():
         raise ModelError(f"{folder} is no model, so it is not replaced: choose another --out")
     description = {
-        "format": FORMAT,
-        "name": folder.name,
-        "kind": kind,
-        "share_weights": share_weights,
-        "stages": stages,
+        **{"format": FORMAT, "name": folder.name, "kind": kind, "share_weights": share_weights, "stages": stages},
         "files": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
         "record": record,
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from typing import Any
 
@@ -12,46 +13,31 @@ __all__ = ["DOODLE", "EXTERNAL", "KINDS", "PHOTO", "TEXTURE", "Kind"]
 _NOISE = "float32, even in -1..1, as e2e_art/networks/inputs.py makes it of a seed"
 
 
+def _call(name: str, *arguments) -> Any:
+    """Calls "module:attribute", below this package, which is imported only now, since it may need an engine.
+
+    So a model is read and painted with where no engine to train with is installed.
+    """
+    module, attribute = name.split(":")
+    return getattr(import_module(f"..{module}", __package__), attribute)(*arguments)
+
+
 @dataclass(frozen=True)
 class Kind:
-    """What a kind of model is made of, and how it is used.
-
-    Parts that need an engine are named ("module:attribute", below this package), and imported when they are asked for:
-    a model is read and painted with where no engine to train with is installed.
-    """
+    """What a kind of model is made of, and how it is used."""
 
     name: str  # in model.json
     usage: str  # what follows "e2e-art infer" to paint with it
     convention: str = ""  # inputs and outputs of its ONNX graph
-    chain_name: str = ""
-    task_name: str = ""  # what its training shows and asks
-    exporter_name: str = ""  # what makes its ONNX graphs
+    chain: Callable[..., Any] = _call  # makes its chain of generators
+    task: Callable[..., Any] = _call  # makes its training task
+    exporter: Callable[..., dict[str, bytes]] = _call  # makes its ONNX graphs
     paints_photos: bool = False  # whether it is given a photo, whose content its loss keeps
     paints_regions: bool = False  # whether it is given a drawing, whose colors the palette in its record explains
     noise_planes: int = 0  # planes of seeded noise that it is given
     multiple: int = 1  # what height and width of its noise divide by
     subfolder: str = ""  # of `pretrained/`, where shipped models of this kind lie
     page_list: str = ""  # the file that names them to the page; empty where the page has no use for them
-
-    @property
-    def chain(self) -> type:
-        """The class of its chain of generators."""
-        return _named(self.chain_name)
-
-    @property
-    def task(self) -> type:
-        """The class of its training task."""
-        return _named(self.task_name)
-
-    @property
-    def exporter(self) -> Callable[..., dict[str, bytes]]:
-        """The function that makes its ONNX graphs."""
-        return _named(self.exporter_name)
-
-
-def _named(name: str) -> Any:
-    module, attribute = name.split(":")
-    return getattr(import_module(f"..{module}", __package__), attribute)
 
 
 PHOTO = Kind(
@@ -61,9 +47,9 @@ PHOTO = Kind(
         "image: float32 (N, 3, H, W), RGB in 0..255, any H, W >= 1; strength: float32 (1,), 0 is the photo, 1 the "
         "trained look; outputs stage_0, stage_1, ...: as image, one for each boosted stage"
     ),
-    chain_name="networks.chain:Chain",
-    task_name="training.tasks:PhotoTask",
-    exporter_name="models.onnx_export:photo_graphs",
+    chain=partial(_call, "networks.chain:Chain"),
+    task=partial(_call, "training.tasks:PhotoTask"),
+    exporter=partial(_call, "models.onnx_export:photo_graphs"),
     paints_photos=True,
     page_list="styles.json",
 )
@@ -74,9 +60,9 @@ TEXTURE = Kind(
         f"noise: (1, 6, H, W), {_NOISE}, H and W multiples of 32; outputs stage_0, ...: float32 (1, 3, H, W), RGB in "
         "0..255, which tile"
     ),
-    chain_name="networks.chain:TextureChain",
-    task_name="training.tasks:TextureTask",
-    exporter_name="models.onnx_export:noise_graphs",
+    chain=partial(_call, "networks.chain:TextureChain"),
+    task=partial(_call, "training.tasks:TextureTask"),
+    exporter=partial(_call, "models.onnx_export:noise_graphs"),
     noise_planes=6,
     multiple=32,
     subfolder="textures",
@@ -88,9 +74,9 @@ DOODLE = Kind(
         "regions: float32 (1, R, H, W), 1 where a region is and 0 elsewhere, in the order of the palette; "
         f"noise: (1, 16, H, W), {_NOISE}; outputs stage_0, ...: float32 (1, 3, H, W), RGB in 0..255"
     ),
-    chain_name="networks.chain:DoodleChain",
-    task_name="training.tasks:DoodleTask",
-    exporter_name="models.onnx_export:noise_graphs",
+    chain=partial(_call, "networks.chain:DoodleChain"),
+    task=partial(_call, "training.tasks:DoodleTask"),
+    exporter=partial(_call, "models.onnx_export:noise_graphs"),
     paints_regions=True,
     noise_planes=16,
     subfolder="doodles",

@@ -19,7 +19,6 @@ def onnx_file(model: Model, stage: int | None = None, size: tuple[int, int] | No
 
     stage: where the chain ends, the last one by default.  size: height and width, for runtimes that want them fixed;
     any by default.  half: compute in float16, for graphics processors and phones; inputs and outputs stay float32.
-
     Raises OptionError for a stage or size that there is not, ModelError for a graph that is none, UserError where the
     onnx library is missing.
     """

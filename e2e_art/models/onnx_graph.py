@@ -23,15 +23,16 @@ class Graph:
         self.nodes: list[onnx.NodeProto] = []
         self.constants: dict[str, TensorProto] = {}
 
-    def add(self, operator: str, *inputs: str, name: str | None = None, **attributes: Any) -> str:
-        """Adds a node with one output, and returns the output's name."""
+    def add(self, operator: str, *inputs: str | npt.ArrayLike, name: str | None = None, **attributes: Any) -> str:
+        """Adds a node with one output, and returns the output's name; inputs: names, or constants."""
         name = name or f"{operator.lower()}_{len(self.nodes)}"
-        self.nodes.append(helper.make_node(operator, list(inputs), [name], name=name, **attributes))
+        names = [each if isinstance(each, str) else self.constant(each) for each in inputs]
+        self.nodes.append(helper.make_node(operator, names, [name], name=name, **attributes))
         return name
 
-    def constant(self, value: npt.ArrayLike, dtype: npt.DTypeLike = np.float32, name: str | None = None) -> str:
-        """Adds a constant, and returns its name."""
-        array = np.asarray(value, dtype)
+    def constant(self, value: npt.ArrayLike, dtype: npt.DTypeLike = None, name: str | None = None) -> str:
+        """Adds a constant, by default in int64 or float32, and returns its name."""
+        array = np.asarray(value, dtype or (np.int64 if np.asarray(value).dtype.kind == "i" else np.float32))
         name = name or f"constant_{array.dtype}_{'x'.join(map(str, array.shape))}_{array.tobytes()[:64].hex()}"
         self.constants[name] = numpy_helper.from_array(array, name)
         return name
@@ -75,34 +76,25 @@ class TileGraph(Graph):
     def instance_norm(self, inputs: Sequence[str], epsilon: float) -> str:
         x, scale, shift = inputs
         count = self.constants[scale if scale in self.constants else scale + KEPT].dims[0]
-        own = self._moments(x)
-        block = self.add("Slice", "statistics", *(self.constant([n], np.int64) for n in self._place(count)))
-        shape = self.constant([1, count, 1, 1], np.int64)
-        moments = []
-        for row, measured in enumerate(own):
-            given = self.add("Reshape", self.add("Gather", block, self.constant(row, np.int64), axis=0), shape)
-            difference = self.add("Mul", self.add("Sub", measured, given), "own")
-            moments.append(self.add("Add", given, difference))
-        mean, variance = moments
-        deviation = self.add("Sqrt", self.add("Add", variance, self.constant(epsilon)))
-        gain = self.add("Div", self.add("Reshape", scale, shape), deviation)
-        offset = self.add("Sub", self.add("Reshape", shift, shape), self.add("Mul", mean, gain))
-        return self.add("Add", self.add("Mul", x, gain), offset)
-
-    def _place(self, count: int) -> tuple[int, int, int]:
-        """Returns begin, end and axis of the next normalization's channels."""
-        self.channels += count
-        return self.channels - count, self.channels, 1
-
-    def _moments(self, x: str) -> tuple[str, str]:
         mean = self.add("ReduceMean", x, axes=[2, 3])
         centered = self.add("Sub", x, mean)
         variance = self.add("ReduceMean", self.add("Mul", centered, centered), axes=[2, 3])
         self.measured.append((mean, variance))
-        return mean, variance
+        block = self.add("Slice", "statistics", [self.channels], [self.channels + count], [1])
+        self.channels += count
+        shape = self.constant([1, count, 1, 1])
+        moments = []
+        for row, measured in enumerate((mean, variance)):
+            given = self.add("Reshape", self.add("Gather", block, row, axis=0), shape)
+            difference = self.add("Mul", self.add("Sub", measured, given), "own")
+            moments.append(self.add("Add", given, difference))
+        mean, variance = moments
+        deviation = self.add("Sqrt", self.add("Add", variance, epsilon))
+        gain = self.add("Div", self.add("Reshape", scale, shape), deviation)
+        offset = self.add("Sub", self.add("Reshape", shift, shape), self.add("Mul", mean, gain))
+        return self.add("Add", self.add("Mul", x, gain), offset)
 
     def collect(self) -> str:
         """Adds what was measured, as one output."""
-        flat = self.constant([1, -1], np.int64)
-        rows = [[self.add("Reshape", moment, flat) for moment in moments] for moments in zip(*self.measured)]
+        rows = [[self.add("Reshape", moment, [1, -1]) for moment in moments] for moments in zip(*self.measured)]
         return self.add("Concat", *(self.add("Concat", *row, axis=1) for row in rows), axis=0, name="measured")

@@ -29,32 +29,22 @@ def publish(
 
     Raises ModelError where the folder cannot be written.
     """
-    stages, files = [], dict(extras or {})
-    for index, description in enumerate(chain.describe()):
-        first = chain.generators.index(chain.generators[index])  # the first stage with these very weights
-        name = f"stage-{first}.params"
-        if name not in files:
-            files[name] = _to_params(chain.stage_weights(index))
-        stages.append({**description, "file": name})
-    stage_files = [stage["file"] for stage in stages]
-    files.update(KINDS[chain.kind].exporter(chain, folder.name, stage_files, files))
-    return write_model(
-        folder,
-        kind=chain.kind,
-        stages=stages,
-        record=record,
-        files=files,
-        share_weights=chain.share_weights,
-        overwrite=overwrite,
-    )
+    firsts = [chain.generators.index(generator) for generator in chain.generators]  # stages with these very weights
+    names = [f"stage-{first}.params" for first in firsts]
+    stages = [{**generator.describe(), "file": name} for generator, name in zip(chain.generators, names)]
+    files = {
+        **(extras or {}),
+        **{names[first]: _to_params(chain.stage_weights(first)) for first in dict.fromkeys(firsts)},
+    }
+    files.update(KINDS[chain.kind].exporter(chain, folder.name, names, files))
+    return write_model(folder, chain.kind, stages, record, files, chain.share_weights, overwrite)
 
 
 def load_chain(model: Model, contexts: Sequence | None = None) -> Chain:
     """Returns the chain of a model, ready to paint; raises ModelError where its files do not fit its description."""
     stages = [{key: value for key, value in stage.items() if key != "file"} for stage in model.stages]
     try:
-        for stage in stages:
-            _check_numbers(stage)
+        _check_numbers(stages)
         chain = model.kind.chain(stages, model.share_weights)
         files = [mx.nd.load_frombuffer(model.path(name).read_bytes()) for name in model.stage_files()]
         weights = [dequantize({name: array.asnumpy() for name, array in arrays.items()}) for arrays in files]
@@ -81,10 +71,8 @@ def _check_numbers(value: Any) -> None:
 
 def _to_params(weights: dict[str, np.ndarray]) -> bytes:
     """Returns a Gluon .params file with the weights as `quantization.py` keeps them."""
-    arrays = {}
-    for name, weight in weights.items():
-        arrays.update({key: mx.nd.array(array, dtype=array.dtype) for key, array in quantize(name, weight).items()})
+    arrays = {key: array for name, weight in weights.items() for key, array in quantize(name, weight).items()}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "stage.params"
-        mx.nd.save(str(path), arrays)
+        mx.nd.save(str(path), {name: mx.nd.array(array, dtype=array.dtype) for name, array in arrays.items()})
         return path.read_bytes()

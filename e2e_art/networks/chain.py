@@ -1,8 +1,7 @@
 """The boosted chain: generators in a line, each painting on the last one's work.
 
-Stage k takes the picture of stage k - 1; the loss of each is that against the original photo.  The chain pads the photo
-once with its own reflection, so that no generator sees a hard border, and crops the padding at the end.  Chains of
-textures and doodles begin with flat gray instead; noise, and the doodle's regions, are their conditioning input.
+The chain pads the photo once with its own reflection, so that no generator sees a hard border, and crops the padding at
+the end.
 
 Bing Xu: End to End Neural Art with Generative Models, DMLC blog, 2016.
 """
@@ -22,7 +21,7 @@ from .inputs import NOISE_PERIOD, PADDING, noise_tile, reflect
 from .photo import Conv, Deconv, Pyramid
 from .texture import Texture
 
-__all__ = ["GENERATORS", "Chain", "DoodleChain", "TextureChain", "make_generator", "xavier"]
+__all__ = ["Chain", "DoodleChain", "TextureChain", "make_generator", "xavier"]
 
 
 def xavier(shape: Sequence[int], random: np.random.RandomState) -> np.ndarray:
@@ -46,6 +45,7 @@ class Chain(mx.gluon.Block):
 
     kind = "chain"  # what its models are called
     generator_kinds: tuple[str, ...] = ("conv", "deconv", "pyramid")  # that can stand in it
+    padding = PADDING  # pixels of reflect padding on each side
 
     def __init__(self, stages: Sequence[dict], share_weights: bool = False):
         super().__init__()
@@ -54,18 +54,14 @@ class Chain(mx.gluon.Block):
         self.share_weights = share_weights
         self.generators: list[Generator] = []
         for index, stage in enumerate(stages):
-            if stage["kind"] in GENERATORS and stage["kind"] not in self.generator_kinds:
-                raise OptionError(f"Stages of kind '{stage['kind']}' make no {self.kind}: choose other --stages")
             generator = make_generator(**stage)
+            if generator.kind not in self.generator_kinds:
+                raise OptionError(f"Stages of kind '{generator.kind}' make no {self.kind}: choose other --stages")
             equal = [other for other in self.generators if other.describe() == generator.describe()]
             self.generators.append(equal[0] if share_weights and equal else generator)
             self.register_child(self.generators[-1], f"stage_{index}")
         self._noise_tile = mx.nd.array(noise_tile())
         self.multiple = math.lcm(*(generator.multiple for generator in self.generators))
-
-    def describe(self) -> list[dict]:
-        """Returns the arguments of each generator."""
-        return [generator.describe() for generator in self.generators]
 
     def begin(self, photo, noise_shift: int = 0) -> tuple:
         """Returns what the first stage paints on, (N, 3, H, W) and padded, and the conditioning input of all stages."""
@@ -76,7 +72,7 @@ class Chain(mx.gluon.Block):
         """Returns the photo (N, 3, H, W) with reflect padding, in a size that every generator can take."""
         for axis in (2, 3):
             length = photo.shape[axis]
-            rows = reflect(length, PADDING, PADDING + -length % self.multiple).astype(np.float32)
+            rows = reflect(length, self.padding, self.padding + -length % self.multiple).astype(np.float32)
             photo = mx.nd.take(photo, mx.nd.array(rows, ctx=photo.context), axis=axis)
         return photo
 
@@ -92,11 +88,10 @@ class Chain(mx.gluon.Block):
             noise_shift //= NOISE_PERIOD
         return mx.nd.concat(photo, mx.nd.broadcast_axis(plane, axis=0, size=photo.shape[0]), dim=1)
 
-    @staticmethod
-    def crop(picture, photo):
+    def crop(self, picture, photo):
         """Cuts the padding off a picture, back to the photo's size."""
-        height, width = photo.shape[2:]
-        return picture[:, :, PADDING : PADDING + height, PADDING : PADDING + width]
+        (height, width), begin = photo.shape[2:], self.padding
+        return picture[:, :, begin : begin + height, begin : begin + width]
 
     def paint(self, index: int, picture, conditioning, strength: float = 1.0, learning: bool = False):
         """Returns what stage `index` makes of a padded picture (N, 3, H, W), with its conditioning input.
@@ -104,8 +99,7 @@ class Chain(mx.gluon.Block):
         Instance norm takes the statistics of the picture at hand, learning or not, so pictures go one by one in
         training mode; batch norm takes the batch's while learning, and afterwards the running ones.
         """
-        generator = self.generators[index]
-        factor = mx.nd.full((1,), strength, ctx=picture.context)
+        generator, factor = self.generators[index], mx.nd.full((1,), strength, ctx=picture.context)
         if generator.conditioned:
             picture = mx.nd.concat(picture, conditioning, dim=1)
         if generator.norm == "batch":
@@ -119,7 +113,7 @@ class Chain(mx.gluon.Block):
         """Returns the pictures of the first stages, of all by default."""
         pictures = []
         picture, conditioning = self.begin(photo)
-        for index in range(len(self.generators) if stages is None else stages):
+        for index, _ in enumerate(self.generators[:stages]):
             picture = self.paint(index, picture, conditioning, strength)
             pictures.append(self.crop(picture, photo))
         return pictures
@@ -138,13 +132,12 @@ class Chain(mx.gluon.Block):
 
     def learning_parameters(self, stages: Sequence[int]) -> dict[str, mx.gluon.Parameter]:
         """Returns what some stages learn by stage and name ("0/body.0.0.weight"): once where they share weights."""
-        parameters = {}
-        for generator in dict.fromkeys(self.generators[stage] for stage in stages):
-            first = self.generators.index(generator)
-            for name, parameter in generator.named_parameters().items():
-                if parameter.grad_req != "null":
-                    parameters[f"{first}/{name}"] = parameter
-        return parameters
+        return {
+            f"{self.generators.index(generator)}/{name}": parameter
+            for generator in dict.fromkeys(self.generators[stage] for stage in stages)
+            for name, parameter in generator.named_parameters().items()
+            if parameter.grad_req != "null"
+        }
 
     def stage_weights(self, index: int) -> dict[str, np.ndarray]:
         """Returns the weights of a stage by their place in it ("body.0.0.weight"): what a file of it holds."""
@@ -154,52 +147,43 @@ class Chain(mx.gluon.Block):
     def check_stage_weights(self, index: int, weights: dict[str, np.ndarray]) -> None:
         """Raises ValueError for weights of a generator of another shape than that of a stage."""
         shapes = {name: parameter.shape for name, parameter in self.generators[index].named_parameters().items()}
-        if {name: tuple(weight.shape) for name, weight in weights.items()} != shapes:
+        if {name: weight.shape for name, weight in weights.items()} != shapes:
             raise ValueError(f"these weights do not fit stage {index}, {self.generators[index].describe()}")
 
     def set_stage_weights(self, index: int, weights: dict[str, np.ndarray]) -> None:
-        """Sets the weights of a stage; raises ValueError where they belong to a generator of another shape."""
+        """Sets the weights of a stage, which `check_stage_weights` checks."""
         self.check_stage_weights(index, weights)
         for name, parameter in self.generators[index].named_parameters().items():
             parameter.set_data(mx.nd.array(weights[name]))
 
 
-class TextureChain(Chain):
-    """Generators that make a texture of noise, (N, 6, H, W), H and W multiples of the chain's.
+class NoiseChain(Chain):
+    """Generators that begin with flat gray; their conditioning input ends in planes of noise."""
 
-    Their padding is circular, so the chain adds none.
-    """
+    def begin(self, noise, noise_shift: int = 0) -> tuple:
+        """Returns flat gray, (N, 3, H, W), and what is given, both padded."""
+        conditioning = self.pad(noise)
+        return mx.nd.zeros_like(mx.nd.slice_axis(conditioning, axis=1, begin=0, end=3)), conditioning
+
+
+class TextureChain(NoiseChain):
+    """Generators that make a texture of noise, (N, 6, H, W); their own padding is circular, so that it tiles."""
 
     kind = "texture"
     generator_kinds = ("texture",)
-
-    def begin(self, noise, noise_shift: int = 0) -> tuple:
-        """Returns flat gray, (N, 3, H, W), and the noise."""
-        return mx.nd.zeros_like(mx.nd.slice_axis(noise, axis=1, begin=0, end=3)), noise
-
-    @staticmethod
-    def crop(picture, noise):
-        """Returns the picture."""
-        return picture
+    padding = 0
 
 
-class DoodleChain(Chain):
+class DoodleChain(NoiseChain):
     """Generators that paint regions: a plane for each, 1 where it is, and then planes of noise, (N, R + 16, H, W)."""
 
     kind = "doodle"
     generator_kinds = ("doodle",)
 
-    def begin(self, regions, noise_shift: int = 0) -> tuple:
-        """Returns flat gray, (N, 3, H, W), and the regions and their noise, all padded."""
-        conditioning = self.pad(regions)
-        return mx.nd.zeros_like(mx.nd.slice_axis(conditioning, axis=1, begin=0, end=3)), conditioning
-
-
-GENERATORS: dict[str, type[Generator]] = {block.kind: block for block in (Conv, Deconv, Pyramid, Texture, Doodle)}
-
 
 def make_generator(kind: str, **options) -> Generator:
     """Returns an untrained generator of a kind; raises OptionError for a kind that there is not."""
-    if kind not in GENERATORS:
-        raise OptionError(unknown("generator", kind, GENERATORS))
-    return GENERATORS[kind](**options)
+    blocks: dict[str, type[Generator]] = {block.kind: block for block in (Conv, Deconv, Pyramid, Texture, Doodle)}
+    if kind not in blocks:
+        raise OptionError(unknown("generator", kind, blocks))
+    return blocks[kind](**options)

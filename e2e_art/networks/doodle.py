@@ -58,26 +58,24 @@ class Doodle(Generator):
     """
 
     kind = "doodle"
+    arguments = ("regions", "sees_picture")
     multiple = 2 ** (len(WIDTHS) - 1)
 
     def __init__(self, regions: int, sees_picture: bool = False, **options):
         super().__init__(**{"residual_weight": 1.0, **options})
         self.regions, self.sees_picture = regions, sees_picture
-        self.conditioning_channels = regions + 2 * NOISE
+        self.inputs = 3 + regions + 2 * NOISE
         seen = regions + 3 * sees_picture
         for scale, channels in enumerate(WIDTHS):
             if scale:
                 setattr(self, f"down_{scale}", nn.Conv2D(SEEN, 2, 2, in_channels=seen))
                 seen = SEEN
             setattr(self, f"see_{scale}", conv(seen, SEEN, 1))
-            coarsest, own = scale == len(WIDTHS) - 1, SEEN + NOISE
-            look = PaddedConv(own, channels) if coarsest else JoinedConv(WIDTHS[scale + 1], own, channels)
+            coarser, own = WIDTHS[scale + 1 :], SEEN + NOISE
+            look = JoinedConv(coarser[0], own, channels) if coarser else PaddedConv(own, channels)
             setattr(self, f"look_{scale}", _Step(look, channels, regions))
             setattr(self, f"mix_{scale}", _Step(conv(channels, channels, 1), channels, regions))
         self.finish = conv(WIDTHS[0], 3, 1)
-
-    def describe(self) -> dict:
-        return {**super().describe(), "regions": self.regions, "sees_picture": self.sees_picture}
 
     def paint_layers(self, F, x):
         regions = F.slice_axis(x, axis=1, begin=3, end=3 + self.regions)

@@ -1,10 +1,4 @@
-"""What all generators share: a picture repainted, blended with itself by a residual weight.
-
-A generator maps a picture x to ``w * paint(x) + (1 - w) * x``: w, the residual weight, is how much of the painting
-shows.
-
-Bing Xu: End to End Neural Art with Generative Models, DMLC blog, 2016.
-"""
+"""What all generators share: x becomes ``w * paint(x) + (1 - w) * x``, w being the residual weight."""
 
 from __future__ import annotations
 
@@ -31,31 +25,26 @@ class Generator(mx.gluon.HybridBlock):
     """
 
     kind = ""
+    arguments: tuple[str, ...] = ()  # of its own, by name
     multiple = 1  # what H and W must divide by
-    conditioning_channels = 0  # of its conditioning input, which it sees beside the picture
+    inputs = 3  # channels that it takes
 
     def __init__(self, residual_weight: float = 0.4, norm: str = "instance"):
         super().__init__()
         if not 0 <= residual_weight <= 1:
             raise OptionError(f"A residual weight lies in 0..1, not at {residual_weight}")
-        self.residual_weight = residual_weight
-        self.norm = norm
+        self.residual_weight, self.norm = residual_weight, norm
         means = np.reshape(CHANNEL_MEANS, (1, 3, 1, 1))
         self.means = self.params.get("means", shape=means.shape, init=mx.init.Constant(means), grad_req="null")
 
     @property
-    def inputs(self) -> int:
-        """How many channels it takes."""
-        return 3 + self.conditioning_channels
-
-    @property
     def conditioned(self) -> bool:
         """Whether it sees more than the picture."""
-        return self.conditioning_channels > 0
+        return self.inputs > 3
 
     def describe(self) -> dict:
         """Returns the arguments that make this generator again."""
-        return {"kind": self.kind, "residual_weight": self.residual_weight, "norm": self.norm}
+        return {name: getattr(self, name) for name in ("kind", "residual_weight", "norm", *self.arguments)}
 
     def named_parameters(self) -> dict[str, mx.gluon.Parameter]:
         """Returns its parameters by their place in it ("body.0.0.weight"): so files name them."""

@@ -6,6 +6,10 @@ import numpy as np
 
 __all__ = ["PADDING", "NOISE_PERIOD", "SEEDS", "noise_tile", "reflect", "seeded_noise", "strided_noise"]
 
+PADDING = 16  # pixels of reflect padding on each side
+NOISE_PERIOD = 509  # pixels after which the noise repeats: a prime, so that packed pixels do not fall in step with it
+SEEDS = 2**32  # how many there are
+
 
 def strided_noise(F, x, first: int, depth: int, scale: int):
     """Returns what a scale sees of planes of noise, (N, depth, H / 2^scale, W / 2^scale).
@@ -20,10 +24,6 @@ def strided_noise(F, x, first: int, depth: int, scale: int):
     return F.slice(x, begin=begin, end=end, step=(None, None, step, step))
 
 
-PADDING = 16  # pixels of reflect padding on each side
-NOISE_PERIOD = 509  # pixels after which the noise repeats: a prime, so that packed pixels do not fall in step with it
-
-
 def reflect(length: int, before: int, after: int) -> np.ndarray:
     """Returns which of `length` rows to take for reflect padding before and after them, at any length from 1."""
     return np.pad(np.arange(length), (before, after), mode="reflect")
@@ -34,18 +34,12 @@ def noise_tile() -> np.ndarray:
     return np.random.RandomState(509).randint(-128, 128, (1, 1, NOISE_PERIOD, NOISE_PERIOD)).astype(np.int8)
 
 
-SEEDS = 2**32  # how many there are
-
-
 def seeded_noise(seed: int, channels: int, height: int, width: int) -> np.ndarray:
-    """Returns noise, (1, channels, height, width) float32, even in -1..1.
-
-    seed: 0..SEEDS - 1.
-    """
-    planes = _mixed(_mixed(np.array([seed], np.uint32)) ^ np.arange(channels, dtype=np.uint32))  # (C,)
-    rows = _mixed(planes[:, np.newaxis] ^ np.arange(height, dtype=np.uint32))  # (C, H)
-    values = _mixed(rows[:, :, np.newaxis] ^ np.arange(width, dtype=np.uint32))  # (C, H, W)
-    return (values / 2.0**31 - 1).astype(np.float32)[np.newaxis]
+    """Returns noise, (1, channels, height, width) float32, even in -1..1; seed: 0..SEEDS - 1."""
+    values = _mixed(np.array([seed], np.uint32))
+    for length in (channels, height, width):
+        values = _mixed(values[..., np.newaxis] ^ np.arange(length, dtype=np.uint32))
+    return (values / 2.0**31 - 1).astype(np.float32)
 
 
 def _mixed(x: np.ndarray) -> np.ndarray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..engines.mxnet import mx
 from ..errors import OptionError, unknown
 
-__all__ = ["LEAK", "InstanceNorm", "JoinedConv", "PaddedConv", "conv", "deconv", "layer", "norm_layer"]
+__all__ = ["LEAK", "InstanceNorm", "JoinedConv", "PaddedConv", "conv", "deconv", "in_a_row", "layer", "norm_layer"]
 
 nn = mx.gluon.nn
 NORMS = ("instance", "batch")
@@ -41,11 +41,16 @@ def norm_layer(kind: str, channels: int):
     return InstanceNorm(channels) if kind == "instance" else nn.BatchNorm(in_channels=channels)
 
 
-def layer(convolution, norm: str):
-    """Returns convolution, normalization and leaky ReLU in a row."""
+def in_a_row(*blocks):
+    """Returns blocks as one."""
     row = nn.HybridSequential()
-    row.add(convolution, norm_layer(norm, convolution._channels), nn.LeakyReLU(LEAK))
+    row.add(*blocks)
     return row
+
+
+def layer(convolution, norm: str):
+    """Returns convolution, normalization and leaky ReLU."""
+    return in_a_row(convolution, norm_layer(norm, convolution._channels), nn.LeakyReLU(LEAK))
 
 
 def conv(inputs: int, channels: int, kernel: int = 3, stride: int = 1, **options):
@@ -78,8 +83,7 @@ class PaddedConv(mx.gluon.HybridBlock):
 
     def __init__(self, inputs: int, channels: int, circular: bool = False):
         super().__init__()
-        self._channels = channels
-        self._sides = CIRCULAR if circular else REFLECT
+        self._channels, self._sides = channels, CIRCULAR if circular else REFLECT
         self.convolution = nn.Conv2D(channels, 3, in_channels=inputs)
 
     def hybrid_forward(self, F, x):
@@ -90,8 +94,7 @@ class JoinedConv(mx.gluon.HybridBlock):
     """A `PaddedConv` of coarse maps, upsampled to twice their size by nearest neighbors, and of fine ones.
 
     Upsampled maps hold each value four times, so there a 3x3 kernel sees but 2x2 values.  Each pixel of such a square
-    has its kernel of 2x2, with the weights that fall on one value summed up: the same result for 4/9 of the
-    multiply-adds.
+    has its kernel of 2x2, with the weights that fall on one value summed up: 4/9 of the multiply-adds.
     """
 
     def __init__(self, coarse: int, fine: int, channels: int):
@@ -105,16 +108,12 @@ class JoinedConv(mx.gluon.HybridBlock):
         own = F.Convolution(_padded(F, fine, *REFLECT), own, bias, kernel=(3, 3), num_filter=self._channels)
         kernel = F.slice_axis(weight, axis=1, begin=0, end=self._coarse)
         kernels = [each for rows in _halves(F, kernel, 2) for each in _halves(F, rows, 3)]
-        upsampled = F.Convolution(
-            _padded(F, coarse, *REPLICATE),  # upsampled, this is reflect padding: the other half of a square
-            F.concat(*kernels, dim=0),
-            kernel=(2, 2),
-            num_filter=4 * self._channels,
-            no_bias=True,
-        )  # (N, 4 channels, H / 2 + 1, W / 2 + 1): squares around the corners of the upsampled ones
-        upsampled = F.depth_to_space(upsampled, block_size=2)
-        upsampled = F.slice(upsampled, begin=(None, None, 1, 1), end=(None, None, -1, -1))
-        return own + upsampled  # (N, channels, H, W)
+        kernel = F.concat(*kernels, dim=0)
+        coarse = _padded(F, coarse, *REPLICATE)  # upsampled, this is reflect padding: the other half of a square
+        squares = F.Convolution(coarse, kernel, kernel=(2, 2), num_filter=4 * self._channels, no_bias=True)
+        # (N, 4 channels, H / 2 + 1, W / 2 + 1): squares around the corners of the upsampled ones
+        upsampled = F.depth_to_space(squares, block_size=2)
+        return own + F.slice(upsampled, begin=(None, None, 1, 1), end=(None, None, -1, -1))  # (N, channels, H, W)
 
 
 def _halves(F, kernel, axis: int) -> tuple:

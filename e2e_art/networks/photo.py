@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from ..engines.mxnet import mx
 from .generator import PIXEL_SCALE, Generator
-from .layers import LEAK, conv, deconv, layer, norm_layer
+from .layers import LEAK, conv, deconv, in_a_row, layer, norm_layer
 
 __all__ = ["Conv", "Deconv", "Pyramid"]
 
@@ -26,20 +26,16 @@ class Conv(Generator):
     """
 
     kind = "conv"
-    KERNELS = (5, 5, 3, 5, 5, 5)
+    arguments = ("widths",)
 
     def __init__(self, widths: Sequence[int] = (48, 32, 64, 32, 48, 32), **options):
         super().__init__(**options)
-        self.widths = tuple(widths)
-        self.body = nn.HybridSequential()
-        inputs = 3
-        for channels, kernel in zip(self.widths, self.KERNELS):
-            self.body.add(layer(conv(inputs, channels, kernel), self.norm))
-            inputs = channels
-        self.body.add(conv(inputs, 3), norm_layer(self.norm, 3))
-
-    def describe(self) -> dict:
-        return {**super().describe(), "widths": list(self.widths)}
+        self.widths = list(widths)
+        inputs = [3, *self.widths]
+        sizes = zip(inputs, self.widths, (5, 5, 3, 5, 5, 5))
+        self.body = in_a_row(
+            *(layer(conv(*size), self.norm) for size in sizes), conv(inputs[-1], 3), norm_layer(self.norm, 3)
+        )
 
     def paint_layers(self, F, x):
         return self.body(x * PIXEL_SCALE)
@@ -53,12 +49,12 @@ class Deconv(Generator):
     """
 
     kind = "deconv"
+    arguments = ("widths",)
     multiple = 8
 
     def __init__(self, widths: Sequence[int] = (64, 128, 256), **options):
         super().__init__(**options)
-        self.widths = tuple(widths)
-        half, quarter, eighth = self.widths
+        half, quarter, eighth = self.widths = list(widths)
         self.down_1 = layer(conv(3, half, 5, 2), self.norm)
         self.mix_1 = layer(conv(half, half * 3 // 4), self.norm)
         self.down_2 = layer(conv(half * 3 // 4, quarter, 5, 2), self.norm)
@@ -71,9 +67,6 @@ class Deconv(Generator):
         self.mix_5 = layer(conv(half, half * 3 // 2), self.norm)
         self.up_1 = deconv(half * 3 // 2, 3, 8)
 
-    def describe(self) -> dict:
-        return {**super().describe(), "widths": list(self.widths)}
-
     def paint_layers(self, F, x):
         half = self.down_1(x * PIXEL_SCALE)  # (N, 64, H / 2, W / 2)
         quarter = self.down_2(self.mix_1(half))  # (N, 128, H / 4, W / 4)
@@ -85,10 +78,8 @@ class Deconv(Generator):
 
 def _upsampling(channels: int, factor: int):
     """Returns fixed bilinear upsampling by a factor, of maps with replicate padding."""
-    layer = nn.Conv2DTranspose(
-        channels, 2 * factor, factor, factor // 2 + factor, groups=channels, use_bias=False, in_channels=channels,
-        weight_initializer=mx.init.Bilinear(),
-    )  # fmt: skip
+    fixed = dict(groups=channels, use_bias=False, weight_initializer=mx.init.Bilinear())
+    layer = nn.Conv2DTranspose(channels, 2 * factor, factor, factor // 2 + factor, in_channels=channels, **fixed)
     layer.weight.grad_req = "null"
     return layer
 
@@ -114,48 +105,43 @@ class _Residual(mx.gluon.HybridBlock):
 class Pyramid(Generator):
     """The fast generator: pure convolution over packed pixels of two sizes, finished at full size.
 
-    Packing (space to depth) lays squares of pixels into channels without losing any.  Squares of 8 x 8 see far, and
-    find where strokes and stars go; upsampled, they are added to squares of 4 x 4, which see the picture once more and
-    keep its drawing; upsampled to full size, to what one convolution sees there.  All upsampling is bilinear and fixed,
-    which treats every pixel alike: unpacking (depth to space) instead leaves a grid, since a flat sky then still has a
-    pixel 0 and a pixel 1.  Noise takes over what the grid was good for: it gives strokes a place to begin.  And each
-    stage sees the original photo, so that what one has painted over, the next can still bring back.
+    Squares of 8 x 8 pixels, packed into channels (space to depth), see far, and find where strokes and stars go;
+    upsampled, they are added to squares of 4 x 4, which keep the drawing; upsampled, to what one convolution sees at
+    full size.  All upsampling is bilinear and fixed: unpacking (depth to space) would leave a grid.  Noise gives
+    strokes a place to begin; the original photo lets a stage bring back what the one before has painted over.
 
     channels and blocks: width and number of residual blocks, on squares of 8 x 8 and then of 4 x 4 pixels; details:
     channels at full size.  About 23 thousand multiply-adds a pixel.
     """
 
     kind = "pyramid"
-    conditioning_channels = 4  # the photo, and noise
+    arguments = ("channels", "blocks", "details")
+    inputs = 7  # the picture, the photo, and noise
     multiple = 8
 
     def __init__(
         self, channels: Sequence[int] = (128, 48), blocks: Sequence[int] = (3, 2), details: int = 16, **options
     ):
         super().__init__(**options)
-        self.channels, self.blocks, self.details = tuple(channels), tuple(blocks), details
-        coarse, fine = self.channels
-        self.coarse = nn.HybridSequential()
-        self.coarse.add(layer(conv(64 * self.inputs, coarse, 1, use_bias=False), self.norm))
-        for _ in range(self.blocks[0]):
-            self.coarse.add(_Residual(coarse, self.norm))
-        self.coarse.add(conv(coarse, fine, 1, use_bias=False), norm_layer(self.norm, fine))
+        self.channels, self.blocks, self.details = list(channels), list(blocks), details
+        (coarse, fine), norm = self.channels, self.norm
+        self.coarse = in_a_row(
+            layer(conv(64 * self.inputs, coarse, 1, use_bias=False), norm),
+            *(_Residual(coarse, norm) for _ in range(self.blocks[0])),
+            conv(coarse, fine, 1, use_bias=False),
+            norm_layer(norm, fine),
+        )
         self.grow_coarse = _upsampling(fine, 2)
-        self.look_fine = nn.HybridSequential()
-        self.look_fine.add(conv(16 * self.inputs, fine, 1, use_bias=False), norm_layer(self.norm, fine))
-        self.fine = nn.HybridSequential()
-        self.fine.add(nn.LeakyReLU(LEAK))
-        for _ in range(self.blocks[1]):
-            self.fine.add(_Residual(fine, self.norm))
-        self.fine.add(layer(conv(fine, 2 * details, use_bias=False), self.norm), conv(2 * details, details, 1))
+        self.look_fine = in_a_row(conv(16 * self.inputs, fine, 1, use_bias=False), norm_layer(norm, fine))
+        self.fine = in_a_row(
+            nn.LeakyReLU(LEAK),
+            *(_Residual(fine, norm) for _ in range(self.blocks[1])),
+            layer(conv(fine, 2 * details, use_bias=False), norm),
+            conv(2 * details, details, 1),
+        )
         self.grow_fine = _upsampling(details, 4)
         self.look = conv(self.inputs, details)
-        self.finish = nn.HybridSequential()
-        self.finish.add(nn.LeakyReLU(LEAK), conv(details, 3))
-
-    def describe(self) -> dict:
-        sizes = {"channels": list(self.channels), "blocks": list(self.blocks), "details": self.details}
-        return {**super().describe(), **sizes}
+        self.finish = in_a_row(nn.LeakyReLU(LEAK), conv(details, 3))
 
     def paint_layers(self, F, x):
         x = x * PIXEL_SCALE  # (N, 7, H, W)

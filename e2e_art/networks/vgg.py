@@ -1,8 +1,6 @@
 """The loss network: VGG features as a Gluon block.
 
-Its weights are the original ones of 2014, in 8 bits, shipped in ``pretrained/vgg19``; any other plain VGG can be taken
-from gluoncv's model zoo.
-
+Its weights are the original ones of 2014, in 8 bits; any other plain VGG can be taken from gluoncv's model zoo.
 K. Simonyan, A. Zisserman: Very Deep Convolutional Networks for Large-Scale Image Recognition, arXiv 1409.1556.
 """
 
@@ -35,8 +33,7 @@ _CHANNELS = (64, 128, 256, 512, 512)
 _POOL_TYPES = {"average": "avg", "max": "max"}
 
 # Networks of gluoncv's model zoo were trained on pictures in 0..1, minus these means, over these deviations.
-_ZOO_MEANS = np.array((0.485, 0.456, 0.406), np.float32)
-_ZOO_DEVIATIONS = np.array((0.229, 0.224, 0.225), np.float32)
+_ZOO_MEANS, _ZOO_DEVIATIONS = np.array([(0.485, 0.456, 0.406), (0.229, 0.224, 0.225)], np.float32)
 
 
 class LossNetworkError(UserError):
@@ -62,9 +59,8 @@ class VGGFeatures(mx.gluon.HybridBlock):
         if pooling not in _POOL_TYPES:
             raise LossNetworkError(unknown("pooling", pooling, _POOL_TYPES))
         names = _layers(depth)
-        for layer in layers:
-            if layer not in names:
-                raise LossNetworkError(unknown(f"VGG-{depth} layer", layer, names))
+        if wrong := [layer for layer in layers if layer not in names]:
+            raise LossNetworkError(unknown(f"VGG-{depth} layer", wrong[0], names))
         self.layers, self.depth, self.pooling, self.bfloat16 = list(layers), depth, pooling, bfloat16
         deepest = max(names.index(layer) for layer in layers)
         self.positions = [name.removeprefix("relu") for name in names[: deepest + 1]]
@@ -94,28 +90,20 @@ class VGGFeatures(mx.gluon.HybridBlock):
             block, index = map(int, position.split("_"))
             if index == 1 and block > 1:
                 x = F.Pooling(x, kernel=(2, 2), stride=(2, 2), pool_type=_POOL_TYPES[self.pooling])  # halves H and W
-            x = F.Convolution(
-                x,
-                weights[f"conv{position}_weight"],
-                weights[f"conv{position}_bias"],
-                kernel=(3, 3),
-                pad=(1, 1),
-                num_filter=_CHANNELS[block - 1],
-            )
+            weight, bias = weights[f"conv{position}_weight"], weights[f"conv{position}_bias"]
+            x = F.Convolution(x, weight, bias, kernel=(3, 3), pad=(1, 1), num_filter=_CHANNELS[block - 1])
             x = F.Activation(x, act_type="relu")  # (N, channels of the block, H / 2**(block - 1), W / 2**(block - 1))
-            if f"relu{position}" in self.layers:
+            if (layer := f"relu{position}") in self.layers:
+                features[layer] = x
                 if self.bfloat16:  # branch in float32, where adding the two gradients is fast
-                    x = F.amp_cast(x, dtype="float32")
-                features[f"relu{position}"] = x
-                if self.bfloat16:
-                    x = to_bfloat16(F, x)
+                    features[layer] = F.amp_cast(x, dtype="float32")
+                    x = to_bfloat16(F, features[layer])
         return [features[layer] for layer in self.layers]
 
 
 def load_vgg(
     layers: Sequence[str],
     name: str = "vgg19",
-    *,
     pooling: str = "average",
     bfloat16: bool | None = None,
     contexts: Sequence | None = None,
@@ -169,10 +157,9 @@ def _shipped_weights(path: Path, positions: Sequence[str]) -> dict[str, np.ndarr
     """Reads the 8-bit weights: a table of 256 levels for each layer, and an index into it for each weight."""
     try:
         with path.open("rb") as content, np.load(content) as file:
-            weights = {}
+            weights = {f"conv{position}_bias": file[f"conv{position}_bias"] for position in positions}
             for position in positions:
                 weights[f"conv{position}_weight"] = file[f"conv{position}_table"][file[f"conv{position}_index"]]
-                weights[f"conv{position}_bias"] = file[f"conv{position}_bias"]
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise LossNetworkError(
             f"The loss network's weights cannot be read from {path} ({error}): reinstall the package"
@@ -194,12 +181,12 @@ def _zoo_weights(depth: int, positions: Sequence[str]) -> dict[str, np.ndarray]:
         raise LossNetworkError(
             f"gluoncv could not download vgg{depth} ({error}): check the network, or train with the shipped vgg19"
         ) from error
+    weights = {
+        "scale": (1 / (255 * _ZOO_DEVIATIONS)).reshape(1, 3, 1, 1),
+        "shift": ((np.array(CHANNEL_MEANS, np.float32) / 255 - _ZOO_MEANS) / _ZOO_DEVIATIONS).reshape(1, 3, 1, 1),
+    }
     convolutions = [block for block in zoo.features if isinstance(block, mx.gluon.nn.Conv2D)]
-    weights = {}
     for position, convolution in zip(positions, convolutions):
         weights[f"conv{position}_weight"] = convolution.weight.data().asnumpy()
         weights[f"conv{position}_bias"] = convolution.bias.data().asnumpy()
-    means = np.array(CHANNEL_MEANS, np.float32)
-    weights["scale"] = (1 / (255 * _ZOO_DEVIATIONS)).reshape(1, 3, 1, 1)
-    weights["shift"] = ((means / 255 - _ZOO_MEANS) / _ZOO_DEVIATIONS).reshape(1, 3, 1, 1)
     return weights

@@ -15,20 +15,16 @@ from ..models.folder import Model, graph_file, read_model
 from ..models.kinds import Kind
 from .external import SUFFIX, ExternalEngine
 
-__all__ = ["ENGINES", "Engine", "make_engine"]
+__all__ = ["ENGINES", "Engine", "ModelPainter"]
 
 ENGINES = ("auto", "onnx", "mxnet")
 
 
 class Engine(Protocol):
-    """Runs the model that `model` describes.
-
-    threads, gpu: what onnxruntime is to use, for tiled inference also.
-    """
+    """Runs the model that `model` describes; device: threads and GPU of onnxruntime, for tiled inference also."""
 
     model: Model
-    threads: int | None
-    gpu: int | None
+    device: tuple[int | None, int | None]
 
     def run(self, inputs: Mapping[str, np.ndarray], stages: Sequence[int]) -> list[np.ndarray]:
         """Returns the pictures of the stages, (1, 3, H, W) float32 in 0..255.
@@ -36,13 +32,25 @@ class Engine(Protocol):
         inputs, float32 by name: `image` (1, 3, H, W), 0..255, and `strength` (1,); or `noise` (1, C, H, W), for doodles
         after `regions` (1, R, H, W).  Raises MemoryError where memory does not suffice.
         """
-        ...
 
 
-def make_engine(
-    model: str | Path | Model, kind: Kind, engine: str = "auto", threads: int | None = None, gpu: int | None = None
-) -> Engine:
-    """Returns what runs a model, which has to be of a kind; all else as for `e2e_art.load`."""
+class ModelPainter:
+    """A trained model of one kind, with an engine that runs it; arguments and errors as for `e2e_art.load`."""
+
+    kind: Kind
+
+    def __init__(
+        self, model: str | Path | Model, engine: str = "auto", threads: int | None = None, gpu: int | None = None
+    ):
+        self.engine = _make_engine(model, self.kind, engine, threads, gpu)
+        self.model = self.engine.model
+
+    def last(self, stage: int | None) -> list[int]:
+        """Returns a stage to stop at, or by default the last one, for `Engine.run`."""
+        return self.model.check_stages([len(self.model.stages) - 1 if stage is None else stage])
+
+
+def _make_engine(model: str | Path | Model, kind: Kind, engine: str, threads: int | None, gpu: int | None) -> Engine:
     if engine not in ENGINES:
         raise OptionError(unknown("engine", engine, ENGINES))
     if kind.paints_photos and not isinstance(model, Model) and str(model).lower().endswith(SUFFIX):
@@ -60,14 +68,14 @@ class OnnxEngine:
 
     def __init__(self, model: Model, threads: int | None, gpu: int | None):
         check_gpu(gpu)
-        self.model, self.threads, self.gpu = model, threads, gpu
+        self.model, self.device = model, (threads, gpu)
         self._sessions: dict[Path, Any] = {}
 
     def run(self, inputs: Mapping[str, np.ndarray], stages: Sequence[int]) -> list[np.ndarray]:
         """Returns the pictures of the stages (see `Engine`); stages after them are not computed."""
         graph = self.model.path(graph_file(max(stages), len(self.model.stages)))
         if graph not in self._sessions:
-            self._sessions[graph] = open_session(graph, self.threads, self.gpu)
+            self._sessions[graph] = open_session(graph, *self.device)
         pictures = run_session(self._sessions[graph], [f"stage_{stage}" for stage in stages], inputs, graph)
         size = next(iter(inputs.values())).shape[2:]
         if any(picture.shape != (1, 3, *size) for picture in pictures):
@@ -78,15 +86,14 @@ class OnnxEngine:
 class MxnetEngine:
     """Runs the Gluon blocks."""
 
+    device: tuple[int | None, int | None] = None, None  # tiles are painted by onnxruntime, on the CPU
+
     def __init__(self, model: Model, gpu: int | None):
         from ..engines.mxnet import contexts
         from ..models.publish import load_chain
 
-        self.model = model
-        self.threads: int | None = None
-        self.gpu: int | None = None  # tiles are painted by onnxruntime, on the CPU
-        self._context = contexts(None if gpu is None else str(gpu))[0]
-        self._chain = load_chain(model, [self._context])
+        (self._context,) = contexts(None if gpu is None else str(gpu))
+        self.model, self._chain = model, load_chain(model, [self._context])
 
     def run(self, inputs: Mapping[str, np.ndarray], stages: Sequence[int]) -> list[np.ndarray]:
         """Returns the pictures of the stages (see `Engine`)."""

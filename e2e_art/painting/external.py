@@ -1,7 +1,7 @@
 """External models, each one ONNX file: those that we exported, and networks like Johnson's of 2016.
 
-Such a network takes one picture of 0..255 and gives one, as the exports of PyTorch's example do; the sizes that it
-cannot take are met by reflect padding.  J. Johnson, A. Alahi, L. Fei-Fei, arXiv 1603.08155.
+Such a network takes one picture of 0..255 and gives one, as the exports of PyTorch's example do.
+J. Johnson, A. Alahi, L. Fei-Fei, arXiv 1603.08155.
 """
 
 from __future__ import annotations
@@ -28,17 +28,14 @@ SMALLEST = 32  # and to at least so many pixels, or a network's own reflection w
 
 
 class ExternalEngine:
-    """Runs one ONNX file as a model; `model` describes it.
+    """Runs one ONNX file as a model; raises ModelError for a file that is no such network, with the reason."""
 
-    Raises ModelError for a file that is no such network, with the reason in one sentence.
-    """
-
-    def __init__(self, path: Path, threads: int | None = None, gpu: int | None = None):
+    def __init__(self, path: Path, threads: int | None, gpu: int | None):
         if not path.is_file():
             raise ModelError(f"There is no file {path}: check the path")
-        self._path, self.threads, self.gpu = path, threads, gpu
+        self._path, self.device = path, (threads, gpu)
         self._session = open_session(path, threads, gpu)
-        inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
+        inputs, outputs = self._session.get_inputs(), [place.name for place in self._session.get_outputs()]
         others = [place.name for place in inputs[1:]]
         if not inputs or others not in ([], ["strength"]) or not outputs or not _is_picture(inputs[0]):
             places = ", ".join(f"{place.name} {place.shape}" for place in inputs) or "nothing"
@@ -46,15 +43,13 @@ class ExternalEngine:
         self._photo, self._takes_strength = inputs[0].name, bool(others)
         size = inputs[0].shape[2:]
         self._own_size = size if all(isinstance(side, int) for side in size) else None  # where it takes no other
-        self._outputs = [place.name for place in (outputs if self._takes_strength else outputs[:1])]
+        self._outputs = outputs if self._takes_strength else outputs[:1]
         self.model = Model(path.parent, path.stem, EXTERNAL, [{} for _ in self._outputs], record={})
 
     def run(self, inputs: Mapping[str, np.ndarray], stages: Sequence[int]) -> list[np.ndarray]:
         """Returns the pictures of the stages (see `Engine`); raises ModelError where they are none."""
         photo, strength = inputs["image"], inputs["strength"]
-        feeds = {self._photo: self._fitted(photo)}
-        if self._takes_strength:
-            feeds["strength"] = strength
+        feeds = {self._photo: self._fitted(photo), **({"strength": strength} if self._takes_strength else {})}
         names = [self._outputs[stage] for stage in stages]
         pictures = [self._checked(picture, photo) for picture in run_session(self._session, names, feeds, self._path)]
         if self._takes_strength:
@@ -88,10 +83,10 @@ class ExternalEngine:
 
 
 def _is_picture(place) -> bool:
-    """Says whether an input takes one picture, (1, 3, H, W) float32."""
-    batch, channels = (*place.shape, None, None)[:2]
-    single = batch in (1, None) or isinstance(batch, str)
-    return place.type == "tensor(float)" and len(place.shape) == 4 and channels == 3 and single
+    """Says whether an input takes one picture, (1, 3, H, W) float32; sides that may have any length are no numbers."""
+    if place.type != "tensor(float)" or len(place.shape) != 4:
+        return False
+    return place.shape[1] == 3 and (place.shape[0] == 1 or not isinstance(place.shape[0], int))
 
 
 def _resized(picture: np.ndarray, height: int, width: int) -> np.ndarray:

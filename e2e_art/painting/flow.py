@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 
@@ -11,18 +13,20 @@ TOLERANCE = 1.0  # pixels by which the way back may miss where the way there beg
 LIKENESS = 20.0  # gray levels by which a pixel may differ from where it is said to come from
 
 
+@dataclass
 class Motion:
-    """Where each pixel of a frame was in the frame before.
+    """Where each pixel of a frame was in the frame before: columns and rows, (H, W) float32.
 
     reliable: (H, W) bool, False where something came into view, or where there and back do not meet.
     """
 
-    def __init__(self, columns: np.ndarray, rows: np.ndarray, reliable: np.ndarray):
-        self._columns, self._rows, self.reliable = columns, rows, reliable
+    columns: np.ndarray
+    rows: np.ndarray
+    reliable: np.ndarray
 
-    def warp(self, picture: np.ndarray) -> np.ndarray:
-        """Returns a picture of the frame before, (H, W, 3), warped to where its parts are now."""
-        return cv2.remap(picture, self._columns, self._rows, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    def warp(self, picture: np.ndarray, interpolation: int = cv2.INTER_CUBIC) -> np.ndarray:
+        """Returns a picture of the frame before, (H, W) or (H, W, C), warped to where its parts are now."""
+        return cv2.remap(picture, self.columns, self.rows, interpolation, borderMode=cv2.BORDER_REPLICATE)
 
 
 def motion(before: np.ndarray, now: np.ndarray) -> Motion:
@@ -36,16 +40,15 @@ def motion(before: np.ndarray, now: np.ndarray) -> Motion:
         return Motion(columns, rows, np.abs(now.astype(int) - before).mean(axis=2) < LIKENESS)
     old, new = (cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in (before, now))
     search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
-    back, there = (  # (H, W, 2): columns, rows
-        search.calc(start, end, None)  # type: ignore[call-overload]  # its stubs know no None
-        for start, end in ((new, old), (old, new))
-    )
+    back = search.calc(new, old, None)  # type: ignore[call-overload]  # (H, W, 2): columns, rows; stubs know no None
+    there = search.calc(old, new, None)  # type: ignore[call-overload]
     columns, rows = columns + back[..., 0], rows + back[..., 1]
-    missed = back + cv2.remap(there, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     inside = (columns >= 0) & (columns <= width - 1) & (rows >= 0) & (rows <= height - 1)
-    warped = cv2.remap(old, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    alike = np.abs(warped.astype(np.float32) - new) < LIKENESS
-    return Motion(columns, rows, inside & alike & (np.hypot(*np.moveaxis(missed, -1, 0)) < TOLERANCE))
+    moved = Motion(columns, rows, inside)
+    missed = back + moved.warp(there, cv2.INTER_LINEAR)
+    alike = np.abs(moved.warp(old, cv2.INTER_LINEAR).astype(np.float32) - new) < LIKENESS
+    moved.reliable &= alike & (np.hypot(*np.moveaxis(missed, -1, 0)) < TOLERANCE)
+    return moved
 
 
 def flicker(moved: Motion, before: np.ndarray, now: np.ndarray) -> float:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
@@ -13,37 +12,19 @@ from ..images.regions import matches, one_hot, snap
 from ..models.folder import Model
 from ..models.kinds import DOODLE, TEXTURE
 from ..networks.inputs import SEEDS, seeded_noise
-from .engines import Engine, make_engine
+from .engines import ModelPainter
 
-__all__ = ["DoodlePainter", "TexturePainter", "load_doodle", "load_texture", "seam"]
-
-
-def load_texture(
-    model: str | Path | Model, engine: str = "auto", threads: int | None = None, gpu: int | None = None
-) -> TexturePainter:  # fmt: skip
-    """Returns a trained model, ready to make textures: see `e2e_art.load_texture`."""
-    return TexturePainter(make_engine(model, TEXTURE, engine, threads, gpu))
+__all__ = ["DoodlePainter", "TexturePainter", "seam"]
 
 
-def load_doodle(
-    model: str | Path | Model, engine: str = "auto", threads: int | None = None, gpu: int | None = None
-) -> DoodlePainter:  # fmt: skip
-    """Returns a trained model, ready to paint doodles: see `e2e_art.load_doodle`."""
-    return DoodlePainter(make_engine(model, DOODLE, engine, threads, gpu))
+class TexturePainter(ModelPainter):
+    """A trained model of textures; call it with a size and a seed to get a texture."""
 
-
-class TexturePainter:
-    """A trained model of textures with an engine that runs it; call it with a size and a seed to get a texture."""
-
-    def __init__(self, engine: Engine):
-        self.model, self.engine = engine.model, engine
+    kind = TEXTURE
 
     def __call__(self, height: int, width: int, seed: int = 0, stage: int | None = None) -> np.ndarray:
-        """Returns a texture, uint8 (height, width, 3); stage: where to stop, the last one by default.
-
-        Where 32 divides both sides, it tiles.  Other options as for `stages`.
-        """
-        return self.stages(height, width, seed, [len(self.model.stages) - 1 if stage is None else stage])[0]
+        """Returns a texture, which tiles where 32 divides both sides, at the last stage by default; see `stages`."""
+        return self.stages(height, width, seed, self.last(stage))[0]
 
     def stages(self, height: int, width: int, seed: int = 0, stages: Sequence[int] | None = None) -> list[np.ndarray]:
         """Returns the pictures of several stages, all by default, each uint8 (height, width, 3).
@@ -55,7 +36,7 @@ class TexturePainter:
         stages = self.model.check_stages(stages)
         if min(height, width) < 1:
             raise OptionError(f"A texture needs a width and a height of 1 pixel or more, not {width}x{height}")
-        whole = (side + -side % self.model.kind.multiple for side in (height, width))
+        whole = (side + -side % self.kind.multiple for side in (height, width))
         try:
             pictures = self.engine.run({"noise": _noise(self.model, seed, *whole)}, stages)
         except MemoryError as error:
@@ -65,17 +46,20 @@ class TexturePainter:
         return [to_uint8(picture[..., :height, :width]) for picture in pictures]
 
 
-class DoodlePainter:
-    """A trained model that paints doodles with an engine that runs it; call it with a doodle to get the painting.
+class DoodlePainter(ModelPainter):
+    """A trained model that paints doodles; call it with a doodle to get the painting."""
 
-    palette: the colors that it knows, uint8 (R, 3); names: what people call them.
-    """
+    kind = DOODLE
 
-    def __init__(self, engine: Engine):
-        self.model, self.engine = engine.model, engine
-        colors = self.model.record["palette"]
-        self.palette = np.array([list(bytes.fromhex(each["color"][1:])) for each in colors], np.uint8)
-        self.names = [each["name"] for each in colors]
+    @property
+    def palette(self) -> np.ndarray:
+        """The colors that it knows, uint8 (R, 3)."""
+        return np.array([list(bytes.fromhex(each["color"][1:])) for each in self.model.record["palette"]], np.uint8)
+
+    @property
+    def names(self) -> list[str]:
+        """What people call them."""
+        return [each["name"] for each in self.model.record["palette"]]
 
     def __call__(
         self, doodle: np.ndarray, seed: int = 0, stage: int | None = None, name: str = "The doodle"
@@ -88,7 +72,7 @@ class DoodlePainter:
         Raises OptionError for a doodle without any of the colors, and for options out of range, UserError where memory
         does not suffice.
         """
-        stages = self.model.check_stages([len(self.model.stages) - 1 if stage is None else stage])
+        stages = self.last(stage)
         if not matches(doodle, self.palette).any():
             known = ", ".join(f"{each['color']} {each['name']}" for each in self.model.record["palette"])
             raise OptionError(f"{name} has none of the colors that {self.model.name} paints: draw with {known}")
@@ -114,11 +98,10 @@ def seam(picture: np.ndarray) -> tuple[float, float, float]:
     Each is a mean along a whole row or column.  Where it tiles, the first is about the second, and below the third.
     picture: uint8 (H, W, 3), of 2 pixels or more on each side.
     """
-    across, within, most = [], [], []
+    found = []
     for axis in (0, 1):
         steps = np.abs(np.diff(picture.astype(np.float32), axis=axis, append=picture.take([0], axis)))
-        means = np.moveaxis(steps, axis, 0).mean(axis=(1, 2))
-        across.append(means[-1])
-        within.append(means[:-1].mean())
-        most.append(means[:-1].max())
-    return float(np.mean(across)), float(np.mean(within)), float(np.mean(most))
+        *means, across = np.moveaxis(steps, axis, 0).mean(axis=(1, 2))
+        found.append((across, np.mean(means), max(means)))
+    across, within, most = np.mean(found, axis=0)
+    return float(across), float(within), float(most)

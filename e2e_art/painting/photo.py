@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import numpy as np
 
@@ -15,12 +14,12 @@ from ..images.denoise import denoise as remove_noise
 from ..images.resize import resize, resize_long_edge
 from ..images.upsample import upsample_guided
 from ..machine import free_memory
-from ..models.folder import Model, tile_file
+from ..models.folder import tile_file
 from ..models.kinds import PHOTO
-from .engines import Engine, make_engine
+from .engines import ModelPainter
 from .tiles import TILE, TiledPainter
 
-__all__ = ["MOST_PIXELS", "Painter", "load"]
+__all__ = ["MOST_PIXELS", "Painter"]
 
 log = logging.getLogger(__name__)
 MOST_PIXELS = 4_000_000  # larger photos are painted at this size by default: strokes keep their scale
@@ -28,26 +27,15 @@ STRONGEST = 2.0
 BYTES_A_PIXEL = 900  # of memory, to paint a photo whole: above what is left, it is painted in tiles
 
 
-def load(
-    model: str | Path | Model, engine: str = "auto", threads: int | None = None, gpu: int | None = None
-) -> Painter:  # fmt: skip
-    """Returns a trained model, ready to paint photos: see `e2e_art.load`."""
-    return Painter(make_engine(model, PHOTO, engine, threads, gpu))
+class Painter(ModelPainter):
+    """A trained model of photos; call it with one to get the painting."""
 
-
-class Painter:
-    """A trained model with an engine that runs it; call it with a photo to get the painting."""
-
-    def __init__(self, engine: Engine):
-        self.model, self.engine = engine.model, engine
-        self._tiled: TiledPainter | None = None
+    kind = PHOTO
+    _tiled: TiledPainter | None = None
 
     def __call__(self, photo: np.ndarray, stage: int | None = None, **options) -> np.ndarray:
-        """Returns the painting of a photo, uint8 (H, W, 3); stage: where to stop, the last one by default.
-
-        Other options as for `stages`.
-        """
-        return self.stages(photo, [len(self.model.stages) - 1 if stage is None else stage], **options)[0]
+        """Returns the painting of a photo, at the last stage by default; all else as for `stages`."""
+        return self.stages(photo, self.last(stage), **options)[0]
 
     def stages(
         self,
@@ -78,21 +66,18 @@ class Painter:
         stages = self.model.check_stages(stages)
         if not 0 <= strength <= STRONGEST:
             raise OptionError(f"A strength lies in 0..{STRONGEST:g}, not at {strength:g}")
-        if min(size or 0, tile or 0) < 0:
-            raise OptionError(f"Sizes are counted in pixels, not {min(size or 0, tile or 0)}")
+        if (least := min(size or 0, tile or 0)) < 0:
+            raise OptionError(f"Sizes are counted in pixels, not {least}")
         if photo.dtype != np.uint8 or photo.ndim != 3 or photo.shape[2] != 3 or 0 in photo.shape:
-            raise OptionError(
-                f"A photo is an array of uint8 (H, W, 3), not {photo.dtype} {photo.shape}: use read_image"
-            )
-        small = self._working_copy(photo, size)
+            raise OptionError(f"A photo is uint8 (H, W, 3), not {photo.dtype} {photo.shape}: use read_image")
+        small = _working_copy(photo, size)
+        height, width = small.shape[:2]
         try:
             paintings = self._paint(small, stages, strength, tile, on_tile)
         except MemoryError as error:
-            height, width = small.shape[:2]
-            raise UserError(
-                f"There is not enough memory to paint {width}x{height} pixels: give a smaller --size"
-            ) from error
-        height, width = (small if as_painted else photo).shape[:2]
+            raise UserError(f"There is not enough memory for {width}x{height} pixels: give a smaller --size") from error
+        if not as_painted:
+            height, width = photo.shape[:2]
         finished = []
         for painting in paintings:
             painting = remove_noise(painting, denoise) if denoise else painting
@@ -113,20 +98,20 @@ class Painter:
         if tile is None and has_tiles and photo.shape[0] * photo.shape[1] * BYTES_A_PIXEL > free_memory():
             tile = TILE
         if tile:
-            self._tiled = self._tiled or TiledPainter(self.model, self.engine.threads, self.engine.gpu)
+            self._tiled = self._tiled or TiledPainter(self.model, *self.engine.device)
             return self._tiled.paint(photo, stages, strength, tile, on_tile=on_tile)
         image = np.ascontiguousarray(photo.transpose(2, 0, 1)[np.newaxis], np.float32)  # (1, 3, H, W)
         inputs = {"image": image, "strength": np.array([strength], np.float32)}
         return [to_uint8(picture) for picture in self.engine.run(inputs, stages)]
 
-    @staticmethod
-    def _working_copy(photo: np.ndarray, size: int | None) -> np.ndarray:
-        """Returns the photo in the size to paint it at."""
-        height, width = photo.shape[:2]
-        if size:
-            return resize_long_edge(photo, size)
-        if size == 0 or height * width <= MOST_PIXELS:
-            return photo
-        edge = int(max(height, width) * (MOST_PIXELS / (height * width)) ** 0.5)
-        log.info("%dx%d pixels are painted at long edge %d; --size chooses another", width, height, edge)
-        return resize_long_edge(photo, edge)
+
+def _working_copy(photo: np.ndarray, size: int | None) -> np.ndarray:
+    """Returns the photo in the size to paint it at."""
+    height, width = photo.shape[:2]
+    if size:
+        return resize_long_edge(photo, size)
+    if size == 0 or height * width <= MOST_PIXELS:
+        return photo
+    edge = int(max(height, width) * (MOST_PIXELS / (height * width)) ** 0.5)
+    log.info("%dx%d pixels are painted at long edge %d; --size chooses another", width, height, edge)
+    return resize_long_edge(photo, edge)

@@ -1,9 +1,8 @@
 """Tiled inference: pictures of any size in bounded memory, stage by stage, with the statistics of a smaller copy.
 
 A generator sees but some 80 pixels far, so tiles that overlap by more join without a seam: but for instance
-normalization, which looks at the whole picture.  So every mean and variance is measured on a smaller copy first, and
-given to all tiles alike (thumbnail instance normalization: Z. Chen, W. Wang, E. Xie, T. Lu, P. Luo: Towards
-Ultra-Resolution Neural Style Transfer via Thumbnail Instance Normalization, arXiv 2103.11784).
+normalization, whose means and variances are measured on a smaller copy and given to all tiles alike.
+Z. Chen, W. Wang, E. Xie, T. Lu, P. Luo: Thumbnail Instance Normalization, arXiv 2103.11784.
 """
 
 from __future__ import annotations
@@ -32,26 +31,20 @@ Part = tuple[slice, ...]  # rows and columns of a picture
 
 
 class TiledPainter:
-    """A trained model that paints in tiles.
-
-    model: a verified model.  threads, gpu: as for `photo.load`.
-    """
+    """A trained model that paints in tiles; threads, gpu: as for `e2e_art.load`."""
 
     def __init__(self, model: Model, threads: int | None = None, gpu: int | None = None):
-        self.model = model
         files = [model.path(tile_file(stage)) for stage in range(len(model.stages))]
         self._stages = [_Stage(file, threads, gpu) for file in files]
 
-    def statistics(self, photo: np.ndarray, strength: float = 1.0, last: int | None = None) -> list[np.ndarray]:
-        """Returns what the normalizations of each stage measure on a copy of a photo at long edge 1024, (2, S) each.
-
-        photo: uint8 (H, W, 3).  last: the last stage to look at.
-        """
+    def statistics(self, photo: np.ndarray, strength: float, count: int) -> list[np.ndarray]:
+        """Returns what the normalizations of the first stages measure on a copy at long edge 1024, (2, S) each."""
         small = resize_long_edge(photo, THUMBNAIL_EDGE) if max(photo.shape) > THUMBNAIL_EDGE else photo
         padded = _PaddedPhoto(small)
-        measured, picture = [], padded.photo(padded.whole)
-        for stage in self._stages[: None if last is None else last + 1]:
-            picture, found = stage.run(picture, padded, padded.whole, strength)
+        whole = slice(0, padded.size[0]), slice(0, padded.size[1])
+        measured, picture = [], padded.photo(whole)
+        for stage in self._stages[:count]:
+            picture, found = stage.run(picture, padded, whole, strength)
             measured.append(found)
         return measured
 
@@ -61,26 +54,22 @@ class TiledPainter:
         stages: Sequence[int],
         strength: float = 1.0,
         tile: int = TILE,
-        statistics: Sequence[np.ndarray] | None = None,
         on_tile: Callable[[int, int], None] = lambda done, count: None,
     ) -> list[np.ndarray]:
         """Returns the pictures of stages, uint8 (H, W, 3) each.
 
-        photo: uint8 (H, W, 3).  tile: pixels of a tile's edge, at least OVERLAP.  statistics: what `statistics` gave,
-        if it was asked before.  on_tile: called after each tile with how many are done, and how many there are.
-
-        Raises MemoryError where not even the tiles fit.
+        photo: uint8 (H, W, 3).  tile: pixels of a tile's edge, at least OVERLAP.  on_tile: called after each tile with
+        how many are done, and how many there are.  Raises MemoryError where not even the tiles fit.
         """
         last = max(stages)
-        statistics = statistics or self.statistics(photo, strength, last)
-        padded = _PaddedPhoto(photo)
+        statistics, padded = self.statistics(photo, strength, last + 1), _PaddedPhoto(photo)
         edge = max(OVERLAP, tile // MULTIPLE * MULTIPLE)
-        grid = [_cuts(length, edge) for length in padded.size]
+        grid = [[slice(n, min(n + edge, length)) for n in range(0, length, edge)] for length in padded.size]
         count, done = (last + 1) * len(grid[0]) * len(grid[1]), 0
         results = {stage: np.empty_like(photo) for stage in stages}
         seen = np.empty((3, *(padded.size if last else (0, 0))), np.float16)  # the last stage's picture, in VGG space
         for number, stage in enumerate(self._stages[: last + 1]):
-            above: tuple[slice, np.ndarray] | None = None
+            above = slice(0, 0), seen[:, :0]  # rows that are painted, which the tiles below still read as they were
             for rows in grid[0]:
                 strip = np.empty((3, rows.stop - rows.start, padded.size[1]), np.float16)
                 for columns in grid[1]:
@@ -92,11 +81,9 @@ class TiledPainter:
                     on_tile(done, count)
                 if number in results:
                     padded.crop(strip, rows, results[number])
-                if above:
-                    seen[:, above[0]] = above[1]
-                above = (rows, strip) if number < last else None  # the next row of tiles still reads what it replaces
-            if above:
                 seen[:, above[0]] = above[1]
+                above = (rows, strip) if number < last else above
+            seen[:, above[0]] = above[1]
         return [results[stage] for stage in stages]
 
 
@@ -107,7 +94,6 @@ class _PaddedPhoto:
         self._image, self._noise = photo, noise_tile()[0, 0]
         self._places = [reflect(length, PADDING, PADDING + -length % MULTIPLE) for length in photo.shape[:2]]
         self.size = (len(self._places[0]), len(self._places[1]))
-        self.whole = (slice(0, self.size[0]), slice(0, self.size[1]))
 
     def photo(self, part: Part) -> np.ndarray:
         """Returns a part of the padded photo, (3, h, w) float32 in VGG space."""
@@ -160,7 +146,3 @@ class _Stage:
             feeds["own"] = np.array([given is None], np.float32)
         painting, *measured = run_session(self._session, None, feeds, self._path)
         return painting[0], measured[0] if measured else np.empty((2, 0), np.float32)
-
-
-def _cuts(length: int, edge: int) -> list[slice]:
-    return [slice(begin, min(begin + edge, length)) for begin in range(0, length, edge)]

@@ -8,6 +8,7 @@ import subprocess
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import cv2
 import numpy as np
 
 from ..errors import UserError
+from ..images.arrays import rounded
 from .flow import Motion, flicker, motion
 
 __all__ = ["SUFFIXES", "Clip", "VideoError", "paint_clip"]
@@ -36,8 +38,7 @@ class VideoError(UserError):
 class Clip:
     """A clip to read: a file, or a camera by its number or address.
 
-    size: (height, width).  rate: frames a second.  count: frames, 0 where nobody knows.
-    Raises VideoError where it cannot be opened.
+    size: (height, width).  rate: frames a second.  count: frames, 0 where unknown.  Raises VideoError if unreadable.
     """
 
     def __init__(self, source: str | int):
@@ -104,7 +105,7 @@ def paint_clip(
     interrupted = None
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with _Writer(part, target, clip) as writer:
+        with _writer(part, target, clip) as write:
             last: tuple[np.ndarray, np.ndarray] | None = None  # the frame before, and its painting
             for frame in clip:
                 painting = paint(frame)
@@ -115,7 +116,7 @@ def paint_clip(
                     if measure:
                         done.flicker += flicker(moved, last[1], painting)
                         done.flicker_of_clip += flicker(moved, last[0], frame)
-                writer.add(painting)
+                write(painting)
                 last = frame, painting
                 done.frames += 1
                 try:
@@ -123,6 +124,8 @@ def paint_clip(
                 except KeyboardInterrupt as interrupt:
                     interrupted = interrupt
                     break
+        if not _is_whole(part, done.frames):  # OpenCV does not say when the disk is full
+            raise VideoError(f"{target} could not be written whole: free space, or choose another -o")
         done.sound = _add_sound(part, clip)
         part.replace(target)
     except OSError as error:
@@ -137,68 +140,57 @@ def paint_clip(
 
 
 def _blended(moved: Motion, before: np.ndarray, now: np.ndarray) -> np.ndarray:
-    """Returns a painting that keeps to the last one where the motion is reliable, softly bordered."""
-    trust = KEPT * cv2.GaussianBlur(moved.reliable.astype(np.float32), (0, 0), 2)[..., np.newaxis]
-    blend = _as_crisp(trust * moved.warp(before) + (1 - trust) * now, now.astype(np.float32))
-    return np.rint(np.clip(blend, 0, 255)).astype(np.uint8)
+    """Returns a painting that keeps to the last one where the motion is reliable, softly bordered.
+
+    Its strokes are made as strong as those of `now`: averaged, they had faded.
+    """
+    trust = KEPT * _blurred(moved.reliable.astype(np.float32), 2.0)[..., np.newaxis]
+    blend, painting = trust * moved.warp(before) + (1 - trust) * now, now.astype(np.float32)
+    coarse = _blurred(blend, STROKE)
+    strokes, wanted = blend - coarse, painting - _blurred(painting, STROKE)  # (H, W, 3)
+    powers = [_blurred(np.square(part).mean(axis=2), 3 * STROKE) + 1 for part in (strokes, wanted)]  # (H, W)
+    return rounded(coarse + np.clip(np.sqrt(powers[1] / powers[0]), 1, MOST_GAIN)[..., np.newaxis] * strokes)
 
 
-def _as_crisp(blend: np.ndarray, painting: np.ndarray) -> np.ndarray:
-    """Returns a blend whose strokes are as strong as those of a painting: averaged, they had faded."""
-    coarse, coarse_painting = (cv2.GaussianBlur(picture, (0, 0), STROKE) for picture in (blend, painting))
-    strokes, wanted = blend - coarse, painting - coarse_painting  # (H, W, 3)
-    power, wanted_power = (
-        cv2.GaussianBlur(np.square(part).mean(axis=2), (0, 0), 3 * STROKE) + 1 for part in (strokes, wanted)
-    )
-    gain = np.clip(np.sqrt(wanted_power / power), 1, MOST_GAIN)
-    return coarse + gain[..., np.newaxis] * strokes
+def _blurred(picture: np.ndarray, sigma: float) -> np.ndarray:
+    return cv2.GaussianBlur(picture, (0, 0), sigma)
 
 
-class _Writer:
-    """Writes frames in a thread of its own; raises VideoError where that fails."""
+@contextmanager
+def _writer(part: Path, target: Path, clip: Clip) -> Iterator[Callable[[np.ndarray], None]]:
+    """Yields a function that writes frames, in a thread of its own; raises VideoError where that fails."""
+    code = cv2.VideoWriter.fourcc(*SUFFIXES[target.suffix.lower()])
+    video = cv2.VideoWriter(str(part), code, clip.rate, clip.size[::-1])
+    if not video.isOpened():
+        raise VideoError(f"{target} cannot be written: choose a folder that you may write to, or another format")
+    waiting: list[Future] = []
 
-    def __init__(self, part: Path, target: Path, clip: Clip):
-        self._target, self._part = target, part
-        code = cv2.VideoWriter.fourcc(*SUFFIXES[target.suffix.lower()])
-        height, width = clip.size
-        self._video = cv2.VideoWriter(str(part), code, clip.rate, (width, height))
-        if not self._video.isOpened():
-            raise VideoError(f"{target} cannot be written: choose a folder that you may write to, or another format")
-        self._thread, self._count = ThreadPoolExecutor(1), 0
-        self._waiting: list[Future] = []
+    def write(frame: np.ndarray) -> None:
+        waiting.append(thread.submit(video.write, cv2.cvtColor(frame, cv2.COLOR_RGB2BGR)))
+        if len(waiting) > AHEAD:
+            waiting.pop(0).result()
 
-    def __enter__(self) -> _Writer:
-        return self
-
-    def add(self, frame: np.ndarray) -> None:
-        self._count += 1
-        self._waiting.append(self._thread.submit(self._video.write, cv2.cvtColor(frame, cv2.COLOR_RGB2BGR)))
-        if len(self._waiting) > AHEAD:
-            self._waiting.pop(0).result()
-
-    def __exit__(self, kind, *error) -> None:
-        self._thread.shutdown()
-        self._video.release()
-        if kind is None and not _is_whole(self._part, self._count):  # OpenCV does not say when the disk is full
-            raise VideoError(f"{self._target} could not be written whole: free space, or choose another -o")
+    try:
+        with ThreadPoolExecutor(1) as thread:
+            yield write
+    finally:
+        video.release()
 
 
 def _is_whole(path: Path, frames: int) -> bool:
     """Returns whether a file plays to the last of so many frames; the count in its head may be there all the same."""
     capture = cv2.VideoCapture(str(path))
-    try:
-        capture.set(cv2.CAP_PROP_POS_FRAMES, frames - 1)
-        return capture.read()[0]
-    finally:
-        capture.release()
+    capture.set(cv2.CAP_PROP_POS_FRAMES, frames - 1)
+    found, _ = capture.read()
+    capture.release()
+    return found
 
 
 def _add_sound(part: Path, clip: Clip) -> bool:
     """Copies a file's sound to what was painted of it, where ffmpeg is installed; returns whether there is sound."""
-    ffmpeg = shutil.which("ffmpeg")
     if isinstance(clip.source, int) or "://" in clip.source:
         return False
-    if not ffmpeg:
+    if not (ffmpeg := shutil.which("ffmpeg")):
         log.info("ffmpeg was not found: the painted clip has no sound; install it to keep a clip's sound")
         return False
     mixed = part.with_name(f"{part.stem}-sound{part.suffix}")
@@ -208,9 +200,8 @@ def _add_sound(part: Path, clip: Clip) -> bool:
         ended = subprocess.run(command, capture_output=True, text=True)
         if ended.returncode == 0:
             mixed.replace(part)
-            return True
-        if "matches no streams" not in ended.stderr:  # else the clip is silent
+        elif "matches no streams" not in ended.stderr:  # else the clip is silent
             log.warning("the sound of %s could not be kept: %s", clip.source, ended.stderr.strip().splitlines()[-1])
-        return False
+        return ended.returncode == 0
     finally:
         mixed.unlink(missing_ok=True)

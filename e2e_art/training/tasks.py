@@ -172,7 +172,7 @@ class TextureTask(_NoiseTask):
 
     @property
     def _channels(self) -> int:
-        return self.chain.generators[0].conditioning_channels
+        return self.chain.generators[0].inputs - 3
 
     def batches(self, size: int, position: int, workers: int = 1) -> NoiseStream:
         return NoiseStream(self._channels, size, self.options.batch, self.options.seed, position)
