@@ -1,9 +1,12 @@
-"""The minimization of an objective by a solver: the best picture, and when to stop."""
+"""The minimization of objectives by a solver: the best picture so far, and when to stop."""
 
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -12,72 +15,90 @@ from .objective import Objective
 from .options import OptimizeOptions
 from .solvers import SOLVERS, StopOptimization
 
-__all__ = ["Minimizer"]
+__all__ = ["Evaluation", "Minimizer"]
 
 PATIENCE = 10  # evaluations within which the loss has to fall
 
 
+@dataclass(frozen=True)
+class Evaluation:
+    """The report of one evaluation of the loss."""
+
+    scale: int  # counted from 0
+    scales: int
+    size: tuple[int, int]  # H, W
+    step: int  # evaluations on this scale so far
+    steps: int  # at most
+    losses: dict[str, float]  # style, content, tv, weighted
+    total: float
+    best: float  # the lowest total on this scale
+    seconds: float  # since the beginning
+
+
 class Minimizer:
-    """Minimizes an objective over pictures of one size.
+    """Minimizes the objectives of one scale after the other.
 
-    on_evaluation: called after each evaluation with this, the weighted terms and the picture, (1, 3, H, W).
+    on_evaluation: called after each evaluation with its report and the picture, (1, 3, H, W) in VGG space.
 
-    Afterwards: `best`, the best picture, (1, 3, H, W), its weighted `losses` and `total`; `evaluations`, how many.
+    Afterwards: `evaluations`, all reports; `best`, the best picture of the last scale, and its weighted `losses`.
     """
 
-    def __init__(self, objective: Objective, options: OptimizeOptions, on_evaluation: Callable[..., None]):
-        self.objective, self.options, self.on_evaluation = objective, options, on_evaluation
-        self.evaluations, self.total = 0, math.inf
+    def __init__(self, options: OptimizeOptions, on_evaluation: Callable[[Evaluation, np.ndarray], None]):
+        self.options, self.on_evaluation = options, on_evaluation
+        self.evaluations: list[Evaluation] = []
         self.losses: dict[str, float] = {}
-        self._totals: list[float] = []  # the best one after each evaluation
+        self._began = time.perf_counter()
 
-    def minimize(self, start: np.ndarray) -> str:
+    def minimize(self, objective: Objective, start: np.ndarray, scale: int) -> str:
         """Begins at a picture (1, 3, H, W) in VGG space; returns why it ended, as `Result` names it."""
         means = np.array(CHANNEL_MEANS, np.float32).reshape(1, 3, 1, 1)
         low, high = (np.broadcast_to(limit - means, start.shape) for limit in (0, 255))
-        solve = SOLVERS[self.options.optimizer]
-        self.best = self._previous = start
+        evaluate, solve = partial(self._evaluate, objective, scale), SOLVERS[self.options.optimizer]
+        self._step, self._previous = 0, start
+        self._lowest = [math.inf]  # total, at first and after each evaluation
         point, precise = np.clip(start, low, high), False
         try:
             while True:  # L-BFGS returns where no step along its line is lower: restart it from there
-                before = self.total
-                solve(self._evaluate, point, low, high, self.options.learning_rate)
-                if self.total >= before * (1 - 1e-6):
+                before = self._lowest[-1]
+                solve(evaluate, point, low, high, self.options.learning_rate)
+                if self._lowest[-1] >= before * (1 - 1e-6):
                     if precise:
                         return "settled"
                     precise = True  # bfloat16 may be the reason; its totals differ from those of float32
-                    self.objective.set_precision(bfloat16=False)
-                    self.total, self._totals = math.inf, []
+                    objective.set_precision(bfloat16=False)
+                    self._lowest = [math.inf]
                 point = self.best
         except StopOptimization as stop:
             return str(stop)
         except KeyboardInterrupt:
             return "interrupted"
         finally:
-            self.objective.release()
+            objective.release()
 
-    def _evaluate(self, x: np.ndarray) -> tuple[float, np.ndarray]:
+    def _evaluate(self, objective: Objective, scale: int, x: np.ndarray) -> tuple[float, np.ndarray]:
         """Returns total loss and gradient of a picture (1, 3, H, W); raises StopOptimization when it is time to end."""
-        losses, gradient = self.objective(x)
-        value = sum(losses.values())
-        if not (math.isfinite(value) and np.isfinite(gradient).all()):
+        options = self.options
+        losses, gradient = objective(x)
+        total = sum(losses.values())
+        if not (math.isfinite(total) and np.isfinite(gradient).all()):
             raise StopOptimization("not finite")
-        self.evaluations += 1
+        self._step += 1
         change = float(np.linalg.norm(x - self._previous)) / max(float(np.linalg.norm(x)), 1e-30)
         self._previous = x.copy()
-        if value < self.total:
-            self.best, self.total, self.losses = self._previous, value, losses
-        self._totals.append(self.total)
-        self.on_evaluation(self, losses, x)
-        if self.evaluations >= self.options.steps:
+        if total < self._lowest[-1]:
+            self.best, self.losses = self._previous, losses
+        self._lowest.append(min(total, self._lowest[-1]))
+        place = (scale, options.scales, (x.shape[2], x.shape[3]), self._step, options.steps)
+        seconds = time.perf_counter() - self._began
+        self.evaluations.append(Evaluation(*place, losses, total, self._lowest[-1], seconds))
+        self.on_evaluation(self.evaluations[-1], x)
+        if self._step >= options.steps:
             raise StopOptimization("steps")
-        if self._has_settled(change):
+        if options.stop == "change":
+            settled = self._step > 1 and change < options.tolerance
+        else:
+            fallen = self._lowest[max(0, len(self._lowest) - 1 - PATIENCE)] - self._lowest[-1]
+            settled = fallen < options.tolerance * self._lowest[-1]
+        if settled:
             raise StopOptimization("settled")
-        return value, gradient
-
-    def _has_settled(self, change: float) -> bool:
-        """Applies the stopping rule of the options; change: of the picture in this step, relative to its norm."""
-        tolerance, totals = self.options.tolerance, self._totals
-        if self.options.stop == "change":
-            return self.evaluations > 1 and change < tolerance
-        return len(totals) > PATIENCE and totals[-1 - PATIENCE] - totals[-1] < tolerance * totals[-1]
+        return total, gradient

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import logging
 import math
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -25,7 +24,7 @@ from ..images.resize import resize, resize_long_edge, resize_short_edge
 from ..losses.patches import PATCH_SIZE
 from ..losses.perceptual import SMALLEST
 from ..losses.style_target import StyleTarget
-from .minimizer import Minimizer
+from .minimizer import Evaluation, Minimizer
 from .objective import Objective
 from .options import OptimizeOptions
 
@@ -37,21 +36,6 @@ log = logging.getLogger(__name__)
 BYTES = 0.45e9
 PIXEL_BYTES = {"lbfgs": 6300, "adam": 4600, "sgd": 4600}
 PATCH_BYTES = 2300
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """The report of one evaluation of the loss."""
-
-    scale: int  # counted from 0
-    scales: int
-    size: tuple[int, int]  # H, W
-    step: int  # evaluations on this scale so far
-    steps: int  # at most
-    losses: dict[str, float]  # style, content, tv, weighted
-    total: float
-    best: float  # the lowest total on this scale
-    seconds: float  # since the beginning
 
 
 @dataclass(frozen=True)
@@ -116,76 +100,68 @@ def optimize(
     Raises OptionError for pictures too small for the loss, and for what does not go together.
     """
     options = options or OptimizeOptions()
-    _check(options, len(styles), photo, regions, tileable, target)
+    if regions is not None and (tileable or (len(styles) != 1 and not target)):
+        raise OptionError("Regions need one painting, and cannot be tiled: leave one of them out")
+    if tileable and photo is not None:
+        raise OptionError("Only a texture tiles: leave the photo out, or --tileable")
     if photo is None:
         options = replace(options, loss=replace(options.loss, content_weight=0.0))
     height, width = start.shape[:2]
     smallest = _smallest(options)
     if min(height, width) < smallest:
         raise OptionError(f"A picture needs {smallest} pixels or more on each side, not {width}x{height}")
-    best: Minimizer | None = None
-    evaluations: list[Evaluation] = []
-    began, picture = time.perf_counter(), start
+    of_style, of_result = regions or (None, None)
+    minimizer, picture = Minimizer(options, on_evaluation), start
     for scale in range(options.scales):
         factor = math.sqrt(0.5) ** (options.scales - 1 - scale)
         size = (max(smallest, round(height * factor)), max(smallest, round(width * factor)))
-        paintings = [_scaled(style, round(options.style_size * factor), smallest) for style in styles]
-
-        def report(minimizer: Minimizer, losses: dict, x: np.ndarray, scale=scale, size=size) -> None:
-            seconds = time.perf_counter() - began
-            place = (scale, options.scales, size, minimizer.evaluations, options.steps)
-            evaluations.append(Evaluation(*place, losses, sum(losses.values()), minimizer.total, seconds))
-            on_evaluation(evaluations[-1], x)
-
         try:
             objective = Objective(
                 options.loss,
-                target or _style(options, paintings, blend, regions),
+                target or _style(options, styles, factor, smallest, blend, of_style),
                 size,
                 None if photo is None else resize(photo, *size),
-                regions=None if regions is None else resize_regions(regions[1], *size),
+                regions=None if of_result is None else resize_regions(of_result, *size),
                 tileable=tileable,
                 context=contexts[0] if contexts else None,
                 bfloat16=bfloat16,
             )
-            minimizer = Minimizer(objective, options, report)
-            reason = minimizer.minimize(to_vgg_space(resize(picture, *size)))
-        except KeyboardInterrupt:  # between two scales
-            if best is None:
+        except KeyboardInterrupt:
+            if scale == 0:
                 raise
             reason = "interrupted"
             break
+        reason = minimizer.minimize(objective, to_vgg_space(resize(picture, *size)), scale)
         if minimizer.losses:
-            best, picture = minimizer, from_vgg_space(minimizer.best)
-        log.debug("scale %d of %d: %s after %d evaluations", scale + 1, options.scales, reason, minimizer.evaluations)
+            picture = from_vgg_space(minimizer.best)
+        log.debug(
+            "scale %d of %d: %s after %d evaluations", scale + 1, options.scales, reason, len(minimizer.evaluations)
+        )
         if reason in ("interrupted", "not finite"):
             break
-    losses, total = (best.losses, best.total) if best else ({}, math.inf)
-    return Result(resize(picture, height, width), losses, total, reason, evaluations)
-
-
-def _check(options: OptimizeOptions, paintings: int, photo, regions, tileable: bool, target) -> None:
-    if regions is not None and (tileable or (paintings != 1 and not target)):
-        raise OptionError("Regions need one painting, and cannot be tiled: leave one of them out")
-    if tileable and photo is not None:
-        raise OptionError("Only a texture tiles: leave the photo out, or --tileable")
-
-
-def _style(options: OptimizeOptions, paintings: Sequence[np.ndarray], blend: Sequence[float], regions) -> StyleTarget:
-    """Returns the style of paintings, uint8, at the size that they have."""
-    own = None if regions is None else resize_regions(regions[0], *paintings[0].shape[:2])
-    return StyleTarget.of(options.loss, [to_vgg_space(painting) for painting in paintings], blend, own)
+    total = sum(minimizer.losses.values()) if minimizer.losses else math.inf
+    return Result(resize(picture, height, width), minimizer.losses, total, reason, minimizer.evaluations)
 
 
 def _smallest(options: OptimizeOptions) -> int:
     """Returns how many pixels each side of a picture needs, for features in every layer."""
-    if not options.loss.patch_weight:
-        return SMALLEST
-    blocks = [int(layer.removeprefix("relu")[0]) for layer in options.loss.patch_layers]
-    return max(SMALLEST, *(PATCH_SIZE * 2 ** (block - 1) for block in blocks))
+    layers = options.loss.patch_layers if options.loss.patch_weight else ()
+    return max([SMALLEST, *(PATCH_SIZE * 2 ** (int(layer.removeprefix("relu")[0]) - 1) for layer in layers)])
 
 
-def _scaled(style: np.ndarray, edge: int, smallest: int) -> np.ndarray:
-    """Returns a painting with that long edge, but a short one of at least `smallest`."""
-    small = resize_long_edge(style, max(smallest, edge))
-    return small if min(small.shape[:2]) >= smallest else resize_short_edge(style, smallest)
+def _style(
+    options: OptimizeOptions,
+    styles: Sequence[np.ndarray],
+    factor: float,
+    smallest: int,
+    blend: Sequence[float],
+    regions: np.ndarray | None,
+) -> StyleTarget:
+    """Returns the style of paintings at a factor to their full size, their short edges at least `smallest`."""
+    edge, paintings = max(smallest, round(options.style_size * factor)), []
+    for style in styles:
+        small = resize_long_edge(style, edge)
+        paintings.append(small if min(small.shape[:2]) >= smallest else resize_short_edge(style, smallest))
+    if regions is not None:
+        regions = resize_regions(regions, *paintings[0].shape[:2])
+    return StyleTarget.of(options.loss, [to_vgg_space(painting) for painting in paintings], blend, regions)

@@ -44,13 +44,11 @@ class Objective:
         bfloat16: bool | None = None,
     ):
         self._options, self._target, self._tileable, self._context = options, target, tileable, context or mx.cpu()
-        weights = _inside(size, options.style_layers) if tileable else []
-        parts = []
+        weights, parts = _inside(size, options.style_layers) if tileable else [], []
         if regions is not None:
             weights = region_weights(regions, options)
             parts = [part[np.newaxis] for part in patch_regions(regions, options)] if options.patch_weight else []
-        self._region_weights = [mx.nd.array(each, ctx=self._context) for each in weights]
-        self._patch_regions = [mx.nd.array(each, ctx=self._context) for each in parts]
+        self._regions = [[mx.nd.array(each, ctx=self._context) for each in arrays] for arrays in (weights, parts)]
         self._photo = None if photo is None else mx.nd.array(to_vgg_space(photo), ctx=self._context)
         self.set_precision(bfloat16)
 
@@ -60,7 +58,7 @@ class Objective:
         picture.attach_grad()
         with mx.autograd.record():
             padded = _circular_padding(picture) if self._tileable else picture
-            terms = self._loss(padded, self._content, self._region_weights, self._patch_regions)
+            terms = self._loss(padded, self._content, *self._regions)
             total = sum(term.sum() for term in terms.values())
         total.backward()
         return {name: float(term.asscalar()) for name, term in terms.items()}, picture.grad.asnumpy()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import statistics
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -68,10 +68,13 @@ class TrainingState:
     def of(cls, values: dict[str, Any]) -> TrainingState:
         """Returns the state that a checkpoint holds; raises ValueError where it cannot be one."""
         state, default = cls(**{each.name: values[each.name] for each in fields(cls)}), vars(cls())
-        sound = all(type(value) is type(default[name]) for name, value in vars(state).items())
-        sound = sound and all(isinstance(reason, str) for reason in state.skipped.values())
         numbers = (state.phase, state.step, state.position, state.seconds, state.photo_count)
-        if not (sound and all(0 <= number < math.inf for number in numbers) and not math.isnan(state.best_total)):
+        if not (
+            all(type(value) is type(default[name]) for name, value in vars(state).items())
+            and all(isinstance(reason, str) for reason in state.skipped.values())
+            and all(0 <= number < math.inf for number in numbers)
+            and not math.isnan(state.best_total)
+        ):
             raise ValueError("its state cannot be that of a training")
         return state
 
@@ -98,8 +101,8 @@ class Training:
     ):
         self.options, self.checkpoint, self.workers = options, checkpoint, workers
         self.contexts = list(contexts or [mx.cpu()])
-        if options.batch < len(self.contexts):
-            devices = len(self.contexts)
+        devices = len(self.contexts)
+        if options.batch < devices:
             raise TrainingError(f"A batch size of {options.batch} cannot be split over {devices} devices: raise it")
         kind = KINDS[options.kind]
         self.chain: Chain = kind.chain(options.generators(), options.share_weights)
@@ -109,8 +112,8 @@ class Training:
             self._start_from(start_from)
         self.task: Task = kind.task(options, self.chain, self.contexts, bfloat16)
         self.state = TrainingState()
-        self._learning: dict[str, mx.gluon.Parameter] = {}  # what learns in this phase, by stage and name
         self._optimizer: Adam
+        self.validation: dict[str, float] = {}  # mean terms of the weights that learn, where they are known
         self._best: list[dict[str, np.ndarray]] = []  # weights of this phase's stages, where the task keeps them
         self._begin_phase()
         if resume and checkpoint.exists():
@@ -131,6 +134,11 @@ class Training:
         """The stages that learn, phase by phase: one after another if staged, else all at once."""
         stages = list(range(len(self.chain.generators)))
         return [[stage] for stage in stages] if self.options.coupling == "staged" else [stages]
+
+    @property
+    def learning(self) -> list[int]:
+        """The stages that learn in this phase: none, once all have learned."""
+        return [*self.phases, []][self.state.phase]
 
     @property
     def last_stage(self) -> int:
@@ -162,7 +170,8 @@ class Training:
             with self._batches() as batches:
                 self.state.photo_count = len(batches.photos)
                 try:
-                    for report in self._steps(batches):
+                    while self.state.step < self.options.steps[self.state.phase]:
+                        report = self._step(batches)
                         on_step(report)
                         if report.step < report.steps and report.step % checkpoint_every == 0:
                             self._keep_best()
@@ -179,7 +188,7 @@ class Training:
 
     def time_steps(self, phase: int, steps: int) -> list[float]:
         """Takes a few steps of a phase, which leave no trace; returns the seconds that each of them took."""
-        before = self.state, self._learning, self._optimizer
+        before = self.state, self._optimizer
         weights = {stage: self.chain.stage_weights(stage) for stage in self.phases[phase]}
         self.state = replace(self.state, phase=phase)
         self._begin_phase()
@@ -192,7 +201,7 @@ class Training:
                     self.learn(crops, self.options.learning_rates[phase])
                     seconds.append(time.perf_counter() - started)
         finally:
-            self.state, self._learning, self._optimizer = before
+            self.state, self._optimizer = before
             for stage, values in weights.items():
                 self.chain.set_stage_weights(stage, values)
         return seconds
@@ -201,71 +210,72 @@ class Training:
         return self.task.batches(self.options.sizes[self.state.phase], self.state.position, self.workers)
 
     def _begin_phase(self) -> None:
-        """Gets a new optimizer for what learns in this phase: nothing, once all have learned."""
-        stages = [*self.phases, []][self.state.phase]
-        self._learning = self.chain.learning_parameters(stages)
-        weights = {name: parameter.list_data() for name, parameter in self._learning.items()}
+        """Gets a new optimizer for what learns in this phase."""
+        parameters = self.chain.learning_parameters(self.learning)
+        weights = {name: parameter.list_data() for name, parameter in parameters.items()}
         self._optimizer = OPTIMIZERS[self.options.optimizer](weights)
 
     def _end_phase(self) -> None:
         """Keeps the best weights of the phase, and lets the next one begin, from its weights where stages are alike."""
         self._keep_best()
-        for stage, weights in zip(self.phases[self.state.phase], self._best):
-            self.chain.set_stage_weights(stage, weights)
         ended = self.state.phase
+        if self.validation.get("total") != self.state.best_total:  # the best weights are not the last ones
+            self.validation = {}
+            for stage, weights in zip(self.learning, self._best):
+                self.chain.set_stage_weights(stage, weights)
         self._best = []
         self.state = replace(self.state, phase=ended + 1, step=0, best_total=math.inf)
         self._begin_phase()
         learned = self.options.steps[ended] > 0  # a stage of no steps keeps what it started from, the next one too
-        warm = self.options.warm_start and self.options.coupling == "staged" and learned
         pair = [{**each.describe(), "residual_weight": None} for each in self.chain.generators[ended : ended + 2]]
-        if warm and len(pair) == 2 and pair[0] == pair[1]:
+        alike = self.options.coupling == "staged" and len(pair) == 2 and pair[0] == pair[1]
+        if self.options.warm_start and learned and alike:
             self.chain.set_stage_weights(ended + 1, self.chain.stage_weights(ended))
 
     def _keep_best(self) -> None:
         """Keeps the weights that learn if they are the best of their phase, where the task wants that."""
-        stages = self.phases[self.state.phase]
+        self.validation = {}
         if self.task.keeps_best and self.options.steps[self.state.phase]:
-            total = self.task.validate((), stages[-1:])[0]["total"]
-            if total < self.state.best_total:
-                self.state.best_total, self._best = total, [self.chain.stage_weights(stage) for stage in stages]
+            (self.validation,) = self.task.validate((), self.learning[-1:])
+            if self.validation["total"] < self.state.best_total:
+                self.state.best_total = self.validation["total"]
+                self._best = [self.chain.stage_weights(stage) for stage in self.learning]
 
-    def _steps(self, batches) -> Iterator[Step]:
-        state = self.state
-        steps, rate = self.options.steps[state.phase], self.options.learning_rates[state.phase]
-        while state.step < steps:
-            started = time.perf_counter()
-            cosine = 0.5 + 0.5 * math.cos(math.pi * state.step / steps)
-            learning_rate = rate * min(1.0, (state.step + 1) / WARM_UP) * cosine
-            crops = next(batches)  # (N, size, size, 3)
-            waited = time.perf_counter() - started
-            losses, norm = self.learn(crops, learning_rate)
-            state.step += 1
-            state.position = batches.position
-            state.seconds += time.perf_counter() - started
-            yield Step(
-                phase=state.phase, step=state.step, steps=steps, total_step=self.total_step,
-                total_steps=self.total_steps, losses=losses, gradient_norm=norm, learning_rate=learning_rate,
-                seconds=state.seconds, waited=waited,
-            )  # fmt: skip
+    def _step(self, batches) -> Step:
+        """Takes the next step of this phase."""
+        state, started = self.state, time.perf_counter()
+        steps = self.options.steps[state.phase]
+        cosine = 0.5 + 0.5 * math.cos(math.pi * state.step / steps)
+        learning_rate = self.options.learning_rates[state.phase] * min(1.0, (state.step + 1) / WARM_UP) * cosine
+        crops = next(batches)  # (N, size, size, 3)
+        waited = time.perf_counter() - started
+        losses, norm = self.learn(crops, learning_rate)
+        state.step += 1
+        state.position = batches.position
+        state.seconds += time.perf_counter() - started
+        return Step(
+            phase=state.phase, step=state.step, steps=steps, total_step=self.total_step, total_steps=self.total_steps,
+            losses=losses, gradient_norm=norm, learning_rate=learning_rate, seconds=state.seconds, waited=waited,
+        )  # fmt: skip
 
     def learn(self, crops: np.ndarray, learning_rate: float) -> tuple[list[dict[str, float]], float]:
         """Takes one step; returns the weighted losses of each learning stage and the norm of the gradient.
 
         crops: as the task's batches have them.  Raises TrainingError where one of them is not finite.
         """
-        terms, totals, learning = [], [], self.phases[self.state.phase]
+        terms, totals = [], []
         for share, context in zip(np.array_split(crops, len(self.contexts)), self.contexts):
             inputs = self.task.inputs(share).as_in_context(context)
             with mx.autograd.record():
-                terms.append(self.task.terms(inputs, learning, self.state.position))
+                terms.append(self.task.terms(inputs, self.learning, self.state.position))
                 totals.append(sum(term.sum() for stage in terms[-1] for term in stage.values()))
         mx.autograd.backward(totals)
         losses = [
             {name: float(np.mean(np.concatenate([share[k][name].asnumpy() for share in terms]))) for name in stage}
             for k, stage in enumerate(terms[0])
         ]
-        gradients = sum_gradients({name: parameter.list_grad() for name, parameter in self._learning.items()})
+        parameters = self.chain.learning_parameters(self.learning)
+        gradients = sum_gradients({name: parameter.list_grad() for name, parameter in parameters.items()})
         norm = clip_gradients(gradients, self.options.gradient_clip, len(crops))
         if not all(map(math.isfinite, [norm, *(value for stage in losses for value in stage.values())])):
             raise TrainingError(
@@ -283,17 +293,15 @@ class Training:
 
     def _resume(self) -> None:
         checkpoint = load_checkpoint(self.checkpoint)
-        changed = self.options.differences(checkpoint.state.get("options", {}))
-        if changed:
+        if changed := self.options.differences(checkpoint.state.get("options", {})):
             raise TrainingError(
                 f"{self.checkpoint} was made with other options ({changed}): give the same command line again, "
                 "or train into another --out"
             )
         try:
             self.state = TrainingState.of(checkpoint.state)
-            stages = [*self.phases, []][self.state.phase]
-            counts = len(checkpoint.weights), len(checkpoint.best)
-            if counts not in ((len(self.chain.generators), count) for count in (0, len(stages))):
+            stages = self.learning
+            if len(checkpoint.weights) != len(self.chain.generators) or len(checkpoint.best) not in (0, len(stages)):
                 raise ValueError("it has weights of other stages")
             if self.state.step > (self.options.steps[self.state.phase] if stages else 0):
                 raise ValueError("it has more steps than its phase")
@@ -324,11 +332,11 @@ def estimate_seconds(training: Training, validation: Sequence[Path] = (), checkp
             seconds += steps * statistics.median(training.time_steps(phase, MEASURED + 1)[1:])
             checks += -(-steps // checkpoint_every)
     if validation:
-        stages = range(len(training.chain.generators))
-        training.task.validate(validation[:1], stages[-1:])
+        stages = len(training.chain.generators)
+        training.task.validate(validation[:1], [stages - 1])
         started = time.perf_counter()
-        training.task.validate(validation[:1], stages[-1:])
-        seconds += (checks + len(stages)) * len(validation) * (time.perf_counter() - started)
+        training.task.validate(validation[:1], [stages - 1])
+        seconds += (checks + stages) * len(validation) * (time.perf_counter() - started)
     return seconds
 
 
