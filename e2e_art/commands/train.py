@@ -133,7 +133,8 @@ def run(flags: argparse.Namespace) -> int:
     _announce(training, validation, flags.checkpoint_every)
     log = RunLog(working, training, validation, samples, fresh=not flags.resume)
     progress = TrainingProgress(training, log)
-    again = shlex.join(["e2e-art", *flags.command_line] + ([] if flags.resume else ["--resume"]))
+    command = shlex.join(["e2e-art", *(word for word in flags.command_line if word != "--resume")])
+    again = f"{command} --resume"
     try:
         with progress.interrupt, closing(progress):
             training.run(progress.step, progress.checkpoint, flags.checkpoint_every)
@@ -151,19 +152,15 @@ def run(flags: argparse.Namespace) -> int:
     model = publish_training(
         training,
         flags.out,
-        command=shlex.join(["e2e-art", *(word for word in flags.command_line if word != "--resume")]),
+        command=command,
         validation=validation,
         samples=samples,
         started_from=started_from,
         overwrite=flags.overwrite,
     )
     if skipped := training.state.skipped:
-        photos = (
-            "1 photo could not be read and was"
-            if len(skipped) == 1
-            else f"{len(skipped)} photos could not be read and were"
-        )
-        print(f"{photos} skipped: {', '.join(skipped)}")
+        photos, were = ("1 photo", "was") if len(skipped) == 1 else (f"{len(skipped)} photos", "were")
+        print(f"{photos} could not be read and {were} skipped: {', '.join(skipped)}")
     print(f"{model.folder} is trained: e2e-art infer {model.kind.usage} {model.folder} -o OUT")
     return 0
 
