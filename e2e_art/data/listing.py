@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -45,7 +46,11 @@ def list_photos(folder: Path | str, list_file: Path | str | None = None, cache: 
     if list_file is not None:
         return _read_list(folder, list_file)
     cache_file = Path(folder, _CACHE_NAME)
-    known = _read_cache(cache_file) if cache else {}
+    known: dict[str, dict] = {}
+    if cache:
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):  # without one, or with a damaged one
+            content = json.loads(cache_file.read_bytes())
+            known = content["folders"] if content["version"] == _CACHE_VERSION else {}
     records = _search(folder, known)
     photos = sorted(relative + name for relative, record in records.items() for name in record["photos"])
     if not photos:
@@ -97,14 +102,6 @@ def _list_folder(path: str, modified: int) -> dict:
             elif os.path.splitext(entry.name)[1].lower() in IMAGE_SUFFIXES:
                 photos.append(entry.name)
     return {"modified": modified if settled else 0, "folders": sorted(folders), "photos": sorted(photos)}
-
-
-def _read_cache(path: Path) -> dict[str, dict]:
-    try:
-        content = json.loads(path.read_bytes())
-        return content["folders"] if content["version"] == _CACHE_VERSION else {}
-    except (OSError, ValueError, KeyError, TypeError):
-        return {}
 
 
 def _read_list(folder: Path | str, list_file: Path | str) -> list[str]:

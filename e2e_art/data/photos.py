@@ -29,8 +29,7 @@ log = logging.getLogger(__name__)
 _SAMPLE, _ORDER, _CROP = range(3)
 
 _BATCHES_AHEAD = 3
-_TOLERATED = 0.05
-_FEW = 20
+_TOLERATED, _FEW = 0.05, 20  # the share of unreadable photos, and how many have to be tried before it counts
 
 
 class PhotoStream:
@@ -68,7 +67,7 @@ class PhotoStream:
         if not 1 <= scale[0] <= scale[1]:
             raise PhotoError(f"scale {scale} is no range from 1 upward: give two numbers, such as (1.0, 1.25)")
         self.folder = Path(folder)
-        self.photos = list_photos(folder, list_file)
+        self.position, self.photos = position, list_photos(folder, list_file)
         if limit is not None and limit < len(self.photos):
             chosen = np.random.default_rng((seed, _SAMPLE, 0)).choice(len(self.photos), limit, replace=False)
             self.photos = [self.photos[index] for index in np.sort(chosen)]
@@ -77,9 +76,7 @@ class PhotoStream:
         self.size, self.batch, self.seed, self.scale = size, batch, seed, scale
         self.skipped: dict[str, str] = {}
         self._tried = np.zeros(len(self.photos), bool)
-        self._tried_count = 0
-        self._lock = threading.Lock()  # guards the three above
-        self.position = position
+        self._lock = threading.Lock()  # guards `skipped`
         self._epoch, self._order = -1, np.empty(0, np.int64)
         self._pending: deque[Future] = deque()  # the crops from `position` on
         self._pool: ThreadPoolExecutor | None = ThreadPoolExecutor(workers, "photos")
@@ -139,24 +136,20 @@ class PhotoStream:
         name = self.photos[photo]
         if name in self.skipped:
             return None
-        image = reason = None
+        self._tried[photo] = True
         try:
-            image = read_image(self.folder / name, at_least=edge)
+            return read_image(self.folder / name, at_least=edge)
         except ImageError as error:
-            reason = str(error)
-        with self._lock:
-            if not self._tried[photo]:
-                self._tried[photo] = True
-                self._tried_count += 1
-                if reason:
-                    self.skipped[name] = reason
-                    log.warning("Skipped a photo: %s", reason)
-        return image
+            with self._lock:
+                if name not in self.skipped:
+                    self.skipped[name] = str(error)
+                    log.warning("Skipped a photo: %s", error)
+        return None
 
     def _check_readable(self) -> None:
         with self._lock:
-            tried, skipped, total = self._tried_count, len(self.skipped), len(self.photos)
-            first = next(iter(self.skipped.values()))
+            skipped, first = len(self.skipped), next(iter(self.skipped.values()))
+        tried, total = int(self._tried.sum()), len(self.photos)
         doubt = 3 * math.sqrt(tried * _TOLERATED * (1 - _TOLERATED))
         too_many = tried >= min(_FEW, total) and skipped > tried * _TOLERATED + doubt
         if too_many or total - skipped < self.batch:
