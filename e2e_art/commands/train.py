@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import shlex
 import shutil
-from contextlib import closing, suppress
+from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
 
@@ -69,16 +69,12 @@ def _options(flags: argparse.Namespace) -> TrainingOptions:
     given["loss"] = LossOptions(**{**loss, "content_weight": 0.0})
     if flags.texture:
         return TrainingOptions(styles=tuple(flags.texture), kind=TEXTURE.name, **given)
-    regions = len(_palette(flags))
-    return TrainingOptions(styles=(flags.doodle,), kind=DOODLE.name, style_mask=flags.mask, regions=regions, **given)
-
-
-def _palette(flags: argparse.Namespace):
-    """Returns the colors of the regions that a doodle's painting has."""
     from ..images.io import read_image
     from ..images.regions import style_regions
 
-    return style_regions(read_image(flags.doodle), read_image(flags.mask), flags.mask)[0]
+    palette, _ = style_regions(read_image(flags.doodle), read_image(flags.mask), flags.mask)
+    given.update(kind=DOODLE.name, style_mask=flags.mask, regions=len(palette))
+    return TrainingOptions(styles=(flags.doodle,), **given)
 
 
 def _check_subject(flags: argparse.Namespace) -> None:
@@ -136,7 +132,7 @@ def run(flags: argparse.Namespace) -> int:
     command = shlex.join(["e2e-art", *(word for word in flags.command_line if word != "--resume")])
     again = f"{command} --resume"
     try:
-        with progress.interrupt, closing(progress):
+        with progress.interrupt, progress.bar:
             training.run(progress.step, progress.checkpoint, flags.checkpoint_every)
     except KeyboardInterrupt:
         print(f"\nStopped; nothing is lost. To go on: {again}")
@@ -169,15 +165,10 @@ def _announce(training, validation: list[Path], checkpoint_every: int) -> None:
     """Says how long it will take."""
     from ..training.trainer import duration_text, estimate_seconds
 
-    steps = training.total_steps - training.total_step
-    if not steps:
-        return
-    with suppress(UserError):  # what is wrong will be said in its place
-        seconds = estimate_seconds(training, validation, checkpoint_every)
-        print(
-            f"{steps:,} steps to go: about {duration_text(seconds)}, if nothing else keeps this machine busy",
-            flush=True,
-        )
+    if steps := training.total_steps - training.total_step:
+        with suppress(UserError):  # what is wrong will be said in its place
+            time = duration_text(estimate_seconds(training, validation, checkpoint_every))
+            print(f"{steps:,} steps to go: about {time}, if nothing else keeps this machine busy", flush=True)
 
 
 def _check_out(flags: argparse.Namespace, checkpoint: Path) -> None:

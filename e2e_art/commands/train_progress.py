@@ -31,10 +31,8 @@ class TrainingProgress:
         losses = step.losses[-1]
         if step.step == 1:
             self.bar.write(f"Stage {step.phase}, first step: {_text(losses)} (weighted)")
-        self.bar.set_postfix_str(
-            f"stage {step.phase} style {losses['style']:.3f} content {losses['content']:.3f} tv {losses['tv']:.4f}",
-            False,
-        )
+        terms = f"style {losses['style']:.3f} content {losses['content']:.3f} tv {losses['tv']:.4f}"
+        self.bar.set_postfix_str(f"stage {step.phase} {terms}", False)
         self.bar.update()
         self.interrupt.check()  # here, so that the checkpoint is of whole steps
 
@@ -47,10 +45,6 @@ class TrainingProgress:
             samples = f"on {photos} photos" if photos else "on validation noise"
             self.bar.write(f"Stage {training.last_stage}, step {training.total_step}, {samples}: {_text(result)}")
         plot_curves(self.log.entries(), self.log.folder / "curves.png")
-
-    def close(self) -> None:
-        """Ends the bar."""
-        self.bar.close()
 
 
 def _text(losses: Mapping[str, float]) -> str:

@@ -31,13 +31,13 @@ class PhotoError(UserError, ValueError):
     """The training photos cannot be found or read; the message names the path and the fix."""
 
 
-def list_photos(folder: Path | str, list_file: Path | str | None = None, cache: bool = True) -> list[str]:
+def list_photos(folder: Path | str, list_file: Path | str | None = None) -> list[str]:
     """Lists the photos of a folder and of the folders in it, as sorted paths relative to the folder.
 
     list_file: takes the photos it names instead, one a line, as the lists of MIT Places do: "a/abbey/0001.jpg 0" or
     "/a/abbey/0001.jpg"; what follows the path is ignored.
-    cache: keep what the subfolders hold in a file in the folder, so that only folders with a new modification time
-    are searched again; where it cannot be written, nothing is kept.
+    What the subfolders hold is kept in a file in the folder, so that only folders with a new modification time are
+    searched again; where it cannot be written, nothing is kept.
     Raises PhotoError where there is nothing to list.
     """
     if not os.path.isdir(folder):
@@ -47,16 +47,15 @@ def list_photos(folder: Path | str, list_file: Path | str | None = None, cache: 
         return _read_list(folder, list_file)
     cache_file = Path(folder, _CACHE_NAME)
     known: dict[str, dict] = {}
-    if cache:
-        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):  # without one, or with a damaged one
-            content = json.loads(cache_file.read_bytes())
-            known = content["folders"] if content["version"] == _CACHE_VERSION else {}
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):  # no file, or a damaged one
+        content = json.loads(cache_file.read_bytes())
+        known = content["folders"] if content["version"] == _CACHE_VERSION else {}
     records = _search(folder, known)
     photos = sorted(relative + name for relative, record in records.items() for name in record["photos"])
     if not photos:
         raise PhotoError(f"{folder} holds no photos: put .jpg or .png files into it, or into folders in it")
     del records[""]  # the folder itself changes with its cache, and is searched every time
-    if cache and records != known:
+    if records != known:
         try:
             write_atomically(cache_file, json.dumps({"version": _CACHE_VERSION, "folders": records}).encode())
         except OSError as error:

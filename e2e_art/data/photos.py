@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 # Each use of randomness has its own generator, made from (seed, use, number).
 _SAMPLE, _ORDER, _CROP = range(3)
 
+SCALES = 1.0, 1.25  # of the short edge of a photo, to the size of its crop: 1 is the largest crop
 _BATCHES_AHEAD = 3
 _TOLERATED, _FEW = 0.05, 20  # the share of unreadable photos, and how many have to be tried before it counts
 
@@ -40,7 +41,6 @@ class PhotoStream:
     seed: an integer of 0 or more.  limit: draw only so many of the photos, chosen by the seed.
     position: how many crops were delivered before; the stream goes on from there, and counts on in `position`.
     workers: how many threads decode photos; they stay a few batches ahead.
-    scale: the short edge of a photo is scaled to `size` times a number from this range; 1 is the largest crop.
 
     Yields uint8 RGB, (batch, size, size, 3).  Every photo is shown once, in an order drawn anew, before any is shown
     again.  A photo that cannot be read is replaced by another one, drawn at random, logged once, and kept with the
@@ -60,12 +60,9 @@ class PhotoStream:
         list_file: Path | str | None = None,
         position: int = 0,
         workers: int = 1,
-        scale: tuple[float, float] = (1.0, 1.25),
     ):
         if min(size, batch, workers, 1 if limit is None else limit) < 1 or min(seed, position) < 0:
             raise PhotoError("size, batch, workers and limit must be 1 or more, seed and position 0 or more")
-        if not 1 <= scale[0] <= scale[1]:
-            raise PhotoError(f"scale {scale} is no range from 1 upward: give two numbers, such as (1.0, 1.25)")
         self.folder = Path(folder)
         self.position, self.photos = position, list_photos(folder, list_file)
         if limit is not None and limit < len(self.photos):
@@ -73,7 +70,7 @@ class PhotoStream:
             self.photos = [self.photos[index] for index in np.sort(chosen)]
         if len(self.photos) < batch:
             raise PhotoError(f"{folder} gives {len(self.photos)} photos for batches of {batch}: add photos")
-        self.size, self.batch, self.seed, self.scale = size, batch, seed, scale
+        self.size, self.batch, self.seed = size, batch, seed
         self.skipped: dict[str, str] = {}
         self._tried = np.zeros(len(self.photos), bool)
         self._lock = threading.Lock()  # guards `skipped`
@@ -91,7 +88,7 @@ class PhotoStream:
             number = self.position + len(self._pending)
             self._pending.append(self._pool.submit(self._crop, number, self._photo(number)))
         crops = np.stack([future.result() for future in islice(self._pending, self.batch)])  # (batch, size, size, 3)
-        for _ in range(self.batch):
+        for _ in crops:
             self._pending.popleft()
         self.position += self.batch
         return crops
@@ -100,9 +97,6 @@ class PhotoStream:
         return self
 
     def __exit__(self, *exception) -> None:
-        self.close()
-
-    def close(self) -> None:
         """Ends the stream, as soon as its workers have finished the photo that they are at."""
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
@@ -120,7 +114,7 @@ class PhotoStream:
     def _crop(self, number: int, photo: int) -> np.ndarray:
         """Cuts crop `number` from a photo, or from another one if that cannot be read: (size, size, 3)."""
         random = np.random.default_rng((self.seed, _CROP, number))
-        scale = random.uniform(*self.scale)
+        scale = random.uniform(*SCALES)
         across, down, flip = random.random(3)
         while (image := self._read(photo, math.ceil(scale * self.size))) is None:
             self._check_readable()

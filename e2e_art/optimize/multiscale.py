@@ -12,21 +12,23 @@ from __future__ import annotations
 
 import logging
 import math
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
 from ..errors import OptionError
-from ..images.arrays import from_vgg_space, to_vgg_space
+from ..images.arrays import CHANNEL_MEANS, from_vgg_space, to_vgg_space
 from ..images.regions import resize_regions
 from ..images.resize import resize, resize_long_edge, resize_short_edge
 from ..losses.patches import PATCH_SIZE
 from ..losses.perceptual import SMALLEST
 from ..losses.style_target import StyleTarget
-from .minimizer import Evaluation, Minimizer
 from .objective import Objective
 from .options import OptimizeOptions
+from .solvers import SOLVERS, StopOptimization
 
 __all__ = ["Evaluation", "Result", "fitting_edge", "memory_needed", "noise_picture", "optimize"]
 
@@ -36,6 +38,22 @@ log = logging.getLogger(__name__)
 BYTES = 0.45e9
 PIXEL_BYTES = {"lbfgs": 6300, "adam": 4600, "sgd": 4600}
 PATCH_BYTES = 2300
+PATIENCE = 10  # evaluations within which the loss has to fall
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The report of one evaluation of the loss."""
+
+    scale: int  # counted from 0
+    scales: int
+    size: tuple[int, int]  # H, W
+    step: int  # evaluations on this scale so far
+    steps: int  # at most
+    losses: dict[str, float]  # style, content, tv, weighted
+    total: float
+    best: float  # the lowest total on this scale
+    seconds: float  # since the beginning
 
 
 @dataclass(frozen=True)
@@ -71,6 +89,75 @@ def noise_picture(height: int, width: int, seed: int = 0) -> np.ndarray:
     """Returns noise around middle gray to start from, uint8 (H, W, 3)."""
     random = np.random.default_rng(seed)
     return np.clip(random.normal(118, 32, (height, width, 3)), 0, 255).astype(np.uint8)
+
+
+class _Minimizer:
+    """Minimizes the objectives of one scale after the other.
+
+    on_evaluation: called after each evaluation with its report and the picture, (1, 3, H, W) in VGG space.
+
+    Afterwards: `evaluations`, all reports; `best`, the best picture of the last scale, and its weighted `losses`.
+    """
+
+    def __init__(self, options: OptimizeOptions, on_evaluation: Callable[[Evaluation, np.ndarray], None]):
+        self.options, self.on_evaluation = options, on_evaluation
+        self.evaluations: list[Evaluation] = []
+        self.losses: dict[str, float] = {}
+        self._began = time.perf_counter()
+
+    def minimize(self, objective: Objective, start: np.ndarray, scale: int) -> str:
+        """Begins at a picture (1, 3, H, W) in VGG space; returns why it ended, as `Result` names it."""
+        means = np.array(CHANNEL_MEANS, np.float32).reshape(1, 3, 1, 1)
+        low, high = (np.broadcast_to(limit - means, start.shape) for limit in (0, 255))
+        evaluate, solve = partial(self._evaluate, objective, scale), SOLVERS[self.options.optimizer]
+        self._step, self._previous = 0, start
+        self._lowest = [math.inf]  # total, at first and after each evaluation
+        point, precise = np.clip(start, low, high), False
+        try:
+            while True:  # L-BFGS returns where no step along its line is lower: restart it from there
+                before = self._lowest[-1]
+                solve(evaluate, point, low, high, self.options.learning_rate)
+                if self._lowest[-1] >= before * (1 - 1e-6):
+                    if precise:
+                        return "settled"
+                    precise = True  # bfloat16 may be the reason; its totals differ from those of float32
+                    objective.set_precision(bfloat16=False)
+                    self._lowest = [math.inf]
+                point = self.best
+        except StopOptimization as stop:
+            return str(stop)
+        except KeyboardInterrupt:
+            return "interrupted"
+        finally:
+            objective.release()
+
+    def _evaluate(self, objective: Objective, scale: int, x: np.ndarray) -> tuple[float, np.ndarray]:
+        """Returns total loss and gradient of a picture (1, 3, H, W); raises StopOptimization when it is time to end."""
+        options = self.options
+        losses, gradient = objective(x)
+        total = sum(losses.values())
+        if not (math.isfinite(total) and np.isfinite(gradient).all()):
+            raise StopOptimization("not finite")
+        self._step += 1
+        change = float(np.linalg.norm(x - self._previous)) / max(float(np.linalg.norm(x)), 1e-30)
+        self._previous = x.copy()
+        if total < self._lowest[-1]:
+            self.best, self.losses = self._previous, losses
+        self._lowest.append(min(total, self._lowest[-1]))
+        place = (scale, options.scales, (x.shape[2], x.shape[3]), self._step, options.steps)
+        seconds = time.perf_counter() - self._began
+        self.evaluations.append(Evaluation(*place, losses, total, self._lowest[-1], seconds))
+        self.on_evaluation(self.evaluations[-1], x)
+        if self._step >= options.steps:
+            raise StopOptimization("steps")
+        if options.stop == "change":
+            settled = self._step > 1 and change < options.tolerance
+        else:
+            fallen = self._lowest[max(0, len(self._lowest) - 1 - PATIENCE)] - self._lowest[-1]
+            settled = fallen < options.tolerance * self._lowest[-1]
+        if settled:
+            raise StopOptimization("settled")
+        return total, gradient
 
 
 def optimize(
@@ -111,7 +198,7 @@ def optimize(
     if min(height, width) < smallest:
         raise OptionError(f"A picture needs {smallest} pixels or more on each side, not {width}x{height}")
     of_style, of_result = regions or (None, None)
-    minimizer, picture = Minimizer(options, on_evaluation), start
+    minimizer, picture = _Minimizer(options, on_evaluation), start
     for scale in range(options.scales):
         factor = math.sqrt(0.5) ** (options.scales - 1 - scale)
         size = (max(smallest, round(height * factor)), max(smallest, round(width * factor)))

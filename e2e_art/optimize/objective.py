@@ -28,9 +28,6 @@ class Objective:
     bfloat16: None takes it where the processor is fast at it.
     """
 
-    _loss: Any
-    _content: Any
-
     def __init__(
         self,
         options: LossOptions,
@@ -50,6 +47,8 @@ class Objective:
             parts = [part[np.newaxis] for part in patch_regions(regions, options)] if options.patch_weight else []
         self._regions = [[mx.nd.array(each, ctx=self._context) for each in arrays] for arrays in (weights, parts)]
         self._photo = None if photo is None else mx.nd.array(to_vgg_space(photo), ctx=self._context)
+        self._loss: Any = None
+        self._content: Any = None
         self.set_precision(bfloat16)
 
     def __call__(self, x: np.ndarray) -> tuple[dict[str, float], np.ndarray]:
@@ -78,8 +77,8 @@ class Objective:
 def _circular_padding(picture):
     """Returns a picture (1, 3, H, W) with PADDING pixels of its other side at each border."""
     for axis in (2, 3):
-        places = np.arange(-PADDING, picture.shape[axis] + PADDING) % picture.shape[axis]
-        picture = mx.nd.take(picture, mx.nd.array(places, ctx=picture.context), axis=axis)
+        places = mx.nd.arange(-PADDING, picture.shape[axis] + PADDING, ctx=picture.context)
+        picture = mx.nd.take(picture, places, axis=axis, mode="wrap")
     return picture
 
 

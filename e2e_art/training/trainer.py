@@ -29,6 +29,7 @@ from .tasks import Task
 __all__ = ["Step", "Training", "TrainingError", "TrainingState", "duration_text", "estimate_seconds"]
 
 WARM_UP = 20  # steps over which the learning rate rises: Adam's first steps would saturate the tanh
+MEASURED = 4  # steps of each phase for the time estimate, after a first one that prepares what the others use
 
 
 class TrainingError(UserError):
@@ -109,8 +110,11 @@ class Training:
         self.chain.draw_weights(options.seed, self.contexts)
         self.chain.hybridize(static_alloc=True)
         if start_from is not None:
-            self._start_from(start_from)
+            self._take_weights(start_from)
         self.task: Task = kind.task(options, self.chain, self.contexts, bfloat16)
+        stages = list(range(len(self.chain.generators)))  # they learn one after another if staged, else all at once
+        self.phases = [[stage] for stage in stages] if options.coupling == "staged" else [stages]
+        self.total_steps = sum(options.steps[: len(self.phases)])
         self.state = TrainingState()
         self._optimizer: Adam
         self.validation: dict[str, float] = {}  # mean terms of the weights that learn, where they are known
@@ -119,21 +123,16 @@ class Training:
         if resume and checkpoint.exists():
             self._resume()
 
-    def _start_from(self, chain: Chain) -> None:
+    def _take_weights(self, chain: Chain) -> None:
+        """Begins with the weights of a trained chain."""
         stages, first = len(chain.generators), self.options.start_stage
         if first >= stages:
             raise TrainingError(f"The model to start from has stages 0 to {stages - 1}, none {first}")
         try:
-            for index in range(min(stages, len(self.chain.generators))):
+            for index, _ in zip(range(stages), self.chain.generators):
                 self.chain.set_stage_weights(index, chain.stage_weights(index or first))
         except ValueError as error:
             raise TrainingError(f"The model to start from does not fit: {error}; choose such --stages") from error
-
-    @property
-    def phases(self) -> list[list[int]]:
-        """The stages that learn, phase by phase: one after another if staged, else all at once."""
-        stages = list(range(len(self.chain.generators)))
-        return [[stage] for stage in stages] if self.options.coupling == "staged" else [stages]
 
     @property
     def learning(self) -> list[int]:
@@ -149,11 +148,6 @@ class Training:
     def total_step(self) -> int:
         """The steps done so far, in all phases."""
         return sum(self.options.steps[: self.state.phase]) + self.state.step
-
-    @property
-    def total_steps(self) -> int:
-        """The steps of all phases."""
-        return sum(self.options.steps[: len(self.phases)])
 
     def run(
         self,
@@ -188,11 +182,10 @@ class Training:
 
     def time_steps(self, phase: int, steps: int) -> list[float]:
         """Takes a few steps of a phase, which leave no trace; returns the seconds that each of them took."""
-        before = self.state, self._optimizer
+        before, seconds = (self.state, self._optimizer), []
         weights = {stage: self.chain.stage_weights(stage) for stage in self.phases[phase]}
         self.state = replace(self.state, phase=phase)
         self._begin_phase()
-        seconds = []
         try:
             with self._batches() as batches:
                 for _ in range(steps):
@@ -226,11 +219,11 @@ class Training:
         self._best = []
         self.state = replace(self.state, phase=ended + 1, step=0, best_total=math.inf)
         self._begin_phase()
-        learned = self.options.steps[ended] > 0  # a stage of no steps keeps what it started from, the next one too
-        pair = [{**each.describe(), "residual_weight": None} for each in self.chain.generators[ended : ended + 2]]
-        alike = self.options.coupling == "staged" and len(pair) == 2 and pair[0] == pair[1]
-        if self.options.warm_start and learned and alike:
-            self.chain.set_stage_weights(ended + 1, self.chain.stage_weights(ended))
+        # A stage of no steps keeps what it started from, and the next one, too.
+        if self.learning and self.options.warm_start and self.options.steps[ended]:
+            pair = [{**each.describe(), "residual_weight": None} for each in self.chain.generators[ended : ended + 2]]
+            if pair[0] == pair[1]:
+                self.chain.set_stage_weights(ended + 1, self.chain.stage_weights(ended))
 
     def _keep_best(self) -> None:
         """Keeps the weights that learn if they are the best of their phase, where the task wants that."""
@@ -315,9 +308,6 @@ class Training:
                 self._optimizer.load_state(checkpoint.optimizer)
         except (IndexError, KeyError, ValueError) as error:
             raise CheckpointError(f"{self.checkpoint} does not fit ({error}): delete it to start anew") from error
-
-
-MEASURED = 4  # steps of each phase, after a first one that prepares what the others use
 
 
 def estimate_seconds(training: Training, validation: Sequence[Path] = (), checkpoint_every: int = 250) -> float:
