@@ -79,13 +79,13 @@ def _options(flags: argparse.Namespace) -> TrainingOptions:
 
 def _check_subject(flags: argparse.Namespace) -> None:
     """Finds flags that do not go together."""
-    given = [name for name in ("style", "texture", "doodle") if getattr(flags, name)]
-    if len(given) != 1 or bool(flags.photos) != (given == ["style"]) or bool(flags.mask) != (given == ["doodle"]):
+    given = [name for name in ("style", "photos", "texture", "doodle", "mask") if getattr(flags, name)]
+    if given not in (["style", "photos"], ["texture"], ["doodle", "mask"]):
         raise OptionError(
             "Say what to learn: --style PAINTING and --photos DIR, --texture PAINTING, or --doodle PAINTING and "
             "--mask MASK"
         )
-    if given != ["style"] and (flags.validate or flags.preview):
+    if not flags.style and (flags.validate or flags.preview):
         raise OptionError(f"--{given[0]} paints no photos: leave --validate and --preview out")
     stems = [path.stem for path in flags.preview]
     if len(set(stems)) < len(stems):

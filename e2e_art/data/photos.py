@@ -43,10 +43,9 @@ class PhotoStream:
     workers: how many threads decode photos; they stay a few batches ahead.
 
     Yields uint8 RGB, (batch, size, size, 3).  Every photo is shown once, in an order drawn anew, before any is shown
-    again.  A photo that cannot be read is replaced by another one, drawn at random, logged once, and kept with the
-    reason in `skipped`.  Raises PhotoError where there are fewer readable photos than `batch`, and where the
-    unreadable ones are clearly more than 5 %: once 20 photos (or all of them) have been tried, that is more than 5 %
-    of those tried, plus three standard deviations of a true 5 %.
+    again.  A photo that cannot be read is replaced by another one, drawn at random, and kept with the reason in
+    `skipped`.  Raises PhotoError where there are fewer readable photos than `batch`, and where clearly more than 5 %
+    of those tried cannot be read: three standard deviations more, once 20 (or all) have been tried.
     """
 
     def __init__(
@@ -144,9 +143,8 @@ class PhotoStream:
         with self._lock:
             skipped, first = len(self.skipped), next(iter(self.skipped.values()))
         tried, total = int(self._tried.sum()), len(self.photos)
-        doubt = 3 * math.sqrt(tried * _TOLERATED * (1 - _TOLERATED))
-        too_many = tried >= min(_FEW, total) and skipped > tried * _TOLERATED + doubt
-        if too_many or total - skipped < self.batch:
+        most = tried * _TOLERATED + 3 * math.sqrt(tried * _TOLERATED * (1 - _TOLERATED))
+        if (tried >= min(_FEW, total) and skipped > most) or total - skipped < self.batch:
             raise PhotoError(
                 f"{self.folder}: {skipped} of the {tried} photos tried cannot be read, remove them or copy them again "
                 f"(the first: {first})"

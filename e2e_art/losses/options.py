@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
@@ -68,3 +69,6 @@ class LossOptions:
             if weights and len(weights) != len(layers):
                 raise OptionError(f"There are {len(layers)} {kind} layers, but {len(weights)} weights for them")
             check_shares(weights, f"{kind} layer weights")
+        for layer in (*self.style_layers, *self.content_layers, *self.patch_layers):
+            if not re.fullmatch(r"relu\d_\d", layer):
+                raise OptionError(f"unknown loss network layer '{layer}': choose names such as relu1_1")

@@ -97,14 +97,11 @@ def gram_matrix(F, features, covariance: bool = False, weights=None, channels: i
     return F.broadcast_div(product, F.reshape(size, shape=(1, 1, 1)))
 
 
-def _squares(F, x):
-    """Returns the sum of x^2 over all axes but the first, (N,): a product, many times faster than a reduction."""
-    return F.reshape(_times_itself(F, F.reshape(x, shape=(0, 1, -1))), shape=(-1,))
-
-
 def relative_error(F, x, target):
     """Returns sum((x - target)^2) / sum(target^2) over all axes but the first, (N,)."""
-    return F.broadcast_div(_squares(F, F.broadcast_sub(x, target)), _squares(F, target) + 1e-12)
+    rows = (F.reshape(each, shape=(0, 1, -1)) for each in (F.broadcast_sub(x, target), target))
+    error, norm = (F.reshape(_times_itself(F, each), shape=(-1,)) for each in rows)  # much faster than reductions
+    return F.broadcast_div(error, norm + 1e-12)
 
 
 def _with_gradient(F, error, x, gradient):
@@ -197,15 +194,15 @@ class PerceptualLoss(mx.gluon.HybridBlock):
 
     def _style_error(self, F, features: dict, grams: Sequence, region_weights: Sequence):
         options, errors = self.options, []
-        for index, (layer, target) in enumerate(zip(options.style_layers, grams)):
+        layers = zip(options.style_layers, grams, self._channels, region_weights or [None] * len(grams))
+        for layer, target, channels, weights in layers:
             x = features[layer]
-            weights = region_weights[index] if region_weights else None
-            gram = gram_matrix(F, x, options.covariance, weights, self._channels[index])
+            gram = gram_matrix(F, x, options.covariance, weights, channels)
             error = self._error(F, gram, target, x, 0)  # (N,), or (R,)
             if options.normalize_gradients:
                 rows = _rows(F, x, options.covariance, weights)
                 error = _with_gradient(F, error, rows, F.batch_dot(F.broadcast_sub(gram, target), rows))
-            if region_weights:  # the mean over the regions that are there
+            if weights is not None:  # the mean over the regions that are there
                 present = F.sum(F.square(weights), axis=(1, 2))  # (R,): 1, or 0
                 error = F.sum(error * present, keepdims=True) / F.sum(present, keepdims=True)
             errors.append(error)
@@ -220,11 +217,9 @@ class PerceptualLoss(mx.gluon.HybridBlock):
         return _mean(errors, self.options.content_layer_weights)
 
     def _patch_error(self, F, features: dict, regions: Sequence):
-        errors = []
-        for index, layer in enumerate(self.options.patch_layers):
-            matched = matched_features(F, features[layer], self._patches[index], regions[index] if regions else None)
-            errors.append(relative_error(F, features[layer], matched))
-        return _mean(errors)
+        layers = zip(self.options.patch_layers, self._patches, regions or [None] * len(self._patches))
+        pairs = ((features[layer], patches, own) for layer, patches, own in layers)
+        return _mean([relative_error(F, x, matched_features(F, x, patches, own)) for x, patches, own in pairs])
 
     def _error(self, F, x, target, features, term: int):
         """Returns the distance of x from its target in the convention; term: 0 is style, 1 content."""

@@ -73,16 +73,14 @@ class Result:
 
 def memory_needed(options: OptimizeOptions, height: int, width: int) -> float:
     """Returns about how many bytes of memory the optimization of a picture of that size takes."""
-    return BYTES + height * width * _pixel_bytes(options)
+    patch_bytes = PATCH_BYTES if options.loss.patch_weight else 0
+    return BYTES + height * width * (PIXEL_BYTES[options.optimizer] + patch_bytes)
 
 
 def fitting_edge(options: OptimizeOptions, height: int, width: int, free: float) -> int:
     """Returns the long edge at which a picture of that shape fits into the free bytes; 0 where none does."""
-    return math.floor(max(height, width) * math.sqrt(max(0, free - BYTES) / (height * width * _pixel_bytes(options))))
-
-
-def _pixel_bytes(options: OptimizeOptions) -> int:
-    return PIXEL_BYTES[options.optimizer] + (PATCH_BYTES if options.loss.patch_weight else 0)
+    share = max(0, free - BYTES) / (memory_needed(options, height, width) - BYTES)
+    return math.floor(max(height, width) * math.sqrt(share))
 
 
 def noise_picture(height: int, width: int, seed: int = 0) -> np.ndarray:
@@ -93,8 +91,6 @@ def noise_picture(height: int, width: int, seed: int = 0) -> np.ndarray:
 
 class _Minimizer:
     """Minimizes the objectives of one scale after the other.
-
-    on_evaluation: called after each evaluation with its report and the picture, (1, 3, H, W) in VGG space.
 
     Afterwards: `evaluations`, all reports; `best`, the best picture of the last scale, and its weighted `losses`.
     """
@@ -194,7 +190,8 @@ def optimize(
     if photo is None:
         options = replace(options, loss=replace(options.loss, content_weight=0.0))
     height, width = start.shape[:2]
-    smallest = _smallest(options)
+    patch_layers = options.loss.patch_layers if options.loss.patch_weight else ()
+    smallest = max([SMALLEST, *(PATCH_SIZE * 2 ** (int(layer[4]) - 1) for layer in patch_layers)])  # of "reluB_N"
     if min(height, width) < smallest:
         raise OptionError(f"A picture needs {smallest} pixels or more on each side, not {width}x{height}")
     of_style, of_result = regions or (None, None)
@@ -221,19 +218,11 @@ def optimize(
         reason = minimizer.minimize(objective, to_vgg_space(resize(picture, *size)), scale)
         if minimizer.losses:
             picture = from_vgg_space(minimizer.best)
-        log.debug(
-            "scale %d of %d: %s after %d evaluations", scale + 1, options.scales, reason, len(minimizer.evaluations)
-        )
+        log.debug("Scale %d of %d ended: %s", scale + 1, options.scales, reason)
         if reason in ("interrupted", "not finite"):
             break
     total = sum(minimizer.losses.values()) if minimizer.losses else math.inf
     return Result(resize(picture, height, width), minimizer.losses, total, reason, minimizer.evaluations)
-
-
-def _smallest(options: OptimizeOptions) -> int:
-    """Returns how many pixels each side of a picture needs, for features in every layer."""
-    layers = options.loss.patch_layers if options.loss.patch_weight else ()
-    return max([SMALLEST, *(PATCH_SIZE * 2 ** (int(layer.removeprefix("relu")[0]) - 1) for layer in layers)])
 
 
 def _style(

@@ -19,9 +19,9 @@ __all__ = ["RunLog"]
 class RunLog:
     """The log of a training: its steps, validations and previews.
 
-    folder: its working folder.  validation: the photos to validate on.  samples: what previews are painted of, by
-    name, as `Task.samples` returns them.  fresh: drop what an earlier training logged there; else only what was logged
-    after the checkpoint, since those steps will be done again.
+    folder: its working folder.  validation: the photos to validate on.  samples: what previews are painted of, as
+    `Task.samples` returns them.  fresh: drop what an earlier training logged there; else only what was logged after
+    the checkpoint, since those steps will be done again.
     """
 
     def __init__(

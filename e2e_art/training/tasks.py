@@ -40,9 +40,8 @@ COLLAPSED = 0.1  # diversity below which a texture network all but ignores its n
 class Task(ABC):
     """What a chain learns.
 
-    A task says what the steps show (`batches`), what networks take of that (`inputs`), what is asked of their pictures
-    (`features` and `losses`), and what it is validated and previewed on (`validation_samples` and `samples`).
-
+    It says what the steps show (`batches`), what networks take of that (`inputs`), what is asked of their pictures
+    (`features`, `losses`), and what it is validated and previewed on (`validation_samples`, `samples`).
     options: which paintings, and the weights of the loss.  contexts: where to compute.
     """
 
@@ -134,9 +133,8 @@ class PhotoTask(Task):
     """A chain paints photos in the style of a painting."""
 
     def batches(self, size: int, position: int, workers: int = 1) -> PhotoStream:
-        folder, batch = self.options.photos, self.options.batch
-        chosen = {name: getattr(self.options, name) for name in ("seed", "limit", "list_file")}
-        return PhotoStream(folder, size, batch, position=position, workers=workers, **chosen)
+        chosen = {name: getattr(self.options, name) for name in ("batch", "seed", "limit", "list_file")}
+        return PhotoStream(self.options.photos, size, position=position, workers=workers, **chosen)
 
     def samples(self, photos: Sequence[Path]) -> dict[str, np.ndarray]:
         return {path.name: to_vgg_space(read_image(path)) for path in photos}
@@ -220,9 +218,9 @@ class DoodleTask(_NoiseTask):
 
     def features(self, loss: PerceptualLoss, inputs, position: int | None = None) -> list:
         """Returns for each sample its region weights in each style layer; in training, of regions with moved edges."""
-        regions = inputs[:, : self.options.regions].asnumpy()
-        if position is not None and self.options.edge_jitter:
-            regions = [jitter_edges(each, self.options.edge_jitter, position + n) for n, each in enumerate(regions)]
+        regions, jitter = inputs[:, : self.options.regions].asnumpy(), self.options.edge_jitter
+        if position is not None and jitter:
+            regions = [jitter_edges(each, jitter, position + n) for n, each in enumerate(regions)]
         weights = [region_weights(each, loss.options) for each in regions]
         return [[mx.nd.array(layer, ctx=inputs.context) for layer in each] for each in weights]
 

@@ -11,7 +11,7 @@ import math
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -68,16 +68,13 @@ class TrainingState:
     @classmethod
     def of(cls, values: dict[str, Any]) -> TrainingState:
         """Returns the state that a checkpoint holds; raises ValueError where it cannot be one."""
-        state, default = cls(**{each.name: values[each.name] for each in fields(cls)}), vars(cls())
-        numbers = (state.phase, state.step, state.position, state.seconds, state.photo_count)
-        if not (
-            all(type(value) is type(default[name]) for name, value in vars(state).items())
-            and all(isinstance(reason, str) for reason in state.skipped.values())
-            and all(0 <= number < math.inf for number in numbers)
-            and not math.isnan(state.best_total)
-        ):
-            raise ValueError("its state cannot be that of a training")
-        return state
+        state = cls(**{name: values[name] for name in vars(cls())})
+        typed = all(type(value) is type(getattr(cls(), name)) for name, value in vars(state).items())
+        if typed and all(isinstance(reason, str) for reason in state.skipped.values()):
+            numbers = (state.phase, state.step, state.position, state.seconds, state.photo_count)
+            if all(0 <= number < math.inf for number in numbers) and not math.isnan(state.best_total):
+                return state
+        raise ValueError("its state cannot be that of a training")
 
 
 class Training:
@@ -246,10 +243,8 @@ class Training:
         state.step += 1
         state.position = batches.position
         state.seconds += time.perf_counter() - started
-        return Step(
-            phase=state.phase, step=state.step, steps=steps, total_step=self.total_step, total_steps=self.total_steps,
-            losses=losses, gradient_norm=norm, learning_rate=learning_rate, seconds=state.seconds, waited=waited,
-        )  # fmt: skip
+        place = (state.phase, state.step, steps, self.total_step, self.total_steps)
+        return Step(*place, losses, norm, learning_rate, state.seconds, waited)
 
     def learn(self, crops: np.ndarray, learning_rate: float) -> tuple[list[dict[str, float]], float]:
         """Takes one step; returns the weighted losses of each learning stage and the norm of the gradient.
@@ -315,9 +310,9 @@ def estimate_seconds(training: Training, validation: Sequence[Path] = (), checkp
 
     It takes a few steps of each phase to come and validates on one photo, which leaves no trace in the training.
     """
-    seconds, checks = 0.0, 0
+    seconds, checks, done = 0.0, 0, training.state.step
     for phase in range(training.state.phase, len(training.phases)):
-        steps = training.options.steps[phase] - (training.state.step if phase == training.state.phase else 0)
+        steps, done = training.options.steps[phase] - done, 0
         if steps:
             seconds += steps * statistics.median(training.time_steps(phase, MEASURED + 1)[1:])
             checks += -(-steps // checkpoint_every)
