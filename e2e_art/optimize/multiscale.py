@@ -194,18 +194,19 @@ def optimize(
     smallest = max([SMALLEST, *(PATCH_SIZE * 2 ** (int(layer[4]) - 1) for layer in patch_layers)])  # of "reluB_N"
     if min(height, width) < smallest:
         raise OptionError(f"A picture needs {smallest} pixels or more on each side, not {width}x{height}")
-    of_style, of_result = regions or (None, None)
     minimizer, picture = _Minimizer(options, on_evaluation), start
     for scale in range(options.scales):
         factor = math.sqrt(0.5) ** (options.scales - 1 - scale)
         size = (max(smallest, round(height * factor)), max(smallest, round(width * factor)))
         try:
+            paintings = [_scaled(style, round(options.style_size * factor), smallest) for style in styles]
+            parts = None if target or not regions else resize_regions(regions[0], *paintings[0].shape[:2])
             objective = Objective(
                 options.loss,
-                target or _style(options, styles, factor, smallest, blend, of_style),
+                target or StyleTarget.of(options.loss, [*map(to_vgg_space, paintings)], blend, parts),
                 size,
                 None if photo is None else resize(photo, *size),
-                regions=None if of_result is None else resize_regions(of_result, *size),
+                regions=resize_regions(regions[1], *size) if regions else None,
                 tileable=tileable,
                 context=contexts[0] if contexts else None,
                 bfloat16=bfloat16,
@@ -225,19 +226,7 @@ def optimize(
     return Result(resize(picture, height, width), minimizer.losses, total, reason, minimizer.evaluations)
 
 
-def _style(
-    options: OptimizeOptions,
-    styles: Sequence[np.ndarray],
-    factor: float,
-    smallest: int,
-    blend: Sequence[float],
-    regions: np.ndarray | None,
-) -> StyleTarget:
-    """Returns the style of paintings at a factor to their full size, their short edges at least `smallest`."""
-    edge, paintings = max(smallest, round(options.style_size * factor)), []
-    for style in styles:
-        small = resize_long_edge(style, edge)
-        paintings.append(small if min(small.shape[:2]) >= smallest else resize_short_edge(style, smallest))
-    if regions is not None:
-        regions = resize_regions(regions, *paintings[0].shape[:2])
-    return StyleTarget.of(options.loss, [to_vgg_space(painting) for painting in paintings], blend, regions)
+def _scaled(style: np.ndarray, edge: int, smallest: int) -> np.ndarray:
+    """Returns a painting with that long edge, but a short one of at least `smallest`."""
+    small = resize_long_edge(style, max(smallest, edge))
+    return small if min(small.shape[:2]) >= smallest else resize_short_edge(style, smallest)

@@ -28,9 +28,9 @@ class RunLog:
         self,
         folder: Path,
         training: Training,
-        validation: Sequence[Path] = (),
-        samples: Mapping[str, np.ndarray] = {},
-        fresh: bool = False,
+        validation: Sequence[Path],
+        samples: Mapping[str, np.ndarray],
+        fresh: bool,
     ):
         self.folder, self.training, self.validation, self.samples = folder, training, validation, samples
         self.path = folder / "log.jsonl"
