@@ -49,10 +49,8 @@ def height_map(edge: int, roughness: float, random: np.random.RandomState) -> np
         finer[::2, ::2] = heights
         corners = (heights[:-1, :-1] + heights[:-1, 1:] + heights[1:, :-1] + heights[1:, 1:]) / 4
         finer[1::2, 1::2] = mixed(corners)
-        around = np.pad(finer, 1)
-        there = np.pad(np.ones_like(finer), 1)  # at a border there are three neighbors
-        there[2:-1:2, 1:-1:2] = there[1:-1:2, 2:-1:2] = 0
-        sums, counts = (each[:-2, 1:-1] + each[2:, 1:-1] + each[1:-1, :-2] + each[1:-1, 2:] for each in (around, there))
+        padded = (np.pad(finer, 1), np.pad(np.ones_like(finer), 1))  # at a border there are three neighbors
+        sums, counts = (each[:-2, 1:-1] + each[2:, 1:-1] + each[1:-1, :-2] + each[1:-1, 2:] for each in padded)
         for rows, columns in ((slice(0, None, 2), slice(1, None, 2)), (slice(1, None, 2), slice(0, None, 2))):
             finer[rows, columns] = mixed(sums[rows, columns] / counts[rows, columns])
         heights = finer
