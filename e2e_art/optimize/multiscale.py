@@ -101,31 +101,29 @@ class _Minimizer:
         self.losses: dict[str, float] = {}
         self._began = time.perf_counter()
 
-    def minimize(self, objective: Objective, start: np.ndarray, scale: int) -> str:
-        """Begins at a picture (1, 3, H, W) in VGG space; returns why it ended, as `Result` names it."""
+    def minimize(self, make: Callable[..., Objective], start: np.ndarray, scale: int, bfloat16: bool | None) -> str:
+        """Begins at a picture (1, 3, H, W) in VGG space; returns why it ended, as `Result` names it.
+
+        make: returns the objective, given whether it computes in bfloat16.
+        """
         means = np.array(CHANNEL_MEANS, np.float32).reshape(1, 3, 1, 1)
         low, high = (np.broadcast_to(limit - means, start.shape) for limit in (0, 255))
-        evaluate, solve = partial(self._evaluate, objective, scale), SOLVERS[self.options.optimizer]
+        solve, point = SOLVERS[self.options.optimizer], np.clip(start, low, high)
         self._step, self._previous = 0, start
-        self._lowest = [math.inf]  # total, at first and after each evaluation
-        point, precise = np.clip(start, low, high), False
         try:
-            while True:  # L-BFGS returns where no step along its line is lower: restart it from there
-                before = self._lowest[-1]
-                solve(evaluate, point, low, high, self.options.learning_rate)
-                if self._lowest[-1] >= before * (1 - 1e-6):
-                    if precise:
-                        return "settled"
-                    precise = True  # bfloat16 may be the reason; its totals differ from those of float32
-                    objective.set_precision(bfloat16=False)
-                    self._lowest = [math.inf]
-                point = self.best
+            for precision in (bfloat16, False):  # bfloat16 may be why it settles; its totals differ from float32's
+                evaluate = None  # frees the memory of the objective before
+                evaluate = partial(self._evaluate, make(bfloat16=precision), scale)
+                self._lowest, before = [math.inf], math.inf  # total, at first and after each evaluation
+                while before == math.inf or self._lowest[-1] < before * (1 - 1e-6):
+                    before = self._lowest[-1]
+                    solve(evaluate, point, low, high, self.options.learning_rate)
+                    point = self.best  # L-BFGS returns where no step along its line is lower: restart it from there
+            return "settled"
         except StopOptimization as stop:
             return str(stop)
         except KeyboardInterrupt:
             return "interrupted"
-        finally:
-            objective.release()
 
     def _evaluate(self, objective: Objective, scale: int, x: np.ndarray) -> tuple[float, np.ndarray]:
         """Returns total loss and gradient of a picture (1, 3, H, W); raises StopOptimization when it is time to end."""
@@ -198,10 +196,11 @@ def optimize(
     for scale in range(options.scales):
         factor = math.sqrt(0.5) ** (options.scales - 1 - scale)
         size = (max(smallest, round(height * factor)), max(smallest, round(width * factor)))
-        try:
+
+        def make(bfloat16: bool | None, factor=factor, size=size) -> Objective:
             paintings = [_scaled(style, round(options.style_size * factor), smallest) for style in styles]
             parts = None if target or not regions else resize_regions(regions[0], *paintings[0].shape[:2])
-            objective = Objective(
+            return Objective(
                 options.loss,
                 target or StyleTarget.of(options.loss, [*map(to_vgg_space, paintings)], blend, parts),
                 size,
@@ -211,12 +210,10 @@ def optimize(
                 context=contexts[0] if contexts else None,
                 bfloat16=bfloat16,
             )
-        except KeyboardInterrupt:
-            if scale == 0:
-                raise
-            reason = "interrupted"
-            break
-        reason = minimizer.minimize(objective, to_vgg_space(resize(picture, *size)), scale)
+
+        reason = minimizer.minimize(make, to_vgg_space(resize(picture, *size)), scale, bfloat16)
+        if reason == "interrupted" and not minimizer.evaluations:
+            raise KeyboardInterrupt
         if minimizer.losses:
             picture = from_vgg_space(minimizer.best)
         log.debug("Scale %d of %d ended: %s", scale + 1, options.scales, reason)

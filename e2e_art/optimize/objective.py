@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -40,16 +39,17 @@ class Objective:
         context=None,
         bfloat16: bool | None = None,
     ):
-        self._options, self._target, self._tileable, self._context = options, target, tileable, context or mx.cpu()
+        self._tileable, self._context = tileable, context or mx.cpu()
         weights, parts = _inside(size, options.style_layers) if tileable else [], []
         if regions is not None:
             weights = region_weights(regions, options)
             parts = [part[np.newaxis] for part in patch_regions(regions, options)] if options.patch_weight else []
         self._regions = [[mx.nd.array(each, ctx=self._context) for each in arrays] for arrays in (weights, parts)]
-        self._photo = None if photo is None else mx.nd.array(to_vgg_space(photo), ctx=self._context)
-        self._loss: Any = None
-        self._content: Any = None
-        self.set_precision(bfloat16)
+        gc.collect()  # the blocks of a loss before this one refer to each other, and would keep its memory
+        self._loss = PerceptualLoss(options, target, [self._context], bfloat16)
+        self._content = []
+        if photo is not None:
+            self._content = self._loss.content_features(mx.nd.array(to_vgg_space(photo), ctx=self._context))
 
     def __call__(self, x: np.ndarray) -> tuple[dict[str, float], np.ndarray]:
         """Returns the weighted terms of a picture (1, 3, H, W) in VGG space, and the gradient of their sum."""
@@ -61,17 +61,6 @@ class Objective:
             total = sum(term.sum() for term in terms.values())
         total.backward()
         return {name: float(term.asscalar()) for name, term in terms.items()}, picture.grad.asnumpy()
-
-    def set_precision(self, bfloat16: bool | None) -> None:
-        """Makes the loss anew in that precision."""
-        self.release()
-        self._loss = PerceptualLoss(self._options, self._target, [self._context], bfloat16)
-        self._content = [] if self._photo is None else self._loss.content_features(self._photo)
-
-    def release(self) -> None:
-        """Frees the memory of the loss, whose blocks refer to each other and would wait for the garbage collector."""
-        self._loss = self._content = None
-        gc.collect()
 
 
 def _circular_padding(picture):
