@@ -24,9 +24,7 @@ class OptimizeOptions:
     )
     tolerance: float = option(0.01, "stop when 10 evaluations lower the loss by less than this share; 0 goes on")
     stop: str = option(
-        "loss",
-        "whether the tolerance is of the loss, or of the change of the picture in a step",
-        choices=("loss", "change"),
+        "loss", "what the tolerance is of: the loss, or the change of the picture in a step", choices=("loss", "change")
     )
     scales: int = option(1, "sizes to go through from coarse to fine, each sqrt(2) times the one before; 4 from noise")
     style_size: int = option(400, "long edge of the painting, at the full size of the result")
