@@ -379,6 +379,10 @@ def test_options_that_do_not_add_up_are_refused(pictures):
         LossOptions(style_layer_weights=(1.0, 2.0))
     with pytest.raises(OptionError, match="at least one content layer"):
         LossOptions(content_layers=())
+    with pytest.raises(OptionError, match="unknown loss network layer 'cubes'"):
+        LossOptions(patch_layers=("cubes",))
+    with pytest.raises(OptionError, match="unknown pooling 'median': choose average or max"):
+        LossOptions(pooling="median")
 
 
 def test_style_files_without_names_of_layers_have_the_default_ones():

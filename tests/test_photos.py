@@ -60,7 +60,7 @@ def test_the_list_is_sorted_and_relative(folder):
     assert len(found) == 12
     assert found == sorted(found)
     assert found[0] == "a/class 0/0000.jpg"
-    assert list_photos(folder) == list_photos(folder, cache=False) == found
+    assert list_photos(folder) == found
 
 
 def test_the_cache_is_used_and_refreshed(folder, monkeypatch):
@@ -217,12 +217,13 @@ def test_limit_samples_by_the_seed(folder):
         assert everything.photos == list_photos(folder)
 
 
-def test_crops_vary_in_place_scale_and_side(tmp_path):
+def test_crops_vary_in_place_scale_and_side(tmp_path, monkeypatch):
+    monkeypatch.setattr(photos, "SCALES", (1.0, 2.0))
     slope = np.zeros((100, 200, 3))
     slope[..., 0] = np.arange(200)  # the value tells where a pixel was
     slope[..., 1] = np.arange(100)[:, np.newaxis]
     save(tmp_path / "slope.png", slope)
-    crops = take(PhotoStream(tmp_path, 50, scale=(1.0, 2.0)), 200).astype(int)
+    crops = take(PhotoStream(tmp_path, 50), 200).astype(int)
     width = crops[:, 25, -1, 0] - crops[:, 25, 0, 0]
     assert 0.3 < (width < 0).mean() < 0.7  # flipped
     assert 48 <= np.abs(width).min() < 56  # scale 2 shows 50 of 100 rows
@@ -240,7 +241,8 @@ def test_small_photos_are_scaled_up_and_large_ones_down(tmp_path):
         assert np.abs(crop.astype(int) - (200, 100, 50)).max() <= 3
 
 
-def test_photos_are_upright_and_of_any_kind(tmp_path):
+def test_photos_are_upright_and_of_any_kind(tmp_path, monkeypatch):
+    monkeypatch.setattr(photos, "SCALES", (1.0, 1.0))
     picture = np.zeros((60, 90, 3), np.uint8)
     picture[:30] = 255  # the sky is above ...
     for turn, orientation in ((1, 6), (2, 3), (3, 8)):
@@ -250,7 +252,7 @@ def test_photos_are_upright_and_of_any_kind(tmp_path):
     Image.fromarray(picture).convert("CMYK").save(tmp_path / "inks.jpg")
     Image.fromarray(picture).convert("P").save(tmp_path / "palette.gif")
     Image.fromarray(picture[..., 0].astype(np.uint16) * 257).save(tmp_path / "deep.png")
-    for crop in take(PhotoStream(tmp_path, 30, scale=(1, 1)), 12):
+    for crop in take(PhotoStream(tmp_path, 30), 12):
         assert crop[:12].min() > 240  # ... in every crop
         assert crop[-12:].max() < 15
 
@@ -304,12 +306,10 @@ def test_fewer_photos_than_a_batch(folder, tmp_path):
         {"limit": 0},
         {"seed": -1},
         {"position": -1},
-        {"scale": (0.5, 1)},
-        {"scale": (2, 1)},
     ],
 )
 def test_senseless_options_are_refused(folder, options):
-    with pytest.raises(PhotoError, match="must be 1 or more|is no range"):
+    with pytest.raises(PhotoError, match="must be 1 or more"):
         PhotoStream(folder, **{"size": 8, **options})
 
 

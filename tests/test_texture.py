@@ -22,6 +22,7 @@ from e2e_art.networks.texture import SCALES, Texture
 from e2e_art.painting.noise import seam
 from e2e_art.training.checkpoint import load_checkpoint
 from e2e_art.training.options import TrainingOptions
+from e2e_art.training.run_log import RunLog
 from e2e_art.training.trainer import Training
 
 pytestmark = [pytest.mark.numerical, pytest.mark.usefixtures("brief_trainings")]
@@ -165,6 +166,17 @@ def test_the_best_weights_are_kept(brick, tmp_path):
     training.run(checkpoint_every=2)
     assert len(weights) == 3 and not np.array_equal(weights[1], weights[2])
     assert np.array_equal(training.chain.stage_weights(0)["finish.weight"], weights[1])
+
+
+@pytest.mark.training
+def test_a_checkpoint_validates_once_and_the_end_of_a_phase_the_weights_that_are_kept(brick, tmp_path):
+    training = Training(options_of(brick), tmp_path / "checkpoint.npz", bfloat16=False)
+    log = RunLog(tmp_path, training, (), {}, fresh=True)
+    totals = iter((3.0, 1.0, 2.0, 1.0))  # two checkpoints, the last weights, and those before them, which are kept
+    training.task.validate = lambda *arguments: [{"total": next(totals)}]
+    training.run(on_checkpoint=lambda training: log.checkpoint(), checkpoint_every=2)
+    assert [entry["validation"]["total"] for entry in log.entries()] == [3.0, 1.0, 1.0]
+    assert next(totals, None) is None
 
 
 @pytest.mark.training

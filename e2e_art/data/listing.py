@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -30,13 +31,13 @@ class PhotoError(UserError, ValueError):
     """The training photos cannot be found or read; the message names the path and the fix."""
 
 
-def list_photos(folder: Path | str, list_file: Path | str | None = None, cache: bool = True) -> list[str]:
+def list_photos(folder: Path | str, list_file: Path | str | None = None) -> list[str]:
     """Lists the photos of a folder and of the folders in it, as sorted paths relative to the folder.
 
     list_file: takes the photos it names instead, one a line, as the lists of MIT Places do: "a/abbey/0001.jpg 0" or
     "/a/abbey/0001.jpg"; what follows the path is ignored.
-    cache: keep what the subfolders hold in a file in the folder, so that only folders with a new modification time
-    are searched again; where it cannot be written, nothing is kept.
+    What the subfolders hold is kept in a file in the folder, so that only folders with a new modification time are
+    searched again; where it cannot be written, nothing is kept.
     Raises PhotoError where there is nothing to list.
     """
     if not os.path.isdir(folder):
@@ -45,13 +46,16 @@ def list_photos(folder: Path | str, list_file: Path | str | None = None, cache: 
     if list_file is not None:
         return _read_list(folder, list_file)
     cache_file = Path(folder, _CACHE_NAME)
-    known = _read_cache(cache_file) if cache else {}
+    known: dict[str, dict] = {}
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):  # no file, or a damaged one
+        content = json.loads(cache_file.read_bytes())
+        known = content["folders"] if content["version"] == _CACHE_VERSION else {}
     records = _search(folder, known)
     photos = sorted(relative + name for relative, record in records.items() for name in record["photos"])
     if not photos:
         raise PhotoError(f"{folder} holds no photos: put .jpg or .png files into it, or into folders in it")
     del records[""]  # the folder itself changes with its cache, and is searched every time
-    if cache and records != known:
+    if records != known:
         try:
             write_atomically(cache_file, json.dumps({"version": _CACHE_VERSION, "folders": records}).encode())
         except OSError as error:
@@ -97,14 +101,6 @@ def _list_folder(path: str, modified: int) -> dict:
             elif os.path.splitext(entry.name)[1].lower() in IMAGE_SUFFIXES:
                 photos.append(entry.name)
     return {"modified": modified if settled else 0, "folders": sorted(folders), "photos": sorted(photos)}
-
-
-def _read_cache(path: Path) -> dict[str, dict]:
-    try:
-        content = json.loads(path.read_bytes())
-        return content["folders"] if content["version"] == _CACHE_VERSION else {}
-    except (OSError, ValueError, KeyError, TypeError):
-        return {}
 
 
 def _read_list(folder: Path | str, list_file: Path | str) -> list[str]:

@@ -26,6 +26,8 @@ ROUGHNESS = (0.35, 0.55, 0.75)  # of the maps that are summed, up to 1: as rough
 EDGE = 200  # pixels of height maps and masks
 SMOOTHING = 11  # pixels of the window that regions are smoothed in
 LEAST = 0.03  # of the mask, that each of its regions has
+AHEAD = 8  # masks that are made before their turn
+WAVE = 16  # pixels from one bend to the next of edges that are moved
 FEWER = 0.4  # share of the masks in which some regions are missing: people draw such, too
 
 
@@ -35,6 +37,10 @@ def height_map(edge: int, roughness: float, random: np.random.RandomState) -> np
     Each point is the mean of its neighbors on the grid of twice the distance, mixed with a random height whose share,
     1 at first, falls to `roughness` times itself with each halving.
     """
+
+    def mixed(means: np.ndarray) -> np.ndarray:
+        return share * random.uniform(0, 1, means.shape) + (1 - share) * means
+
     heights, share = random.uniform(0, 1, (3, 3)), 1.0
     while len(heights) < edge:
         share *= roughness
@@ -42,20 +48,13 @@ def height_map(edge: int, roughness: float, random: np.random.RandomState) -> np
         finer = np.zeros((last, last))
         finer[::2, ::2] = heights
         corners = (heights[:-1, :-1] + heights[:-1, 1:] + heights[1:, :-1] + heights[1:, 1:]) / 4
-        finer[1::2, 1::2] = _mixed(corners, share, random)
-        around = np.pad(finer, 1)
-        there = np.pad(np.ones_like(finer), 1)  # at a border there are three neighbors
-        there[2:-1:2, 1:-1:2] = there[1:-1:2, 2:-1:2] = 0
-        sums, counts = (each[:-2, 1:-1] + each[2:, 1:-1] + each[1:-1, :-2] + each[1:-1, 2:] for each in (around, there))
+        finer[1::2, 1::2] = mixed(corners)
+        padded = (np.pad(finer, 1), np.pad(np.ones_like(finer), 1))  # at a border there are three neighbors
+        sums, counts = (each[:-2, 1:-1] + each[2:, 1:-1] + each[1:-1, :-2] + each[1:-1, 2:] for each in padded)
         for rows, columns in ((slice(0, None, 2), slice(1, None, 2)), (slice(1, None, 2), slice(0, None, 2))):
-            means = sums[rows, columns] / counts[rows, columns]
-            finer[rows, columns] = _mixed(means, share, random)
+            finer[rows, columns] = mixed(sums[rows, columns] / counts[rows, columns])
         heights = finer
     return heights[:edge, :edge]
-
-
-def _mixed(means: np.ndarray, share: float, random: np.random.RandomState) -> np.ndarray:
-    return share * random.uniform(0, 1, means.shape) + (1 - share) * means
 
 
 def make_mask(seed: int, number: int, regions: int) -> np.ndarray:
@@ -88,16 +87,12 @@ def _bands(heights: np.ndarray, count: int) -> np.ndarray:
 class Masks:
     """The masks of a training, made ahead by threads while the network works, and kept.
 
-    regions: how many a mask has at most.  count: how many masks there are.
-
-    Raises OptionError where none can be made so.
+    regions: how many a mask has at most.  count: how many masks there are.  Raises OptionError where none can be made.
     """
 
-    AHEAD = 8
-
     def __init__(self, regions: int, seed: int = 0, count: int = MASKS, workers: int = 1):
-        if count < 1 or not 1 <= regions <= math.floor(0.5 / LEAST):
-            most = math.floor(0.5 / LEAST)
+        most = math.floor(0.5 / LEAST)
+        if count < 1 or not 1 <= regions <= most:
             raise OptionError(f"{count} masks of {regions} regions cannot be made: there can be {most} regions")
         self.regions, self.seed, self.count = regions, seed, count
         self._made: dict = {}
@@ -105,8 +100,7 @@ class Masks:
 
     def __getitem__(self, number: int) -> np.ndarray:
         """Returns mask `number`, uint8 (200, 200); of numbers beyond the count, those from the first again."""
-        for ahead in range(number, number + self.AHEAD):
-            place = ahead % self.count
+        for place in (ahead % self.count for ahead in range(number, number + AHEAD)):
             if place not in self._made:
                 self._made[place] = self._pool.submit(make_mask, self.seed, place, self.regions)
         return self._made[number % self.count].result()
@@ -119,9 +113,6 @@ class Masks:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
 
-WAVE = 16  # pixels from one bend to the next of edges that are moved
-
-
 def one_hot_planes(mask: np.ndarray, regions: int, size: int) -> np.ndarray:
     """Returns a mask of region numbers as planes, (1, R, size, size)."""
     return one_hot(cv2.resize(mask, (size, size), interpolation=cv2.INTER_NEAREST), regions)[np.newaxis]
@@ -132,7 +123,6 @@ def jitter_edges(planes: np.ndarray, pixels: float, seed: int) -> np.ndarray:
     height, width = planes.shape[1:]
     coarse = np.random.RandomState(seed % 2**32).normal(0, pixels, (2, -(-height // WAVE), -(-width // WAVE)))
     shifts = [cv2.resize(shift, (width, height), interpolation=cv2.INTER_CUBIC) for shift in coarse]
-    rows, columns = (place + shift for place, shift in zip(np.mgrid[:height, :width], shifts))
-    columns, rows = columns.astype(np.float32), rows.astype(np.float32)
+    rows, columns = (np.mgrid[:height, :width] + shifts).astype(np.float32)
     moved = [cv2.remap(each, columns, rows, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REFLECT) for each in planes]
     return np.stack(moved)

@@ -19,8 +19,8 @@ class NoiseStream:
     """
 
     def __init__(self, channels: int, size: int, batch: int, seed: int, position: int, masks: Masks | None = None):
-        self._shape, self._batch, self._seed, self._masks = (channels, size, size), batch, seed, masks
-        self.position = position
+        self._shape, self._batch, self._masks, self.position = (channels, size, size), batch, masks, position
+        self._first = int(np.random.default_rng(seed).integers(len(VALIDATION_SEEDS), SEEDS))
         self.photos: list[str] = []  # as a `PhotoStream` has them; here there are none
         self.skipped: dict[str, str] = {}
 
@@ -33,12 +33,12 @@ class NoiseStream:
 
     def __next__(self) -> np.ndarray:
         """Returns the noise of the next step."""
-        begin, self.position = self.position, self.position + self._batch
-        first = int(np.random.default_rng(self._seed).integers(len(VALIDATION_SEEDS), SEEDS))
-        samples = [seeded_noise((first + number) % SEEDS, *self._shape) for number in range(begin, self.position)]
-        if self._masks:
-            regions = [
-                one_hot_planes(self._masks[n], self._masks.regions, self._shape[1]) for n in range(begin, self.position)
-            ]
-            samples = [np.concatenate(pair, axis=1) for pair in zip(regions, samples)]
+        samples = []
+        for number in range(self.position, self.position + self._batch):
+            sample = seeded_noise((self._first + number) % SEEDS, *self._shape)  # (1, channels, size, size)
+            if self._masks:
+                planes = one_hot_planes(self._masks[number], self._masks.regions, self._shape[1])
+                sample = np.concatenate([planes, sample], axis=1)
+            samples.append(sample)
+        self.position += self._batch
         return np.concatenate(samples)

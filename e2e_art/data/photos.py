@@ -28,9 +28,9 @@ log = logging.getLogger(__name__)
 # Each use of randomness has its own generator, made from (seed, use, number).
 _SAMPLE, _ORDER, _CROP = range(3)
 
+SCALES = 1.0, 1.25  # of the short edge of a photo, to the size of its crop: 1 is the largest crop
 _BATCHES_AHEAD = 3
-_TOLERATED = 0.05
-_FEW = 20
+_TOLERATED, _FEW = 0.05, 20  # the share of unreadable photos, and how many have to be tried before it counts
 
 
 class PhotoStream:
@@ -41,13 +41,11 @@ class PhotoStream:
     seed: an integer of 0 or more.  limit: draw only so many of the photos, chosen by the seed.
     position: how many crops were delivered before; the stream goes on from there, and counts on in `position`.
     workers: how many threads decode photos; they stay a few batches ahead.
-    scale: the short edge of a photo is scaled to `size` times a number from this range; 1 is the largest crop.
 
     Yields uint8 RGB, (batch, size, size, 3).  Every photo is shown once, in an order drawn anew, before any is shown
-    again.  A photo that cannot be read is replaced by another one, drawn at random, logged once, and kept with the
-    reason in `skipped`.  Raises PhotoError where there are fewer readable photos than `batch`, and where the
-    unreadable ones are clearly more than 5 %: once 20 photos (or all of them) have been tried, that is more than 5 %
-    of those tried, plus three standard deviations of a true 5 %.
+    again.  A photo that cannot be read is replaced by another one, drawn at random, and kept with the reason in
+    `skipped`.  Raises PhotoError where there are fewer readable photos than `batch`, and where clearly more than 5 %
+    of those tried cannot be read: three standard deviations more, once 20 (or all) have been tried.
     """
 
     def __init__(
@@ -61,25 +59,20 @@ class PhotoStream:
         list_file: Path | str | None = None,
         position: int = 0,
         workers: int = 1,
-        scale: tuple[float, float] = (1.0, 1.25),
     ):
         if min(size, batch, workers, 1 if limit is None else limit) < 1 or min(seed, position) < 0:
             raise PhotoError("size, batch, workers and limit must be 1 or more, seed and position 0 or more")
-        if not 1 <= scale[0] <= scale[1]:
-            raise PhotoError(f"scale {scale} is no range from 1 upward: give two numbers, such as (1.0, 1.25)")
         self.folder = Path(folder)
-        self.photos = list_photos(folder, list_file)
+        self.position, self.photos = position, list_photos(folder, list_file)
         if limit is not None and limit < len(self.photos):
             chosen = np.random.default_rng((seed, _SAMPLE, 0)).choice(len(self.photos), limit, replace=False)
             self.photos = [self.photos[index] for index in np.sort(chosen)]
         if len(self.photos) < batch:
             raise PhotoError(f"{folder} gives {len(self.photos)} photos for batches of {batch}: add photos")
-        self.size, self.batch, self.seed, self.scale = size, batch, seed, scale
+        self.size, self.batch, self.seed = size, batch, seed
         self.skipped: dict[str, str] = {}
         self._tried = np.zeros(len(self.photos), bool)
-        self._tried_count = 0
-        self._lock = threading.Lock()  # guards the three above
-        self.position = position
+        self._lock = threading.Lock()  # guards `skipped`
         self._epoch, self._order = -1, np.empty(0, np.int64)
         self._pending: deque[Future] = deque()  # the crops from `position` on
         self._pool: ThreadPoolExecutor | None = ThreadPoolExecutor(workers, "photos")
@@ -94,7 +87,7 @@ class PhotoStream:
             number = self.position + len(self._pending)
             self._pending.append(self._pool.submit(self._crop, number, self._photo(number)))
         crops = np.stack([future.result() for future in islice(self._pending, self.batch)])  # (batch, size, size, 3)
-        for _ in range(self.batch):
+        for _ in crops:
             self._pending.popleft()
         self.position += self.batch
         return crops
@@ -103,9 +96,6 @@ class PhotoStream:
         return self
 
     def __exit__(self, *exception) -> None:
-        self.close()
-
-    def close(self) -> None:
         """Ends the stream, as soon as its workers have finished the photo that they are at."""
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
@@ -123,7 +113,7 @@ class PhotoStream:
     def _crop(self, number: int, photo: int) -> np.ndarray:
         """Cuts crop `number` from a photo, or from another one if that cannot be read: (size, size, 3)."""
         random = np.random.default_rng((self.seed, _CROP, number))
-        scale = random.uniform(*self.scale)
+        scale = random.uniform(*SCALES)
         across, down, flip = random.random(3)
         while (image := self._read(photo, math.ceil(scale * self.size))) is None:
             self._check_readable()
@@ -139,27 +129,22 @@ class PhotoStream:
         name = self.photos[photo]
         if name in self.skipped:
             return None
-        image = reason = None
+        self._tried[photo] = True
         try:
-            image = read_image(self.folder / name, at_least=edge)
+            return read_image(self.folder / name, at_least=edge)
         except ImageError as error:
-            reason = str(error)
-        with self._lock:
-            if not self._tried[photo]:
-                self._tried[photo] = True
-                self._tried_count += 1
-                if reason:
-                    self.skipped[name] = reason
-                    log.warning("Skipped a photo: %s", reason)
-        return image
+            with self._lock:
+                if name not in self.skipped:
+                    self.skipped[name] = str(error)
+                    log.warning("Skipped a photo: %s", error)
+        return None
 
     def _check_readable(self) -> None:
         with self._lock:
-            tried, skipped, total = self._tried_count, len(self.skipped), len(self.photos)
-            first = next(iter(self.skipped.values()))
-        doubt = 3 * math.sqrt(tried * _TOLERATED * (1 - _TOLERATED))
-        too_many = tried >= min(_FEW, total) and skipped > tried * _TOLERATED + doubt
-        if too_many or total - skipped < self.batch:
+            skipped, first = len(self.skipped), next(iter(self.skipped.values()))
+        tried, total = int(self._tried.sum()), len(self.photos)
+        most = tried * _TOLERATED + 3 * math.sqrt(tried * _TOLERATED * (1 - _TOLERATED))
+        if (tried >= min(_FEW, total) and skipped > most) or total - skipped < self.batch:
             raise PhotoError(
                 f"{self.folder}: {skipped} of the {tried} photos tried cannot be read, remove them or copy them again "
                 f"(the first: {first})"

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from ..errors import OptionError, unknown
 
-__all__ = ["LossOptions", "check_shares"]
-
-CONVENTIONS = ("relative", "gatys", "bing-xu", "mean")
+__all__ = ["LossOptions", "check_choices", "check_shares", "option"]
 
 
 def option(default, help: str, flag: str | None = None, kind: type | None = None, choices=None) -> Any:
     """Returns a dataclass field with what the command line needs; kind: the type, where the default has none."""
     return field(default=default, metadata={"help": help, "flag": flag, "kind": kind, "choices": choices})
+
+
+def check_choices(options) -> None:
+    """Raises OptionError where an option has a value beside its choices."""
+    for each in fields(options):
+        value, choices = getattr(options, each.name), each.metadata.get("choices")
+        if choices and value not in choices:
+            raise OptionError(unknown(each.name.replace("_", " "), value, choices))
 
 
 def check_shares(shares: Sequence[float], name: str) -> None:
@@ -36,7 +43,11 @@ class LossOptions:
     style_layer_weights: tuple[float, ...] = option((), "weight of each style layer; equal by default", kind=float)
     content_layers: tuple[str, ...] = option(("relu4_2",), "layers of the content term", "--content-layer")
     content_layer_weights: tuple[float, ...] = option((), "weight of each content layer; equal by default", kind=float)
-    convention: str = option("relative", "how squared errors are normalized: docs/losses.md", choices=CONVENTIONS)
+    convention: str = option(
+        "relative",
+        "how squared errors are normalized: docs/losses.md",
+        choices=("relative", "gatys", "bing-xu", "mean"),
+    )
     covariance: bool = option(False, "center features before the Gram matrix")
     patch_weight: float = option(0.0, "weight of the patch term; for optimize with one painting")
     patch_layers: tuple[str, ...] = option(("relu3_1", "relu4_1"), "layers of the patch term")
@@ -48,8 +59,7 @@ class LossOptions:
         for name in ("style_weight", "content_weight", "tv_weight", "patch_weight"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise OptionError(f"{name.replace('_', ' ')} must be 0 or more, not {getattr(self, name)}")
-        if self.convention not in CONVENTIONS:
-            raise OptionError(unknown("convention", self.convention, CONVENTIONS))
+        check_choices(self)
         for layers, weights, kind in (
             (self.style_layers, self.style_layer_weights, "style"),
             (self.content_layers, self.content_layer_weights, "content"),
@@ -59,3 +69,6 @@ class LossOptions:
             if weights and len(weights) != len(layers):
                 raise OptionError(f"There are {len(layers)} {kind} layers, but {len(weights)} weights for them")
             check_shares(weights, f"{kind} layer weights")
+        for layer in (*self.style_layers, *self.content_layers, *self.patch_layers):
+            if not re.fullmatch(r"relu\d_\d", layer):
+                raise OptionError(f"unknown loss network layer '{layer}': choose names such as relu1_1")

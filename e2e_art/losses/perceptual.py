@@ -25,12 +25,12 @@ __all__ = ["SMALLEST", "PerceptualLoss", "gram_matrix", "normalized", "relative_
 
 SMALLEST = 16  # pixels of a picture's side, which four poolings bring down to one
 
-# Factors of other conventions, in a layer of C channels and M pixels: on the mean squared error of Gram matrices and on
-# that of features; and on the total variation of a picture of M pixels.
+# Factors of other conventions on the mean squared errors of Gram matrices and of features, and on the total variation,
+# each (f, c, m) for f C^c M^m in a layer, or picture, of C channels and M pixels.
 _FACTORS = {
-    "gatys": (lambda c, m: c * c / 4, lambda c, m: c * m / 2, lambda m: 1),
-    "bing-xu": (lambda c, m: c * c * m, lambda c, m: c * m, lambda m: 3 * m / 16),
-    "mean": (lambda c, m: 1, lambda c, m: 1, lambda m: 1),
+    "gatys": ((1 / 4, 2, 0), (1 / 2, 1, 1), (1, 0, 0)),
+    "bing-xu": ((1, 2, 1), (1, 1, 1), (3 / 16, 0, 1)),
+    "mean": ((1, 0, 0), (1, 0, 0), (1, 0, 0)),
 }
 
 
@@ -39,11 +39,6 @@ def _channels_and_pixels(F, features):
     shape = F.cast(F.shape_array(features), dtype="float32")
     channels, height, width = (F.slice_axis(shape, axis=0, begin=axis, end=axis + 1) for axis in (1, 2, 3))
     return channels, height * width
-
-
-def _times(F, x, factor):
-    """Returns x (N,) times a number, or times an array (1,)."""
-    return x * factor if isinstance(factor, int) else F.broadcast_mul(x, factor)
 
 
 def _rows(F, features, covariance: bool = False, weights=None):
@@ -67,26 +62,16 @@ def _products(F, x, y, channels: int | None = None):
 
 
 def _times_itself(F, rows, channels: int | None = None):
-    """Returns rows rows^T, (N, C, C), of rows (N, C, M); with the number of channels in bfloat16, N = 1.
+    """Returns rows rows^T, (N, C, C), of rows (N, C, M); with the number of channels in bfloat16, N = 1."""
+    return _with_whole_gradient(F, _products(F, F.BlockGrad(rows), rows, channels))
 
-    As both factors are the same, and a loss has a symmetric gradient to a symmetric matrix, one factor takes the
-    gradient of both, at half the work.
+
+def _with_whole_gradient(F, product):
+    """Returns a product x x^T one of whose factors blocks its gradient: the other one takes that of both.
+
+    So it is half the work; and right, since a loss has a symmetric gradient to a symmetric matrix.
     """
-    product = _products(F, F.BlockGrad(rows), rows, channels)
     return 2 * product - F.BlockGrad(product)
-
-
-def _times_itself_in_regions(F, rows, weights, covariance: bool, channels: int | None = None):
-    """Returns `_times_itself` in each region of one picture, (R, C, C): rows (1, C, M), weights (R, 1, M)."""
-    shares = F.square(weights)
-    weighted = F.broadcast_mul(F.BlockGrad(rows), shares)  # (R, C, M): what is done R times needs no gradient
-    product = _products(F, F.reshape(weighted, shape=(1, -1, 0)), rows, channels)  # (1, R C, C)
-    product = F.reshape_like(product, weighted, lhs_begin=0, lhs_end=2, rhs_begin=0, rhs_end=2)
-    product = 2 * product - F.BlockGrad(product)
-    if covariance:
-        means = F.transpose(_products(F, F.reshape(shares, shape=(1, -1, 0)), rows), axes=(1, 2, 0))  # (R, C, 1)
-        product = product - _products(F, means, means)
-    return product
 
 
 def gram_matrix(F, features, covariance: bool = False, weights=None, channels: int | None = None):
@@ -97,28 +82,26 @@ def gram_matrix(F, features, covariance: bool = False, weights=None, channels: i
     must be 1, and each region has a Gram matrix of its own, as if it were a picture: (R, C, C).
     channels: C, to multiply in bfloat16; then N must be 1, too.
     """
-    count, pixels = _channels_and_pixels(F, features)
+    size, pixels = _channels_and_pixels(F, features)
     if weights is None:
-        product, size = _times_itself(F, _rows(F, features, covariance), channels), count * pixels
+        product, size = _times_itself(F, _rows(F, features, covariance), channels), size * pixels
     else:
-        product = _times_itself_in_regions(F, _rows(F, features), weights, covariance, channels)
-        size = count
+        rows, shares = _rows(F, features), F.square(weights)
+        weighted = F.broadcast_mul(F.BlockGrad(rows), shares)  # (R, C, M): what is done R times needs no gradient
+        product = _products(F, F.reshape(weighted, shape=(1, -1, 0)), rows, channels)  # (1, R C, C)
+        product = F.reshape_like(product, weighted, lhs_begin=0, lhs_end=2, rhs_begin=0, rhs_end=2)
+        product = _with_whole_gradient(F, product)  # (R, C, C)
+        if covariance:
+            means = F.transpose(_products(F, F.reshape(shares, shape=(1, -1, 0)), rows), axes=(1, 2, 0))  # (R, C, 1)
+            product = product - _products(F, means, means)
     return F.broadcast_div(product, F.reshape(size, shape=(1, 1, 1)))
-
-
-def mean_squared_error(F, x, target):
-    """Returns mean((x - target)^2) over all axes but the first, (N,)."""
-    return F.mean(F.square(F.broadcast_sub(x, target)), axis=0, exclude=True)
-
-
-def _squares(F, x):
-    """Returns the sum of x^2 over all axes but the first, (N,): a product, many times faster than a reduction."""
-    return F.reshape(_times_itself(F, F.reshape(x, shape=(0, 1, -1))), shape=(-1,))
 
 
 def relative_error(F, x, target):
     """Returns sum((x - target)^2) / sum(target^2) over all axes but the first, (N,)."""
-    return F.broadcast_div(_squares(F, F.broadcast_sub(x, target)), _squares(F, target) + 1e-12)
+    rows = (F.reshape(each, shape=(0, 1, -1)) for each in (F.broadcast_sub(x, target), target))
+    error, norm = (F.reshape(_times_itself(F, each), shape=(-1,)) for each in rows)  # much faster than reductions
+    return F.broadcast_div(error, norm + 1e-12)
 
 
 def _with_gradient(F, error, x, gradient):
@@ -147,7 +130,7 @@ def normalized(weights: Sequence[float], count: int) -> list[float]:
     return [weight / sum(weights) for weight in weights]
 
 
-def _mean(errors: Sequence, weights: Sequence[float]):
+def _mean(errors: Sequence, weights: Sequence[float] = ()):
     """Returns the weighted mean of the errors of layers."""
     return sum(weight * error for weight, error in zip(normalized(weights, len(errors)), errors))
 
@@ -172,7 +155,6 @@ class PerceptualLoss(mx.gluon.HybridBlock):
         self.options = options
         contexts = list(contexts or [mx.cpu()])
         grams = [target.grams[layer] for layer in options.style_layers]
-        self._channels = [gram.shape[-1] for gram in grams]
         self._grams = {context: [mx.nd.array(gram, ctx=context) for gram in grams] for context in contexts}
         patches = [target.patches[layer] for layer in options.patch_layers] if options.patch_weight else []
         self._patches: list[Any] = [[mx.nd.array(part, ctx=contexts[0]) for part in each] for each in patches]
@@ -181,6 +163,7 @@ class PerceptualLoss(mx.gluon.HybridBlock):
         self.network: VGGFeatures = load_vgg(
             list(layers), options.loss_network, pooling=options.pooling, bfloat16=bfloat16, contexts=contexts
         )
+        self._channels = [gram.shape[-1] if self.network.bfloat16 else None for gram in grams]
         self.content_network = self.network.of_layers(content_layers) if content_layers else None
         if not patches:  # matching reads shapes
             self.hybridize(static_alloc=True)
@@ -203,9 +186,7 @@ class PerceptualLoss(mx.gluon.HybridBlock):
         features = dict(zip(self.network.layers, self.network(picture)))
         style_error = self._style_error(F, features, grams, region_weights)
         content_error = self._content_error(F, features, content) if options.content_weight else 0 * style_error
-        tv = total_variation(F, picture)
-        if options.convention != "relative":
-            tv = _times(F, tv, _FACTORS[options.convention][2](_channels_and_pixels(F, picture)[1]))
+        tv = self._by_convention(F, total_variation(F, picture), picture, 2)
         terms = [options.style_weight * style_error, options.content_weight * content_error, options.tv_weight * tv]
         if self._patches:
             terms.append(options.patch_weight * self._patch_error(F, features, patch_regions))
@@ -213,16 +194,15 @@ class PerceptualLoss(mx.gluon.HybridBlock):
 
     def _style_error(self, F, features: dict, grams: Sequence, region_weights: Sequence):
         options, errors = self.options, []
-        for index, layer in enumerate(options.style_layers):
-            x, target = features[layer], grams[index]
-            weights = region_weights[index] if region_weights else None
-            channels = self._channels[index] if self.network.bfloat16 else None
+        layers = zip(options.style_layers, grams, self._channels, region_weights or [None] * len(grams))
+        for layer, target, channels, weights in layers:
+            x = features[layer]
             gram = gram_matrix(F, x, options.covariance, weights, channels)
             error = self._error(F, gram, target, x, 0)  # (N,), or (R,)
             if options.normalize_gradients:
                 rows = _rows(F, x, options.covariance, weights)
                 error = _with_gradient(F, error, rows, F.batch_dot(F.broadcast_sub(gram, target), rows))
-            if region_weights:  # the mean over the regions that are there
+            if weights is not None:  # the mean over the regions that are there
                 present = F.sum(F.square(weights), axis=(1, 2))  # (R,): 1, or 0
                 error = F.sum(error * present, keepdims=True) / F.sum(present, keepdims=True)
             errors.append(error)
@@ -230,24 +210,28 @@ class PerceptualLoss(mx.gluon.HybridBlock):
 
     def _content_error(self, F, features: dict, content: Sequence):
         errors = []
-        for index, layer in enumerate(self.options.content_layers):
-            x, target = features[layer], content[index]
+        for layer, target in zip(self.options.content_layers, content):
+            x = features[layer]
             error = self._error(F, x, target, x, 1)
-            if self.options.normalize_gradients:
-                error = _with_gradient(F, error, x, x - target)
-            errors.append(error)
+            errors.append(_with_gradient(F, error, x, x - target) if self.options.normalize_gradients else error)
         return _mean(errors, self.options.content_layer_weights)
 
     def _patch_error(self, F, features: dict, regions: Sequence):
-        errors = []
-        for index, layer in enumerate(self.options.patch_layers):
-            matched = matched_features(F, features[layer], self._patches[index], regions[index] if regions else None)
-            errors.append(relative_error(F, features[layer], matched))
-        return sum(errors) / len(errors)
+        layers = zip(self.options.patch_layers, self._patches, regions or [None] * len(self._patches))
+        pairs = ((features[layer], patches, own) for layer, patches, own in layers)
+        return _mean([relative_error(F, x, matched_features(F, x, patches, own)) for x, patches, own in pairs])
 
     def _error(self, F, x, target, features, term: int):
         """Returns the distance of x from its target in the convention; term: 0 is style, 1 content."""
         if self.options.convention == "relative":
             return relative_error(F, x, target)
-        factor = _FACTORS[self.options.convention][term](*_channels_and_pixels(F, features))
-        return _times(F, mean_squared_error(F, x, target), factor)
+        error = F.mean(F.square(F.broadcast_sub(x, target)), axis=0, exclude=True)  # (N,)
+        return self._by_convention(F, error, features, term)
+
+    def _by_convention(self, F, error, features, term: int):
+        """Returns an error times the factor of the convention, for features (N, C, H, W); term: as in `_FACTORS`."""
+        if self.options.convention == "relative":
+            return error
+        factor, of_channels, of_pixels = _FACTORS[self.options.convention][term]
+        channels, pixels = _channels_and_pixels(F, features)
+        return F.broadcast_mul(error, factor * channels**of_channels * pixels**of_pixels)

@@ -29,27 +29,21 @@ def propagate_regions(regions: np.ndarray, layers: Sequence[str], network: str =
     found = {}
     for name in names[: max(map(names.index, layers), default=-1) + 1]:
         if name.endswith("_1") and name != "relu1_1":
-            regions = _pool(regions)
-            if not regions.size:
+            height, width = (side // 2 for side in regions.shape[1:])
+            if not (height and width):
                 raise OptionError(f"The regions are too small for layer '{name}': choose a larger size")
+            blocks = regions[:, : 2 * height, : 2 * width].reshape(-1, height, 2, width, 2)  # an odd last row goes
+            regions = blocks.mean(axis=(2, 4))
         regions = _mean(regions)
         found[name] = regions
     return {layer: found[layer] for layer in layers}
 
 
-def _pool(regions: np.ndarray) -> np.ndarray:
-    """Halves (R, H, W) by averaging 2x2 pixels; an odd last row or column is dropped, as by VGG."""
-    count, height, width = (len(regions), *(side // 2 for side in regions.shape[1:]))
-    return regions[:, : 2 * height, : 2 * width].reshape(count, height, 2, width, 2).mean(axis=(2, 4))
-
-
 def _mean(regions: np.ndarray) -> np.ndarray:
     """Averages (R, H, W) over each pixel's 3x3 neighborhood, which is 2x3 at a border and 2x2 in a corner."""
-    three = np.ones(3)
-    counts, *sums = (
-        cv2.sepFilter2D(region, -1, three, three, borderType=cv2.BORDER_CONSTANT)  # 0 outside
-        for region in (np.ones_like(regions[0]), *regions)
-    )
+    three, zero = np.ones(3), cv2.BORDER_CONSTANT  # outside
+    planes = (np.ones_like(regions[0]), *regions)
+    counts, *sums = (cv2.sepFilter2D(plane, -1, three, three, borderType=zero) for plane in planes)
     return np.stack(sums) / counts
 
 

@@ -67,8 +67,7 @@ class StyleTarget:
         """Returns the content of a file of the Gram matrices: one triangle of each, in half precision."""
         arrays = {"layers": np.array(list(self.grams))}
         for index, gram in enumerate(self.grams.values()):
-            scale = np.abs(gram).max()
-            arrays[f"scale_{index}"] = scale
+            arrays[f"scale_{index}"] = scale = np.abs(gram).max()
             rows, columns = np.triu_indices(gram.shape[-1])
             triangles = (gram[:, rows, columns] / scale).astype(np.float16)  # of each region, (R, C (C + 1) / 2)
             arrays[f"triangle_{index}"] = triangles if len(triangles) > 1 else triangles[0]

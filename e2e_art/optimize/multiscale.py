@@ -15,19 +15,20 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
 from ..errors import OptionError
-from ..images.arrays import from_vgg_space, to_vgg_space
+from ..images.arrays import CHANNEL_MEANS, from_vgg_space, to_vgg_space
 from ..images.regions import resize_regions
 from ..images.resize import resize, resize_long_edge, resize_short_edge
 from ..losses.patches import PATCH_SIZE
 from ..losses.perceptual import SMALLEST
 from ..losses.style_target import StyleTarget
-from .minimizer import Minimizer
 from .objective import Objective
 from .options import OptimizeOptions
+from .solvers import SOLVERS, StopOptimization
 
 __all__ = ["Evaluation", "Result", "fitting_edge", "memory_needed", "noise_picture", "optimize"]
 
@@ -37,6 +38,7 @@ log = logging.getLogger(__name__)
 BYTES = 0.45e9
 PIXEL_BYTES = {"lbfgs": 6300, "adam": 4600, "sgd": 4600}
 PATCH_BYTES = 2300
+PATIENCE = 10  # evaluations within which the loss has to fall
 
 
 @dataclass(frozen=True)
@@ -71,22 +73,85 @@ class Result:
 
 def memory_needed(options: OptimizeOptions, height: int, width: int) -> float:
     """Returns about how many bytes of memory the optimization of a picture of that size takes."""
-    return BYTES + height * width * _pixel_bytes(options)
+    patch_bytes = PATCH_BYTES if options.loss.patch_weight else 0
+    return BYTES + height * width * (PIXEL_BYTES[options.optimizer] + patch_bytes)
 
 
 def fitting_edge(options: OptimizeOptions, height: int, width: int, free: float) -> int:
     """Returns the long edge at which a picture of that shape fits into the free bytes; 0 where none does."""
-    return math.floor(max(height, width) * math.sqrt(max(0, free - BYTES) / (height * width * _pixel_bytes(options))))
-
-
-def _pixel_bytes(options: OptimizeOptions) -> int:
-    return PIXEL_BYTES[options.optimizer] + (PATCH_BYTES if options.loss.patch_weight else 0)
+    share = max(0, free - BYTES) / (memory_needed(options, height, width) - BYTES)
+    return math.floor(max(height, width) * math.sqrt(share))
 
 
 def noise_picture(height: int, width: int, seed: int = 0) -> np.ndarray:
     """Returns noise around middle gray to start from, uint8 (H, W, 3)."""
     random = np.random.default_rng(seed)
     return np.clip(random.normal(118, 32, (height, width, 3)), 0, 255).astype(np.uint8)
+
+
+class _Minimizer:
+    """Minimizes the objectives of one scale after the other.
+
+    Afterwards: `evaluations`, all reports; `best`, the best picture of the last scale, and its weighted `losses`.
+    """
+
+    def __init__(self, options: OptimizeOptions, on_evaluation: Callable[[Evaluation, np.ndarray], None]):
+        self.options, self.on_evaluation = options, on_evaluation
+        self.evaluations: list[Evaluation] = []
+        self.losses: dict[str, float] = {}
+        self._began = time.perf_counter()
+
+    def minimize(self, make: Callable[..., Objective], start: np.ndarray, scale: int, bfloat16: bool | None) -> str:
+        """Begins at a picture (1, 3, H, W) in VGG space; returns why it ended, as `Result` names it.
+
+        make: returns the objective, given whether it computes in bfloat16.
+        """
+        means = np.array(CHANNEL_MEANS, np.float32).reshape(1, 3, 1, 1)
+        low, high = (np.broadcast_to(limit - means, start.shape) for limit in (0, 255))
+        solve, point = SOLVERS[self.options.optimizer], np.clip(start, low, high)
+        self._step, self._previous = 0, start
+        try:
+            for precision in (bfloat16, False):  # bfloat16 may be why it settles; its totals differ from float32's
+                evaluate = None  # frees the memory of the objective before
+                evaluate = partial(self._evaluate, make(bfloat16=precision), scale)
+                self._lowest, before = [math.inf], math.inf  # total, at first and after each evaluation
+                while before == math.inf or self._lowest[-1] < before * (1 - 1e-6):
+                    before = self._lowest[-1]
+                    solve(evaluate, point, low, high, self.options.learning_rate)
+                    point = self.best  # L-BFGS returns where no step along its line is lower: restart it from there
+            return "settled"
+        except StopOptimization as stop:
+            return str(stop)
+        except KeyboardInterrupt:
+            return "interrupted"
+
+    def _evaluate(self, objective: Objective, scale: int, x: np.ndarray) -> tuple[float, np.ndarray]:
+        """Returns total loss and gradient of a picture (1, 3, H, W); raises StopOptimization when it is time to end."""
+        options = self.options
+        losses, gradient = objective(x)
+        total = sum(losses.values())
+        if not (math.isfinite(total) and np.isfinite(gradient).all()):
+            raise StopOptimization("not finite")
+        self._step += 1
+        change = float(np.linalg.norm(x - self._previous)) / max(float(np.linalg.norm(x)), 1e-30)
+        self._previous = x.copy()
+        if total < self._lowest[-1]:
+            self.best, self.losses = self._previous, losses
+        self._lowest.append(min(total, self._lowest[-1]))
+        place = (scale, options.scales, (x.shape[2], x.shape[3]), self._step, options.steps)
+        seconds = time.perf_counter() - self._began
+        self.evaluations.append(Evaluation(*place, losses, total, self._lowest[-1], seconds))
+        self.on_evaluation(self.evaluations[-1], x)
+        if self._step >= options.steps:
+            raise StopOptimization("steps")
+        if options.stop == "change":
+            settled = self._step > 1 and change < options.tolerance
+        else:
+            fallen = self._lowest[max(0, len(self._lowest) - 1 - PATIENCE)] - self._lowest[-1]
+            settled = fallen < options.tolerance * self._lowest[-1]
+        if settled:
+            raise StopOptimization("settled")
+        return total, gradient
 
 
 def optimize(
@@ -116,73 +181,46 @@ def optimize(
     Raises OptionError for pictures too small for the loss, and for what does not go together.
     """
     options = options or OptimizeOptions()
-    _check(options, len(styles), photo, regions, tileable, target)
+    if regions is not None and (tileable or (len(styles) != 1 and not target)):
+        raise OptionError("Regions need one painting, and cannot be tiled: leave one of them out")
+    if tileable and photo is not None:
+        raise OptionError("Only a texture tiles: leave the photo out, or --tileable")
     if photo is None:
         options = replace(options, loss=replace(options.loss, content_weight=0.0))
     height, width = start.shape[:2]
-    smallest = _smallest(options)
+    patch_layers = options.loss.patch_layers if options.loss.patch_weight else ()
+    smallest = max([SMALLEST, *(PATCH_SIZE * 2 ** (int(layer[4]) - 1) for layer in patch_layers)])  # of "reluB_N"
     if min(height, width) < smallest:
         raise OptionError(f"A picture needs {smallest} pixels or more on each side, not {width}x{height}")
-    best: Minimizer | None = None
-    evaluations: list[Evaluation] = []
-    began, picture = time.perf_counter(), start
+    minimizer, picture = _Minimizer(options, on_evaluation), start
     for scale in range(options.scales):
         factor = math.sqrt(0.5) ** (options.scales - 1 - scale)
         size = (max(smallest, round(height * factor)), max(smallest, round(width * factor)))
-        paintings = [_scaled(style, round(options.style_size * factor), smallest) for style in styles]
 
-        def report(minimizer: Minimizer, losses: dict, x: np.ndarray, scale=scale, size=size) -> None:
-            seconds = time.perf_counter() - began
-            place = (scale, options.scales, size, minimizer.evaluations, options.steps)
-            evaluations.append(Evaluation(*place, losses, sum(losses.values()), minimizer.total, seconds))
-            on_evaluation(evaluations[-1], x)
-
-        try:
-            objective = Objective(
+        def make(bfloat16: bool | None, factor=factor, size=size) -> Objective:
+            paintings = [_scaled(style, round(options.style_size * factor), smallest) for style in styles]
+            parts = None if target or not regions else resize_regions(regions[0], *paintings[0].shape[:2])
+            return Objective(
                 options.loss,
-                target or _style(options, paintings, blend, regions),
+                target or StyleTarget.of(options.loss, [*map(to_vgg_space, paintings)], blend, parts),
                 size,
                 None if photo is None else resize(photo, *size),
-                regions=None if regions is None else resize_regions(regions[1], *size),
+                regions=resize_regions(regions[1], *size) if regions else None,
                 tileable=tileable,
                 context=contexts[0] if contexts else None,
                 bfloat16=bfloat16,
             )
-            minimizer = Minimizer(objective, options, report)
-            reason = minimizer.minimize(to_vgg_space(resize(picture, *size)))
-        except KeyboardInterrupt:  # between two scales
-            if best is None:
-                raise
-            reason = "interrupted"
-            break
+
+        reason = minimizer.minimize(make, to_vgg_space(resize(picture, *size)), scale, bfloat16)
+        if reason == "interrupted" and not minimizer.evaluations:
+            raise KeyboardInterrupt
         if minimizer.losses:
-            best, picture = minimizer, from_vgg_space(minimizer.best)
-        log.debug("scale %d of %d: %s after %d evaluations", scale + 1, options.scales, reason, minimizer.evaluations)
+            picture = from_vgg_space(minimizer.best)
+        log.debug("Scale %d of %d ended: %s", scale + 1, options.scales, reason)
         if reason in ("interrupted", "not finite"):
             break
-    losses, total = (best.losses, best.total) if best else ({}, math.inf)
-    return Result(resize(picture, height, width), losses, total, reason, evaluations)
-
-
-def _check(options: OptimizeOptions, paintings: int, photo, regions, tileable: bool, target) -> None:
-    if regions is not None and (tileable or (paintings != 1 and not target)):
-        raise OptionError("Regions need one painting, and cannot be tiled: leave one of them out")
-    if tileable and photo is not None:
-        raise OptionError("Only a texture tiles: leave the photo out, or --tileable")
-
-
-def _style(options: OptimizeOptions, paintings: Sequence[np.ndarray], blend: Sequence[float], regions) -> StyleTarget:
-    """Returns the style of paintings, uint8, at the size that they have."""
-    own = None if regions is None else resize_regions(regions[0], *paintings[0].shape[:2])
-    return StyleTarget.of(options.loss, [to_vgg_space(painting) for painting in paintings], blend, own)
-
-
-def _smallest(options: OptimizeOptions) -> int:
-    """Returns how many pixels each side of a picture needs, for features in every layer."""
-    if not options.loss.patch_weight:
-        return SMALLEST
-    blocks = [int(layer.removeprefix("relu")[0]) for layer in options.loss.patch_layers]
-    return max(SMALLEST, *(PATCH_SIZE * 2 ** (block - 1) for block in blocks))
+    total = sum(minimizer.losses.values()) if minimizer.losses else math.inf
+    return Result(resize(picture, height, width), minimizer.losses, total, reason, minimizer.evaluations)
 
 
 def _scaled(style: np.ndarray, edge: int, smallest: int) -> np.ndarray:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -28,9 +27,6 @@ class Objective:
     bfloat16: None takes it where the processor is fast at it.
     """
 
-    _loss: Any
-    _content: Any
-
     def __init__(
         self,
         options: LossOptions,
@@ -43,16 +39,17 @@ class Objective:
         context=None,
         bfloat16: bool | None = None,
     ):
-        self._options, self._target, self._tileable, self._context = options, target, tileable, context or mx.cpu()
-        weights = _inside(size, options.style_layers) if tileable else []
-        parts = []
+        self._tileable, self._context = tileable, context or mx.cpu()
+        weights, parts = _inside(size, options.style_layers) if tileable else [], []
         if regions is not None:
             weights = region_weights(regions, options)
             parts = [part[np.newaxis] for part in patch_regions(regions, options)] if options.patch_weight else []
-        self._region_weights = [mx.nd.array(each, ctx=self._context) for each in weights]
-        self._patch_regions = [mx.nd.array(each, ctx=self._context) for each in parts]
-        self._photo = None if photo is None else mx.nd.array(to_vgg_space(photo), ctx=self._context)
-        self.set_precision(bfloat16)
+        self._regions = [[mx.nd.array(each, ctx=self._context) for each in arrays] for arrays in (weights, parts)]
+        gc.collect()  # the blocks of a loss before this one refer to each other, and would keep its memory
+        self._loss = PerceptualLoss(options, target, [self._context], bfloat16)
+        self._content = []
+        if photo is not None:
+            self._content = self._loss.content_features(mx.nd.array(to_vgg_space(photo), ctx=self._context))
 
     def __call__(self, x: np.ndarray) -> tuple[dict[str, float], np.ndarray]:
         """Returns the weighted terms of a picture (1, 3, H, W) in VGG space, and the gradient of their sum."""
@@ -60,28 +57,17 @@ class Objective:
         picture.attach_grad()
         with mx.autograd.record():
             padded = _circular_padding(picture) if self._tileable else picture
-            terms = self._loss(padded, self._content, self._region_weights, self._patch_regions)
+            terms = self._loss(padded, self._content, *self._regions)
             total = sum(term.sum() for term in terms.values())
         total.backward()
         return {name: float(term.asscalar()) for name, term in terms.items()}, picture.grad.asnumpy()
-
-    def set_precision(self, bfloat16: bool | None) -> None:
-        """Makes the loss anew in that precision."""
-        self.release()
-        self._loss = PerceptualLoss(self._options, self._target, [self._context], bfloat16)
-        self._content = [] if self._photo is None else self._loss.content_features(self._photo)
-
-    def release(self) -> None:
-        """Frees the memory of the loss, whose blocks refer to each other and would wait for the garbage collector."""
-        self._loss = self._content = None
-        gc.collect()
 
 
 def _circular_padding(picture):
     """Returns a picture (1, 3, H, W) with PADDING pixels of its other side at each border."""
     for axis in (2, 3):
-        places = np.arange(-PADDING, picture.shape[axis] + PADDING) % picture.shape[axis]
-        picture = mx.nd.take(picture, mx.nd.array(places, ctx=picture.context), axis=axis)
+        places = mx.nd.arange(-PADDING, picture.shape[axis] + PADDING, ctx=picture.context)
+        picture = mx.nd.take(picture, places, axis=axis, mode="wrap")
     return picture
 
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from ..errors import OptionError, unknown
-from ..losses.options import LossOptions, option
+from ..errors import OptionError
+from ..losses.options import LossOptions, check_choices, option
 
 __all__ = ["OptimizeOptions"]
 
 # Solvers, with their default learning rates; None for those that find one themselves.
 LEARNING_RATES = {"lbfgs": None, "adam": 5.0, "sgd": None}
-STOPS = ("loss", "change")
 
 
 @dataclass(frozen=True)
@@ -25,25 +24,21 @@ class OptimizeOptions:
     )
     tolerance: float = option(0.01, "stop when 10 evaluations lower the loss by less than this share; 0 goes on")
     stop: str = option(
-        "loss", "whether the tolerance is of the loss, or of the change of the picture in a step", choices=STOPS
+        "loss", "what the tolerance is of: the loss, or the change of the picture in a step", choices=("loss", "change")
     )
     scales: int = option(1, "sizes to go through from coarse to fine, each sqrt(2) times the one before; 4 from noise")
     style_size: int = option(400, "long edge of the painting, at the full size of the result")
     seed: int = option(0, "seed of the noise to start from")
-    loss: LossOptions = field(default_factory=LossOptions)
+    loss: LossOptions = LossOptions()
 
     def __post_init__(self):
-        if self.optimizer not in LEARNING_RATES:
-            raise OptionError(unknown("optimizer", self.optimizer, LEARNING_RATES))
-        if self.stop not in STOPS:
-            raise OptionError(unknown("stopping rule", self.stop, STOPS))
+        check_choices(self)
         for name in ("steps", "scales", "style_size"):
             if getattr(self, name) < 1:
                 raise OptionError(f"{name.replace('_', ' ')} must be at least 1, not {getattr(self, name)}")
-        if not self.tolerance >= 0:
-            raise OptionError(f"tolerance must be 0 or more, not {self.tolerance}")
-        if self.seed < 0:
-            raise OptionError(f"seed must be 0 or more, not {self.seed}")
+        for name in ("tolerance", "seed"):
+            if not getattr(self, name) >= 0:
+                raise OptionError(f"{name} must be 0 or more, not {getattr(self, name)}")
         if self.optimizer == "lbfgs" and self.learning_rate is not None:
             raise OptionError("lbfgs has no learning rate: leave it out, or choose adam or sgd")
         if self.learning_rate is None:

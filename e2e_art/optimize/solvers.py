@@ -9,7 +9,6 @@ C. Zhu, R. Byrd, P. Lu, J. Nocedal: L-BFGS-B, ACM TOMS 23 (1997).  D. Kingma, J.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
@@ -81,8 +80,4 @@ def sgd(evaluate: Evaluate, start: Array, low: Array, high: Array, learning_rate
         step += 1
 
 
-SOLVERS: dict[str, Callable[[Evaluate, Array, Array, Array, Any], None]] = {
-    "lbfgs": lbfgs,
-    "adam": adam,
-    "sgd": sgd,
-}
+SOLVERS: dict[str, Callable[..., None]] = {"lbfgs": lbfgs, "adam": adam, "sgd": sgd}

@@ -69,11 +69,16 @@ def clip_gradients(gradients: Mapping[str, Any], limit: float, count: int = 1) -
     return norm
 
 
-class Adam:
-    """Adam.
+def _move(arrays: Sequence, change) -> None:
+    """Subtracts a change, which is on the first device, from a weight on each device."""
+    own, *others = arrays
+    own -= change
+    for other in others:
+        own.copyto(other)
 
-    weights: by name, the array on each device, which `step` changes in place.
-    """
+
+class Adam:
+    """Adam; weights: by name, the array on each device, which `step` changes in place."""
 
     def __init__(self, weights: Weights):
         self._weights, self._steps = weights, 0
@@ -87,13 +92,11 @@ class Adam:
         """Moves the weights against their gradients, which are on the first device."""
         self._steps += 1
         rate = learning_rate * math.sqrt(1 - BETA_2**self._steps) / (1 - BETA_1**self._steps)
-        for name, (own, *others) in self._weights.items():
+        for name, arrays in self._weights.items():
             gradient, mean, variance = gradients[name], self._moments[f"mean/{name}"], self._moments[f"variance/{name}"]
             mean[:] = BETA_1 * mean + (1 - BETA_1) * gradient
             variance[:] = BETA_2 * variance + (1 - BETA_2) * gradient * gradient
-            own -= rate * mean / (variance.sqrt() + EPSILON)
-            for other in others:
-                own.copyto(other)
+            _move(arrays, rate * mean / (variance.sqrt() + EPSILON))
 
     def state(self) -> dict[str, np.ndarray]:
         """Returns what it keeps from step to step, by name: "mean/NAME", "variance/NAME", "steps"."""
@@ -124,11 +127,9 @@ class Muon(Adam):
             gradient, momentum = (1 - MOMENTUM) * gradients[name], self._moments[f"momentum/{name}"]
             momentum[:] = MOMENTUM * momentum + gradient
             ahead.append((MOMENTUM * momentum + gradient).reshape((len(momentum), -1)))  # as Nesterov has it
-        for (own, *others), direction in zip(self._matrices.values(), orthogonalize(ahead)):
+        for arrays, direction in zip(self._matrices.values(), orthogonalize(ahead)):
             scale = max(1.0, direction.shape[0] / direction.shape[1]) ** 0.5
-            own -= learning_rate * MATRIX_RATE * scale * direction.reshape(own.shape)
-            for other in others:
-                own.copyto(other)
+            _move(arrays, learning_rate * MATRIX_RATE * scale * direction.reshape(arrays[0].shape))
 
 
 def _is_matrix(shape: tuple[int, ...]) -> bool:

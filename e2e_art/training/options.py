@@ -8,16 +8,14 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from ..errors import OptionError, unknown
-from ..losses.options import LossOptions, check_shares, option
+from ..losses.options import LossOptions, check_choices, check_shares, option
 
-__all__ = ["COUPLINGS", "PRESETS", "TrainingOptions", "stages_of"]
+__all__ = ["PRESETS", "TrainingOptions", "stages_of"]
 
-COUPLINGS = ("staged", "straight-through", "joint")
-OPTIMIZERS = ("muon", "adam")
 SMALLEST_CROP = 32  # pixels
 
 RESIDUAL_WEIGHT = 0.4  # Bing Xu's, where a preset has no other
@@ -60,29 +58,21 @@ def _text(values: Sequence[float]) -> str:
     return " ".join(f"{value:g}" for value in values)
 
 
-@dataclass(frozen=True)
-class _Recipe:
-    """The defaults of a kind of model, stage by stage: of more stages, the last value goes on."""
-
-    stages: str
-    steps: tuple[int, ...]
-    sizes: tuple[int, ...]
-    style_boosts: tuple[float, ...]
-    learning_rates: tuple[float, ...] = (1.5e-3,)
-
-
-# docs/recipe.md: small crops first, they are fast; large ones last, which see what a whole painting has.
-_RECIPES = {
-    "chain": _Recipe("boosted", (1600, 1400, 900, 1400), (192, 256, 352, 352), (1.0, 1.0, 1.1, 1.0)),
-    "texture": _Recipe("texture", (1500, 800), (256, 256), (1.0, 1.0), (5e-3,)),
-    "doodle": _Recipe("doodle", (1500, 800), (256, 256), (1.0, 1.0), (1e-2,)),
+# The defaults of each kind, stage by stage: of more stages, the last value goes on.  docs/recipe.md: small crops first,
+# they are fast; large ones last, which see what a whole painting has.
+_CHAIN: dict[str, Any] = {
+    "stages": "boosted",
+    "steps": (1600, 1400, 900, 1400),
+    "sizes": (192, 256, 352, 352),
+    "style_boosts": (1.0, 1.0, 1.1, 1.0),
+    "learning_rates": (1.5e-3,),
 }
-_CHAIN, _TEXTURE, _DOODLE = _RECIPES.values()
-
-
-def _recipe_loss() -> LossOptions:
-    """Returns the default weights of training, which keep faces; validation keeps to LossOptions()."""
-    return LossOptions(content_weight=3.0, content_layers=("relu3_2", "relu4_2"), content_layer_weights=(1.0, 1.0))
+_NOISE: dict[str, Any] = {"steps": (1500, 800), "sizes": (256,), "style_boosts": (1.0,)}
+_TEXTURE: dict[str, Any] = {**_NOISE, "stages": "texture", "learning_rates": (5e-3,)}
+_DOODLE: dict[str, Any] = {**_NOISE, "stages": "doodle", "learning_rates": (1e-2,)}
+_RECIPES = {"chain": _CHAIN, "texture": _TEXTURE, "doodle": _DOODLE}
+# The default weights of training, which keep faces; validation keeps to LossOptions().
+_LOSS = LossOptions(content_weight=3.0, content_layers=("relu3_2", "relu4_2"), content_layer_weights=(1.0, 1.0))
 
 
 @dataclass(frozen=True)
@@ -105,31 +95,31 @@ class TrainingOptions:
     style_size: int = option(400, "long edge of the painting in pixels")
     stages: str = option(
         "",
-        f"a preset ({', '.join(PRESETS)}), or kinds of generators separated by commas; {_CHAIN.stages}, "
-        f"{_TEXTURE.stages} or {_DOODLE.stages} by default",
+        f"a preset ({', '.join(PRESETS)}), or kinds of generators separated by commas; boosted, texture or doodle by "
+        "default",
     )
     residual_weights: tuple[float, ...] = option(
         (), f"residual weight of each stage; by default the preset's, or {RESIDUAL_WEIGHT}", "--residual-weight", float
     )
     norm: str = option("instance", "normalization", choices=("instance", "batch"))
     share_weights: bool = option(False, "equal stages share their weights")
-    coupling: str = option("staged", "how stages learn", choices=COUPLINGS)
+    coupling: str = option("staged", "how stages learn", choices=("staged", "straight-through", "joint"))
     warm_start: bool = option(True, "do not begin a stage with the weights of the one before it", "--cold-start")
-    steps: tuple[int, ...] = option((), f"steps of each stage; {_text(_CHAIN.steps)} by default", kind=int)
+    steps: tuple[int, ...] = option((), f"steps of each stage; {_text(_CHAIN['steps'])} by default", kind=int)
     sizes: tuple[int, ...] = option(
-        (), f"size of the training crops in pixels, for each stage; {_text(_CHAIN.sizes)} by default", "--size", int
+        (), f"size of the training crops in pixels, for each stage; {_text(_CHAIN['sizes'])} by default", "--size", int
     )
     batch: int = option(1, "batch size")
-    optimizer: str = option("muon", "optimizer of the weights", choices=OPTIMIZERS)
+    optimizer: str = option("muon", "optimizer of the weights", choices=("muon", "adam"))
     learning_rates: tuple[float, ...] = option(
         (),
-        f"learning rate of each stage, which falls to 0 along a cosine; {_text(_CHAIN.learning_rates)} by default, "
-        f"{_text(_TEXTURE.learning_rates)} for textures, {_text(_DOODLE.learning_rates)} for doodles",
+        f"learning rate of each stage, which falls to 0 along a cosine; {_text(_CHAIN['learning_rates'])} by default, "
+        f"{_text(_TEXTURE['learning_rates'])} for textures, {_text(_DOODLE['learning_rates'])} for doodles",
         "--learning-rate",
         float,
     )
     style_boosts: tuple[float, ...] = option(
-        (), f"factor on the style weight in each stage; {_text(_CHAIN.style_boosts)} by default", "--style-boost", float
+        (), f"factor on a stage's style weight; {_text(_CHAIN['style_boosts'])} by default", "--style-boost", float
     )
     gradient_clip: float = option(10.0, "clip the gradient norm to this")
     list_file: str | None = option(
@@ -143,25 +133,20 @@ class TrainingOptions:
         "begins with its own weights",
     )
     start_stage: int = option(0, "stage of that model whose weights the first stage begins with")
-    loss: LossOptions = field(default_factory=_recipe_loss)
+    loss: LossOptions = _LOSS
 
     def __post_init__(self):
-        for noun, value, choices in (
-            ("coupling", self.coupling, COUPLINGS),
-            ("optimizer", self.optimizer, OPTIMIZERS),
-            ("kind of model", self.kind, (*_RECIPES,)),
-        ):
-            if value not in choices:
-                raise OptionError(unknown(noun, value, choices))
+        check_choices(self)
+        if self.kind not in _RECIPES:
+            raise OptionError(unknown("kind of model", self.kind, _RECIPES))
         recipe = _RECIPES[self.kind]
-        self._set("stages", self.stages or recipe.stages)
+        self._set("stages", self.stages or recipe["stages"])
         generators = stages_of(self.stages, self.residual_weights)
         self._set("residual_weights", tuple(stage["residual_weight"] for stage in generators))
         count = len(generators)
         for name in ("steps", "sizes", "learning_rates", "style_boosts"):
-            values, default = getattr(self, name), getattr(recipe, name)
-            words = name.replace("_", " ")
-            values = _for_each_stage(words, values or (default + default[-1:] * count)[:count], count)
+            words, default = name.replace("_", " "), recipe[name] + recipe[name][-1:] * count
+            values = _for_each_stage(words, getattr(self, name) or default[:count], count)
             if not all(value > 0 or (name == "steps" and value == 0 and self.start_from) for value in values):
                 raise OptionError(f"{words} must be above 0, not {', '.join(map(str, values))}")
             self._set(name, values)

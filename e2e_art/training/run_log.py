@@ -19,26 +19,25 @@ __all__ = ["RunLog"]
 class RunLog:
     """The log of a training: its steps, validations and previews.
 
-    folder: its working folder.  validation: the photos to validate on.  samples: what previews are painted of, by
-    name, as `Task.samples` returns them.  fresh: drop what an earlier training logged there; else only what was logged
-    after the checkpoint, since those steps will be done again.
+    folder: its working folder.  validation: the photos to validate on.  samples: what previews are painted of, as
+    `Task.samples` returns them.  fresh: drop what an earlier training logged there; else only what was logged after
+    the checkpoint, since those steps will be done again.
     """
 
     def __init__(
         self,
         folder: Path,
         training: Training,
-        validation: Sequence[Path] = (),
-        samples: Mapping[str, np.ndarray] = {},
-        fresh: bool = False,
+        validation: Sequence[Path],
+        samples: Mapping[str, np.ndarray],
+        fresh: bool,
     ):
         self.folder, self.training, self.validation, self.samples = folder, training, validation, samples
         self.path = folder / "log.jsonl"
-        if self.path.exists():
-            kept = [entry for entry in self.entries() if not fresh and entry["total_step"] <= training.total_step]
-            self.path.unlink()
-            for entry in kept:
-                append_line(self.path, entry)
+        kept = [entry for entry in self.entries() if not fresh and entry["total_step"] <= training.total_step]
+        self.path.unlink(missing_ok=True)
+        for entry in kept:
+            append_line(self.path, entry)
 
     def entries(self) -> list[dict]:
         """Returns what was logged: steps, and validations."""
@@ -46,8 +45,9 @@ class RunLog:
 
     def step(self, step: Step) -> None:
         """Logs a step, with the losses of the last stage that learns."""
-        entry = {key: value for key, value in asdict(step).items() if key != "losses"}
-        append_line(self.path, {**entry, **step.losses[-1]})
+        entry = {**asdict(step), **step.losses[-1]}
+        del entry["losses"]
+        append_line(self.path, entry)
 
     def checkpoint(self) -> dict[str, float]:
         """Validates the stage that learns, or has just learned, and paints the previews; returns the mean terms.
@@ -55,12 +55,11 @@ class RunLog:
         They are empty where there is nothing to validate on.
         """
         training = self.training
-        stage, total_step, result = training.last_stage, training.total_step, {}
+        stage, total_step, result = training.last_stage, training.total_step, training.validation
         if self.validation or training.task.keeps_best:
-            (result,) = training.task.validate(self.validation, [stage])
+            result = result or training.task.validate(self.validation, [stage])[0]
             append_line(self.path, {"total_step": total_step, "stage": stage, "validation": result})
         for name, sample in self.samples.items():
-            picture = training.task.paint(sample, stage + 1)[-1]
             target = self.folder / f"{Path(name).stem}_step-{total_step:06d}_stage-{stage}.png"
-            write_image(target, from_vgg_space(picture.asnumpy()), overwrite=True)
+            write_image(target, from_vgg_space(training.task.paint(sample, stage + 1)[-1].asnumpy()), overwrite=True)
         return result

@@ -22,8 +22,8 @@ from ..losses.options import LossOptions
 from ..losses.perceptual import PerceptualLoss
 from ..losses.regions import region_weights
 from ..losses.style_target import StyleTarget
+from ..models.kinds import DOODLE, KINDS, TEXTURE
 from ..networks.chain import Chain
-from ..networks.doodle import NOISE
 from ..networks.inputs import NOISE_PERIOD, seeded_noise
 from .options import TrainingOptions
 
@@ -40,9 +40,8 @@ COLLAPSED = 0.1  # diversity below which a texture network all but ignores its n
 class Task(ABC):
     """What a chain learns.
 
-    A task says what the steps show (`batches`), what networks take of that (`inputs`), what is asked of their pictures
-    (`features` and `losses`), and what it is validated and previewed on (`validation_samples` and `samples`).
-
+    It says what the steps show (`batches`), what networks take of that (`inputs`), what is asked of their pictures
+    (`features`, `losses`), and what it is validated and previewed on (`validation_samples`, `samples`).
     options: which paintings, and the weights of the loss.  contexts: where to compute.
     """
 
@@ -134,9 +133,8 @@ class PhotoTask(Task):
     """A chain paints photos in the style of a painting."""
 
     def batches(self, size: int, position: int, workers: int = 1) -> PhotoStream:
-        folder, batch = self.options.photos, self.options.batch
-        chosen = {name: getattr(self.options, name) for name in ("seed", "limit", "list_file")}
-        return PhotoStream(folder, size, batch, position=position, workers=workers, **chosen)
+        chosen = {name: getattr(self.options, name) for name in ("batch", "seed", "limit", "list_file")}
+        return PhotoStream(self.options.photos, size, position=position, workers=workers, **chosen)
 
     def samples(self, photos: Sequence[Path]) -> dict[str, np.ndarray]:
         return {path.name: to_vgg_space(read_image(path)) for path in photos}
@@ -160,6 +158,12 @@ class _NoiseTask(Task):
     def noise(self, seed: int) -> np.ndarray:
         """Returns what pictures are validated on, by its seed: (1, C, 256, 256)."""
 
+    def batches(self, size: int, position: int, workers: int = 1) -> NoiseStream:
+        options = self.options
+        masks = Masks(options.regions, options.seed, workers=workers) if options.regions else None
+        planes = KINDS[options.kind].noise_planes
+        return NoiseStream(planes, size, options.batch, options.seed, position, masks)
+
     def samples(self, photos: Sequence[Path]) -> dict[str, np.ndarray]:
         return {"seed-0": self.noise(0)}
 
@@ -170,15 +174,8 @@ class _NoiseTask(Task):
 class TextureTask(_NoiseTask):
     """A chain makes textures of noise that look like a painting everywhere."""
 
-    @property
-    def _channels(self) -> int:
-        return self.chain.generators[0].inputs - 3
-
-    def batches(self, size: int, position: int, workers: int = 1) -> NoiseStream:
-        return NoiseStream(self._channels, size, self.options.batch, self.options.seed, position)
-
     def noise(self, seed: int) -> np.ndarray:
-        return seeded_noise(seed, self._channels, VALIDATION_SIZE, VALIDATION_SIZE)
+        return seeded_noise(seed, TEXTURE.noise_planes, VALIDATION_SIZE, VALIDATION_SIZE)
 
     def validate(
         self, photos: Sequence[Path], stages: Sequence[int], loss: PerceptualLoss | None = None
@@ -193,11 +190,9 @@ class TextureTask(_NoiseTask):
         painted = float(np.mean([style.asnumpy().var(axis=(2, 3)).mean() for style in self.styles]))
         for result, stage in zip(results, stages):
             across = np.concatenate([pictures[stage].asnumpy() for pictures in textures]).var(axis=0, ddof=1).mean()
-            result["diversity"] = float(across) / max(painted, 1e-9)
-            if result["diversity"] < COLLAPSED:
-                log.warning(
-                    "All seeds make nearly one texture (diversity %.2f): lower --learning-rate", result["diversity"]
-                )
+            result["diversity"] = diversity = float(across) / max(painted, 1e-9)
+            if diversity < COLLAPSED:
+                log.warning("All seeds make nearly one texture (diversity %.2f): lower --learning-rate", diversity)
         return results
 
 
@@ -213,25 +208,19 @@ class DoodleTask(_NoiseTask):
 
     def record(self) -> dict[str, Any]:
         """Returns the palette of the regions."""
-        palette = [{"color": "#" + bytes(color).hex(), "name": color_name(color)} for color in self.palette]
-        return {"palette": palette}
-
-    def batches(self, size: int, position: int, workers: int = 1) -> NoiseStream:
-        options = self.options
-        masks = Masks(options.regions, options.seed, workers=workers)
-        return NoiseStream(2 * NOISE, size, options.batch, options.seed, position, masks)
+        return {"palette": [{"color": "#" + bytes(color).hex(), "name": color_name(color)} for color in self.palette]}
 
     def noise(self, seed: int) -> np.ndarray:
         """Returns a mask and noise, by their seed: (1, R + 16, 256, 256)."""
         masks = Masks(self.options.regions, VALIDATION_MASKS + seed)
-        with NoiseStream(2 * NOISE, VALIDATION_SIZE, 1, seed, 0, masks) as stream:
+        with NoiseStream(DOODLE.noise_planes, VALIDATION_SIZE, 1, seed, 0, masks) as stream:
             return next(stream)
 
     def features(self, loss: PerceptualLoss, inputs, position: int | None = None) -> list:
         """Returns for each sample its region weights in each style layer; in training, of regions with moved edges."""
-        regions = inputs[:, : self.options.regions].asnumpy()
-        if position is not None and self.options.edge_jitter:
-            regions = [jitter_edges(each, self.options.edge_jitter, position + n) for n, each in enumerate(regions)]
+        regions, jitter = inputs[:, : self.options.regions].asnumpy(), self.options.edge_jitter
+        if position is not None and jitter:
+            regions = [jitter_edges(each, jitter, position + n) for n, each in enumerate(regions)]
         weights = [region_weights(each, loss.options) for each in regions]
         return [[mx.nd.array(layer, ctx=inputs.context) for layer in each] for each in weights]
 

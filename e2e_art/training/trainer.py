@@ -10,8 +10,8 @@ from __future__ import annotations
 import math
 import statistics
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from .tasks import Task
 __all__ = ["Step", "Training", "TrainingError", "TrainingState", "duration_text", "estimate_seconds"]
 
 WARM_UP = 20  # steps over which the learning rate rises: Adam's first steps would saturate the tanh
+MEASURED = 4  # steps of each phase for the time estimate, after a first one that prepares what the others use
 
 
 class TrainingError(UserError):
@@ -67,13 +68,13 @@ class TrainingState:
     @classmethod
     def of(cls, values: dict[str, Any]) -> TrainingState:
         """Returns the state that a checkpoint holds; raises ValueError where it cannot be one."""
-        state, default = cls(**{each.name: values[each.name] for each in fields(cls)}), vars(cls())
-        sound = all(type(value) is type(default[name]) for name, value in vars(state).items())
-        sound = sound and all(isinstance(reason, str) for reason in state.skipped.values())
-        numbers = (state.phase, state.step, state.position, state.seconds, state.photo_count)
-        if not (sound and all(0 <= number < math.inf for number in numbers) and not math.isnan(state.best_total)):
-            raise ValueError("its state cannot be that of a training")
-        return state
+        state = cls(**{name: values[name] for name in vars(cls())})
+        typed = all(type(value) is type(getattr(cls(), name)) for name, value in vars(state).items())
+        if typed and all(isinstance(reason, str) for reason in state.skipped.values()):
+            numbers = (state.phase, state.step, state.position, state.seconds, state.photo_count)
+            if all(0 <= number < math.inf for number in numbers) and not math.isnan(state.best_total):
+                return state
+        raise ValueError("its state cannot be that of a training")
 
 
 class Training:
@@ -98,39 +99,42 @@ class Training:
     ):
         self.options, self.checkpoint, self.workers = options, checkpoint, workers
         self.contexts = list(contexts or [mx.cpu()])
-        if options.batch < len(self.contexts):
-            devices = len(self.contexts)
+        devices = len(self.contexts)
+        if options.batch < devices:
             raise TrainingError(f"A batch size of {options.batch} cannot be split over {devices} devices: raise it")
         kind = KINDS[options.kind]
         self.chain: Chain = kind.chain(options.generators(), options.share_weights)
         self.chain.draw_weights(options.seed, self.contexts)
         self.chain.hybridize(static_alloc=True)
         if start_from is not None:
-            self._start_from(start_from)
+            self._take_weights(start_from)
         self.task: Task = kind.task(options, self.chain, self.contexts, bfloat16)
+        stages = list(range(len(self.chain.generators)))  # they learn one after another if staged, else all at once
+        self.phases = [[stage] for stage in stages] if options.coupling == "staged" else [stages]
+        self.total_steps = sum(options.steps[: len(self.phases)])
         self.state = TrainingState()
-        self._learning: dict[str, mx.gluon.Parameter] = {}  # what learns in this phase, by stage and name
         self._optimizer: Adam
+        self.validation: dict[str, float] = {}  # mean terms of the weights that learn, where they are known
         self._best: list[dict[str, np.ndarray]] = []  # weights of this phase's stages, where the task keeps them
         self._begin_phase()
         if resume and checkpoint.exists():
             self._resume()
 
-    def _start_from(self, chain: Chain) -> None:
+    def _take_weights(self, chain: Chain) -> None:
+        """Begins with the weights of a trained chain."""
         stages, first = len(chain.generators), self.options.start_stage
         if first >= stages:
             raise TrainingError(f"The model to start from has stages 0 to {stages - 1}, none {first}")
         try:
-            for index in range(min(stages, len(self.chain.generators))):
+            for index, _ in zip(range(stages), self.chain.generators):
                 self.chain.set_stage_weights(index, chain.stage_weights(index or first))
         except ValueError as error:
             raise TrainingError(f"The model to start from does not fit: {error}; choose such --stages") from error
 
     @property
-    def phases(self) -> list[list[int]]:
-        """The stages that learn, phase by phase: one after another if staged, else all at once."""
-        stages = list(range(len(self.chain.generators)))
-        return [[stage] for stage in stages] if self.options.coupling == "staged" else [stages]
+    def learning(self) -> list[int]:
+        """The stages that learn in this phase: none, once all have learned."""
+        return [*self.phases, []][self.state.phase]
 
     @property
     def last_stage(self) -> int:
@@ -141,11 +145,6 @@ class Training:
     def total_step(self) -> int:
         """The steps done so far, in all phases."""
         return sum(self.options.steps[: self.state.phase]) + self.state.step
-
-    @property
-    def total_steps(self) -> int:
-        """The steps of all phases."""
-        return sum(self.options.steps[: len(self.phases)])
 
     def run(
         self,
@@ -162,7 +161,8 @@ class Training:
             with self._batches() as batches:
                 self.state.photo_count = len(batches.photos)
                 try:
-                    for report in self._steps(batches):
+                    while self.state.step < self.options.steps[self.state.phase]:
+                        report = self._step(batches)
                         on_step(report)
                         if report.step < report.steps and report.step % checkpoint_every == 0:
                             self._keep_best()
@@ -179,11 +179,10 @@ class Training:
 
     def time_steps(self, phase: int, steps: int) -> list[float]:
         """Takes a few steps of a phase, which leave no trace; returns the seconds that each of them took."""
-        before = self.state, self._learning, self._optimizer
+        before, seconds = (self.state, self._optimizer), []
         weights = {stage: self.chain.stage_weights(stage) for stage in self.phases[phase]}
         self.state = replace(self.state, phase=phase)
         self._begin_phase()
-        seconds = []
         try:
             with self._batches() as batches:
                 for _ in range(steps):
@@ -192,7 +191,7 @@ class Training:
                     self.learn(crops, self.options.learning_rates[phase])
                     seconds.append(time.perf_counter() - started)
         finally:
-            self.state, self._learning, self._optimizer = before
+            self.state, self._optimizer = before
             for stage, values in weights.items():
                 self.chain.set_stage_weights(stage, values)
         return seconds
@@ -201,71 +200,70 @@ class Training:
         return self.task.batches(self.options.sizes[self.state.phase], self.state.position, self.workers)
 
     def _begin_phase(self) -> None:
-        """Gets a new optimizer for what learns in this phase: nothing, once all have learned."""
-        stages = [*self.phases, []][self.state.phase]
-        self._learning = self.chain.learning_parameters(stages)
-        weights = {name: parameter.list_data() for name, parameter in self._learning.items()}
+        """Gets a new optimizer for what learns in this phase."""
+        parameters = self.chain.learning_parameters(self.learning)
+        weights = {name: parameter.list_data() for name, parameter in parameters.items()}
         self._optimizer = OPTIMIZERS[self.options.optimizer](weights)
 
     def _end_phase(self) -> None:
         """Keeps the best weights of the phase, and lets the next one begin, from its weights where stages are alike."""
         self._keep_best()
-        for stage, weights in zip(self.phases[self.state.phase], self._best):
-            self.chain.set_stage_weights(stage, weights)
         ended = self.state.phase
+        if self.validation.get("total") != self.state.best_total:  # the best weights are not the last ones
+            self.validation = {}
+            for stage, weights in zip(self.learning, self._best):
+                self.chain.set_stage_weights(stage, weights)
         self._best = []
         self.state = replace(self.state, phase=ended + 1, step=0, best_total=math.inf)
         self._begin_phase()
-        learned = self.options.steps[ended] > 0  # a stage of no steps keeps what it started from, the next one too
-        warm = self.options.warm_start and self.options.coupling == "staged" and learned
-        pair = [{**each.describe(), "residual_weight": None} for each in self.chain.generators[ended : ended + 2]]
-        if warm and len(pair) == 2 and pair[0] == pair[1]:
-            self.chain.set_stage_weights(ended + 1, self.chain.stage_weights(ended))
+        # A stage of no steps keeps what it started from, and the next one, too.
+        if self.learning and self.options.warm_start and self.options.steps[ended]:
+            pair = [{**each.describe(), "residual_weight": None} for each in self.chain.generators[ended : ended + 2]]
+            if pair[0] == pair[1]:
+                self.chain.set_stage_weights(ended + 1, self.chain.stage_weights(ended))
 
     def _keep_best(self) -> None:
         """Keeps the weights that learn if they are the best of their phase, where the task wants that."""
-        stages = self.phases[self.state.phase]
+        self.validation = {}
         if self.task.keeps_best and self.options.steps[self.state.phase]:
-            total = self.task.validate((), stages[-1:])[0]["total"]
-            if total < self.state.best_total:
-                self.state.best_total, self._best = total, [self.chain.stage_weights(stage) for stage in stages]
+            (self.validation,) = self.task.validate((), self.learning[-1:])
+            if self.validation["total"] < self.state.best_total:
+                self.state.best_total = self.validation["total"]
+                self._best = [self.chain.stage_weights(stage) for stage in self.learning]
 
-    def _steps(self, batches) -> Iterator[Step]:
-        state = self.state
-        steps, rate = self.options.steps[state.phase], self.options.learning_rates[state.phase]
-        while state.step < steps:
-            started = time.perf_counter()
-            cosine = 0.5 + 0.5 * math.cos(math.pi * state.step / steps)
-            learning_rate = rate * min(1.0, (state.step + 1) / WARM_UP) * cosine
-            crops = next(batches)  # (N, size, size, 3)
-            waited = time.perf_counter() - started
-            losses, norm = self.learn(crops, learning_rate)
-            state.step += 1
-            state.position = batches.position
-            state.seconds += time.perf_counter() - started
-            yield Step(
-                phase=state.phase, step=state.step, steps=steps, total_step=self.total_step,
-                total_steps=self.total_steps, losses=losses, gradient_norm=norm, learning_rate=learning_rate,
-                seconds=state.seconds, waited=waited,
-            )  # fmt: skip
+    def _step(self, batches) -> Step:
+        """Takes the next step of this phase."""
+        state, started = self.state, time.perf_counter()
+        steps = self.options.steps[state.phase]
+        cosine = 0.5 + 0.5 * math.cos(math.pi * state.step / steps)
+        learning_rate = self.options.learning_rates[state.phase] * min(1.0, (state.step + 1) / WARM_UP) * cosine
+        crops = next(batches)  # (N, size, size, 3)
+        waited = time.perf_counter() - started
+        losses, norm = self.learn(crops, learning_rate)
+        state.step += 1
+        state.position = batches.position
+        state.seconds += time.perf_counter() - started
+        place = (state.phase, state.step, steps, self.total_step, self.total_steps)
+        return Step(*place, losses, norm, learning_rate, state.seconds, waited)
 
     def learn(self, crops: np.ndarray, learning_rate: float) -> tuple[list[dict[str, float]], float]:
         """Takes one step; returns the weighted losses of each learning stage and the norm of the gradient.
 
         crops: as the task's batches have them.  Raises TrainingError where one of them is not finite.
         """
-        terms, totals, learning = [], [], self.phases[self.state.phase]
+        terms, totals = [], []
         for share, context in zip(np.array_split(crops, len(self.contexts)), self.contexts):
             inputs = self.task.inputs(share).as_in_context(context)
             with mx.autograd.record():
-                terms.append(self.task.terms(inputs, learning, self.state.position))
+                terms.append(self.task.terms(inputs, self.learning, self.state.position))
                 totals.append(sum(term.sum() for stage in terms[-1] for term in stage.values()))
         mx.autograd.backward(totals)
         losses = [
             {name: float(np.mean(np.concatenate([share[k][name].asnumpy() for share in terms]))) for name in stage}
             for k, stage in enumerate(terms[0])
         ]
-        gradients = sum_gradients({name: parameter.list_grad() for name, parameter in self._learning.items()})
+        parameters = self.chain.learning_parameters(self.learning)
+        gradients = sum_gradients({name: parameter.list_grad() for name, parameter in parameters.items()})
         norm = clip_gradients(gradients, self.options.gradient_clip, len(crops))
         if not all(map(math.isfinite, [norm, *(value for stage in losses for value in stage.values())])):
             raise TrainingError(
@@ -283,17 +281,15 @@ class Training:
 
     def _resume(self) -> None:
         checkpoint = load_checkpoint(self.checkpoint)
-        changed = self.options.differences(checkpoint.state.get("options", {}))
-        if changed:
+        if changed := self.options.differences(checkpoint.state.get("options", {})):
             raise TrainingError(
                 f"{self.checkpoint} was made with other options ({changed}): give the same command line again, "
                 "or train into another --out"
             )
         try:
             self.state = TrainingState.of(checkpoint.state)
-            stages = [*self.phases, []][self.state.phase]
-            counts = len(checkpoint.weights), len(checkpoint.best)
-            if counts not in ((len(self.chain.generators), count) for count in (0, len(stages))):
+            stages = self.learning
+            if len(checkpoint.weights) != len(self.chain.generators) or len(checkpoint.best) not in (0, len(stages)):
                 raise ValueError("it has weights of other stages")
             if self.state.step > (self.options.steps[self.state.phase] if stages else 0):
                 raise ValueError("it has more steps than its phase")
@@ -309,26 +305,23 @@ class Training:
             raise CheckpointError(f"{self.checkpoint} does not fit ({error}): delete it to start anew") from error
 
 
-MEASURED = 4  # steps of each phase, after a first one that prepares what the others use
-
-
 def estimate_seconds(training: Training, validation: Sequence[Path] = (), checkpoint_every: int = 250) -> float:
     """Returns about how many seconds the rest of a training takes, validations included.
 
     It takes a few steps of each phase to come and validates on one photo, which leaves no trace in the training.
     """
-    seconds, checks = 0.0, 0
+    seconds, checks, done = 0.0, 0, training.state.step
     for phase in range(training.state.phase, len(training.phases)):
-        steps = training.options.steps[phase] - (training.state.step if phase == training.state.phase else 0)
+        steps, done = training.options.steps[phase] - done, 0
         if steps:
             seconds += steps * statistics.median(training.time_steps(phase, MEASURED + 1)[1:])
             checks += -(-steps // checkpoint_every)
     if validation:
-        stages = range(len(training.chain.generators))
-        training.task.validate(validation[:1], stages[-1:])
+        stages = len(training.chain.generators)
+        training.task.validate(validation[:1], [stages - 1])
         started = time.perf_counter()
-        training.task.validate(validation[:1], stages[-1:])
-        seconds += (checks + len(stages)) * len(validation) * (time.perf_counter() - started)
+        training.task.validate(validation[:1], [stages - 1])
+        seconds += (checks + stages) * len(validation) * (time.perf_counter() - started)
     return seconds
 
 
