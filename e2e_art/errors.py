@@ -33,10 +33,6 @@ def first_line(error: BaseException) -> str:
 
 
 def unknown(noun: str, value: object, choices: Iterable[str]) -> str:
-    """Returns the sentence for a wrong choice; choices: two or more.
-
-    >>> unknown("pooling", "median", ("average", "max"))
-    "unknown pooling 'median': choose average or max"
-    """
+    """Returns the sentence for a wrong choice, as "unknown pooling 'median': choose average or max"."""
     *others, last = choices
     return f"unknown {noun} '{value}': choose {', '.join(others)} or {last}"

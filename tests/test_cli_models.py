@@ -52,6 +52,11 @@ def test_another_engine_s_time_is_counted_by_itself(tmp_path, capsys):
     assert "engine: PyTorch 2.11.0, a GPU" in capsys.readouterr().out
 
 
+def test_a_closed_standard_output_is_no_terminal(shelf, monkeypatch):
+    monkeypatch.setattr("sys.stdout", None)
+    assert main(["models", str(shelf)]) == 0
+
+
 def test_a_terminal_shows_the_picture(shelf, capsys, monkeypatch):
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)

@@ -1,11 +1,15 @@
 """What the stages are worth, in evaluations of the baseline."""
 
+import hashlib
+import io
 import json
 import math
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import assert_one_sentence, pixels, save, tiny_model, tree
+from helpers import assert_one_sentence, edit_description, pixels, save, tiny_model, tree
 from skimage import data
 
 from e2e_art.commands.main import main
@@ -39,6 +43,23 @@ def test_worth_by_hand():
     assert equivalent_evaluations_text(curve, 11.0) == "0.5"
     assert equivalent_evaluations_text(curve, 4.0) == "4.0"
     assert equivalent_evaluations_text(curve, 3.9) == "more than 4"
+
+
+@pytest.mark.parametrize("content", [b"", b"PK damaged", "pickle"])
+def test_a_style_that_is_damaged_is_refused(model, tmp_path, capsys, content):
+    """With its checksum written anew, too: what a stranger's file holds is read as numbers, or refused."""
+    damaged = tmp_path / "damaged"
+    shutil.copytree(model, damaged)
+    if content == "pickle":
+        file = io.BytesIO()
+        np.savez(file, scale_0=np.array([Path], object), triangle_0=np.zeros(1))
+        content = file.getvalue()
+    (damaged / "style.npz").write_bytes(content)
+    files = json.loads((damaged / "model.json").read_text())["files"]
+    edit_description(damaged, files={**files, "style.npz": hashlib.sha256(content).hexdigest()})
+    photo = save(tmp_path / "photo.png", PHOTO)
+    code = compare(photo, "--model", damaged, "--evaluations", 0)
+    assert_one_sentence(code, capsys.readouterr().err, "style.npz")
 
 
 def test_the_baseline_begins_at_the_photo_and_falls(model):
@@ -116,6 +137,7 @@ def test_what_is_refused(folder, model, tmp_path, capsys):
         ([folder, "--model", model, "--crop", "wide"], ["--crop", "'wide'"]),
         ([folder, "--model", model, "--crop", "0x9"], ["--crop", "'0x9'"]),
         ([folder, folder, "--model", model, "-o", tmp_path / "out"], ["called cat"]),
+        ([folder, "--model", model, model, "-o", tmp_path / "out"], ["called tiny"]),
         ([folder, "--model", model, "--evaluations", -1], ["--evaluations", "-1"]),
         ([folder, "--model", model, "-o", tmp_path], [tmp_path, "--overwrite"]),
     ):

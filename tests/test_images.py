@@ -17,7 +17,7 @@ from skimage import data
 from e2e_art.errors import ImageError
 from e2e_art.images import io as images
 from e2e_art.images.arrays import from_vgg_space, to_vgg_space
-from e2e_art.images.denoise import denoise
+from e2e_art.images.colors import denoise
 from e2e_art.images.io import read_image, write_image
 from e2e_art.images.resize import resize, resize_long_edge, resize_short_edge
 

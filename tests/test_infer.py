@@ -16,6 +16,7 @@ from helpers import (
     pixels,
     process,
     save,
+    tiny_chain,
     tiny_model,
     tree,
 )
@@ -26,13 +27,13 @@ import e2e_art
 from e2e_art.commands.main import main
 from e2e_art.errors import UserError
 from e2e_art.evaluation.evaluator import Evaluator
-from e2e_art.images.colors import keep_colors
-from e2e_art.images.denoise import denoise
+from e2e_art.images.colors import denoise, keep_colors
 from e2e_art.images.io import read_image
 from e2e_art.images.resize import resize, resize_long_edge
 from e2e_art.images.sheet import sheet
 from e2e_art.models import folder
 from e2e_art.models.folder import model_folders, read_model
+from e2e_art.models.publish import publish
 
 PHOTO = data.chelsea()[40:137, 60:191]  # 97x131: no multiple of anything
 
@@ -554,8 +555,37 @@ def test_options_out_of_range(refused, photo, tmp_path):
     refused(photo, "-o", out, "--size", "-3", says=["counted in pixels, not -3"])
     refused(photo, "-o", out, "--tile", "-3", says=["counted in pixels, not -3"])
     refused(photo, "-o", out, "--size", "10000000", says=["not enough memory", "smaller size"])
-    refused(photo, "-o", out, "--threads", "0", says=["at least 1"])
+    refused(photo, "-o", out, "--size", "3000000000", says=["not enough memory", "smaller size"])
+    refused(photo, "-o", out, "--size", "99999999999999999999", says=["not enough memory", "smaller size"])
+    refused(photo, "-o", out, "--denoise", "nan", says=["denoising", "nan"])
+    refused(photo, "-o", out, "--denoise", "-1", says=["denoising", "-1"])
+    for threads in ("0", "100000"):
+        refused(photo, "-o", out, "--threads", threads, says=["1 to 256", threads])
     refused(photo, "-o", "-", "--stages", says=["--stages"])
+
+
+def test_several_photos_do_not_fit_into_the_name_of_one_picture(refused, photo, tmp_path):
+    other = save(tmp_path / "other.png", PHOTO)
+    refused(photo, other, "-o", tmp_path / "both.jpg", says=["both.jpg", "2 photos", "folder"])
+
+
+@pytest.mark.parametrize("engine", ["onnx", "mxnet"])
+def test_a_model_of_weights_that_are_no_numbers_paints_nothing(refused, photo, tmp_path, engine):
+    chain = tiny_chain(stages=1)
+    weights = chain.stage_weights(0)
+    chain.set_stage_weights(0, {name: np.full_like(weight, np.nan) for name, weight in weights.items()})
+    model = tmp_path / "nan"
+    publish(chain, model, {"command": "by hand"})
+    refused(photo, "-o", tmp_path / "out.png", "--engine", engine, says=[model, "no numbers"], model=model)
+
+
+def test_names_that_the_terminal_cannot_write_are_escaped(model, tmp_path):
+    photo = save(tmp_path / "föto 写真.png", PHOTO[:16, :16])
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    done = process("infer.py", photo, "--model", model, "-o", tmp_path / "ü.png", "--stages", env=environment)
+    assert done.returncode == 0, done.stderr
+    assert rb"\xfc_stage-0.png" in done.stdout
+    assert (tmp_path / "ü_stage-0.png").exists()
 
 
 @pytest.mark.parametrize("engine", ["auto", "onnx", "mxnet"])

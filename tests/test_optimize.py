@@ -1,6 +1,7 @@
 """Optimization: what it minimizes, when it stops, and what the command writes."""
 
 import json
+import math
 import re
 import signal
 import subprocess
@@ -256,6 +257,7 @@ def test_options_that_do_not_go_are_refused():
         {"scales": 0},
         {"tolerance": -1},
         {"learning_rate": 0.0},
+        {"optimizer": "sgd", "learning_rate": math.inf},
         {"optimizer": "newton"},
         {"stop": "never"},
     ):

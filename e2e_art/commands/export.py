@@ -48,6 +48,8 @@ def run(flags: argparse.Namespace) -> None:
     if len(flags.model) != 1:
         raise OptionError(f"One ONNX file holds one model, not {len(flags.model)}: name it with --model")
     model = read_model(flags.model[0])
+    if flags.onnx.suffix.lower() != ".onnx":
+        raise OptionError(f"--onnx takes a file's name that ends in .onnx, not '{flags.onnx}'")
     check_free([flags.onnx], flags.overwrite, "--onnx")
     content = onnx_file(model, flags.stage, parse_size(flags.size, "--size") if flags.size else None, flags.half)
     try:

@@ -28,6 +28,7 @@ from .models import describe_model, describe_models
 
 __all__ = ["add_arguments", "run"]
 
+MOST_THREADS = 256  # far more than cores only take memory and time
 LOOK = ("strength", "as_painted", "keep_colors", "denoise", "tile", "guided")  # options of `Painter.stages`
 
 
@@ -55,7 +56,7 @@ def add_arguments(parser) -> None:
     size.add_argument("--as-painted", action="store_true", help="leave the painting at --size")
     size.add_argument("--guided", action="store_true", help="enlarge it from --size along the photo's own edges")
     tile = "paint in tiles of that edge; auto (the default) where memory is short, 0 never"
-    size.add_argument("--tile", type=lambda text: None if text == "auto" else int(text), metavar="EDGE", help=tile)
+    size.add_argument("--tile", type=tile_edge, metavar="EDGE", help=tile)
     noise = parser.add_argument_group("textures and doodles", "Made of noise: another seed, another picture.")
     noise.add_argument("--texture", metavar="MODEL", help="a shipped texture, or one that train.py --texture wrote")
     noise.add_argument("--seed", nargs="+", type=int, default=[0], metavar="N", help="several write a file each")
@@ -70,6 +71,10 @@ def add_arguments(parser) -> None:
     devices.add_argument("--threads", type=int, metavar="N", help="threads to use; as many as cores by default")
 
 
+def tile_edge(text: str) -> int | None:  # argparse calls a wrong one an "invalid tile_edge value"
+    return None if text == "auto" else int(text)
+
+
 def run(flags: argparse.Namespace) -> None:
     """Does the one of the six jobs that the flags ask for."""
     if flags.list:
@@ -77,8 +82,8 @@ def run(flags: argparse.Namespace) -> None:
     if flags.info:
         return describe_model(read_model(flags.model))
     if flags.threads is not None:
-        if flags.threads < 1:
-            raise OptionError(f"--threads must be at least 1, not {flags.threads}")
+        if not 1 <= flags.threads <= MOST_THREADS:
+            raise OptionError(f"--threads must be 1 to {MOST_THREADS}, not {flags.threads}")
         os.environ["OMP_NUM_THREADS"] = str(flags.threads)  # MXNet reads it when it is imported
     device = (flags.engine, flags.threads, flags.gpu)
     output = Output(flags.out, flags.stage, flags.overwrite)

@@ -121,8 +121,8 @@ def _targets(photos: Sequence[str], out: str) -> list[tuple[str, Path | None]]:
         return [(single, None)]
     if single and (Path(out).suffix or single == STREAM) and not Path(out).is_dir():
         return [(single, Path(out))]
-    if Path(out).is_file():
-        raise OptionError(f"{out} is a file, and there are {len(found)} photos: give a folder as -o")
+    if Path(out).is_file() or (Path(out).suffix.lower() in WRITABLE_SUFFIXES and not Path(out).is_dir()):
+        raise OptionError(f"{out} is a file's name, and there are {len(found)} photos: give a folder as -o")
     files = [Path(out, name) for _, name in found]
     files = [file if file.suffix.lower() in WRITABLE_SUFFIXES else file.with_suffix(".png") for file in files]
     return [(photo, file) for (photo, _), file in zip(found, files)]

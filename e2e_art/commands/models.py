@@ -57,7 +57,7 @@ def _paragraph(model: Model) -> list[str]:
         lines.append(f"total loss on {samples}, stage by stage: {totals}")
     if THUMBNAIL in model.files:
         lines.append(str(model.path(THUMBNAIL)))
-        if sys.stdout.isatty() and "NO_COLOR" not in os.environ:
+        if sys.stdout and sys.stdout.isatty() and "NO_COLOR" not in os.environ:
             lines += _in_characters(read_image(model.path(THUMBNAIL)))
     return lines
 

@@ -170,8 +170,9 @@ def _check(flags: argparse.Namespace, checkpoint: Path) -> None:
         raise OptionError(f"--{given[0]} paints no photos: leave --validate and --preview out")
     if double := find_double(path.stem for path in flags.preview):
         raise OptionError(f"Two --preview photos have the same name ({double}): rename one, or leave it out")
-    if flags.checkpoint_every < 1:
-        raise OptionError(f"--checkpoint-every must be at least 1, not {flags.checkpoint_every}")
+    for name in ("checkpoint_every", "cpu_devices", "workers"):
+        if getattr(flags, name) < 1:
+            raise OptionError(f"--{name.replace('_', '-')} must be at least 1, not {getattr(flags, name)}")
     if flags.out.exists() and not flags.overwrite:
         raise OptionError(f"{flags.out} exists: choose another --out, or add --overwrite")
     if flags.out.exists() and not (flags.out / DESCRIPTION).is_file():

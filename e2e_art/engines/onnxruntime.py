@@ -51,6 +51,7 @@ def open_session(graph: Path, threads: int | None = None, gpu: int | None = None
     import onnxruntime
 
     check_gpu(gpu)
+    onnxruntime.disable_telemetry_events()
     settings = onnxruntime.SessionOptions()
     settings.log_severity_level = 4  # errors are raised as well
     settings.enable_cpu_mem_arena = not thrifty

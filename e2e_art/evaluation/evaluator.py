@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..engines.mxnet import mx
-from ..errors import OptionError
+from ..errors import ModelError, OptionError, first_line
 from ..images.arrays import to_vgg_space
 from ..losses.options import LossOptions
 from ..losses.perceptual import SMALLEST, PerceptualLoss
@@ -23,11 +23,15 @@ class Evaluator:
 
     target: that style.  options: of the loss, which for textures and doodles has no content.
 
-    Raises ModelError where the model has no style file.
+    Raises ModelError where the model has no style file, or a damaged one.
     """
 
     def __init__(self, model: Model):
-        self.target = StyleTarget.load(model.path(STYLE_FILE).read_bytes())
+        path = model.path(STYLE_FILE)
+        try:
+            self.target = StyleTarget.load(path.read_bytes())
+        except Exception as error:  # zipfile and numpy each have their own kinds for damage
+            raise ModelError(f"{path} is damaged ({first_line(error)}): get a whole copy of the model") from error
         self.options = LossOptions() if model.kind.paints_photos else LossOptions(content_weight=0.0)
         self._loss = PerceptualLoss(self.options, self.target)
 

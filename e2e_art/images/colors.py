@@ -1,4 +1,4 @@
-"""Color preservation: a painting in the colors of a photo.
+"""Colors of a painting: those of its photo, and smoothed by total variation.
 
 L. Gatys, M. Bethge, A. Hertzmann, E. Shechtman: Preserving Color in Neural Artistic Style Transfer, arXiv 1606.05897.
 """
@@ -10,7 +10,7 @@ import numpy as np
 from .arrays import rounded
 from .resize import resize
 
-__all__ = ["keep_colors", "recolor"]
+__all__ = ["denoise", "keep_colors", "recolor"]
 
 _LUMINANCE = np.array((0.299, 0.587, 0.114), np.float32)
 
@@ -47,3 +47,15 @@ def recolor(picture: np.ndarray, like: np.ndarray) -> np.ndarray:
     inverse = root(colors, -0.5)
     matrix = inverse @ (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T @ inverse  # (3, 3), symmetric
     return rounded((colors - colors.mean(axis=0)) @ matrix + target.mean(axis=0)).reshape(picture.shape)
+
+
+def denoise(image: np.ndarray, weight: float = 0.02) -> np.ndarray:
+    """Smooths a picture by Chambolle's total variation filter, which keeps its edges.
+
+    image: uint8 RGB, (H, W, 3).  weight: 0.02 is Bing Xu's; more is smoother, 0 changes nothing.
+    """
+    if weight <= 0:
+        return image.copy()
+    from skimage.restoration import denoise_tv_chambolle
+
+    return rounded(255 * denoise_tv_chambolle(image, weight, channel_axis=-1))

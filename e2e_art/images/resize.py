@@ -21,8 +21,8 @@ def resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
     try:
         image = cv2.resize(image, (min(width, columns), min(height, rows)), interpolation=cv2.INTER_AREA)
         return cv2.resize(image, (width, height), interpolation=cv2.INTER_CUBIC)
-    except cv2.error as error:
-        if error.code != cv2.Error.StsNoMem:
+    except (cv2.error, OverflowError) as error:
+        if isinstance(error, cv2.error) and error.code != cv2.Error.StsNoMem and max(height, width) < 2**31:
             raise
         raise ImageError(f"There is not enough memory for {width}x{height} pixels: choose a smaller size") from error
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from ..errors import OptionError
@@ -45,5 +46,5 @@ class OptimizeOptions:
             object.__setattr__(self, "learning_rate", LEARNING_RATES[self.optimizer])
         if self.loss.normalize_gradients and self.optimizer == "lbfgs":
             raise OptionError("Normalized gradients are not those of the loss, which lbfgs needs: choose adam or sgd")
-        if self.learning_rate is not None and not self.learning_rate > 0:
+        if self.learning_rate is not None and not 0 < self.learning_rate < math.inf:
             raise OptionError(f"learning rate must be above 0, not {self.learning_rate}")

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from ..engines.onnxruntime import check_gpu, has_gpu, open_session, run_session
-from ..errors import ModelError, OptionError, unknown
+from ..errors import ModelError, OptionError, UserError, unknown
 from ..images.arrays import CHANNEL_MEANS
 from ..models.folder import Model, graph_file, read_model
 from ..models.kinds import Kind
@@ -44,6 +44,13 @@ class ModelPainter:
     ):
         self.engine = _make_engine(model, self.kind, engine, threads, gpu)
         self.model = self.engine.model
+
+    def run(self, inputs: Mapping[str, np.ndarray], stages: Sequence[int], height: int, width: int) -> list[np.ndarray]:
+        """Returns what `Engine.run` does; raises UserError where memory does not suffice for a picture of that size."""
+        try:
+            return self.engine.run(inputs, stages)
+        except MemoryError as error:
+            raise UserError(f"There is not enough memory for {width}x{height} pixels: give a smaller --size") from error
 
     def last(self, stage: int | None) -> list[int]:
         """Returns a stage to stop at, or by default the last one, for `Engine.run`."""
@@ -80,7 +87,7 @@ class OnnxEngine:
         size = next(iter(inputs.values())).shape[2:]
         if any(picture.shape != (1, 3, *size) for picture in pictures):
             raise ModelError(f"{graph} gives no pictures of {size[1]}x{size[0]} pixels: get a whole copy of the model")
-        return pictures
+        return _finite(pictures, self.model)
 
 
 class MxnetEngine:
@@ -106,4 +113,11 @@ class MxnetEngine:
             planes["image"] = planes["image"] - means
         given = mx.nd.array(np.concatenate(list(planes.values()), axis=1), ctx=self._context)
         pictures = self._chain(given, float(strength), max(stages) + 1)
-        return [np.clip(pictures[stage].asnumpy() + means, 0, 255) for stage in stages]
+        return _finite([np.clip(pictures[stage].asnumpy() + means, 0, 255) for stage in stages], self.model)
+
+
+def _finite(pictures: list[np.ndarray], model: Model) -> list[np.ndarray]:
+    """Returns pictures; raises ModelError where some of their colors are no numbers."""
+    if not all(np.isfinite(picture.sum()) for picture in pictures):
+        raise ModelError(f"{model.folder} paints colors that are no numbers: get a whole copy, or train it again")
+    return pictures

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..errors import OptionError, UserError
+from ..errors import OptionError
 from ..images.arrays import to_uint8
 from ..images.regions import matches, one_hot, snap
 from ..models.folder import Model
@@ -37,12 +37,7 @@ class TexturePainter(ModelPainter):
         if min(height, width) < 1:
             raise OptionError(f"A texture needs a width and a height of 1 pixel or more, not {width}x{height}")
         whole = (side + -side % self.kind.multiple for side in (height, width))
-        try:
-            pictures = self.engine.run({"noise": _noise(self.model, seed, *whole)}, stages)
-        except MemoryError as error:
-            raise UserError(
-                f"There is not enough memory for a texture of {width}x{height} pixels: make a smaller one, and tile it"
-            ) from error
+        pictures = self.run({"noise": _noise(self.model, seed, *whole)}, stages, height, width)
         return [to_uint8(picture[..., :height, :width]) for picture in pictures]
 
 
@@ -78,11 +73,8 @@ class DoodlePainter(ModelPainter):
             raise OptionError(f"{name} has none of the colors that {self.model.name} paints: draw with {known}")
         height, width = doodle.shape[:2]
         regions = one_hot(snap(doodle, self.palette), len(self.palette))[np.newaxis]
-        try:
-            noise = _noise(self.model, seed, height, width)
-            return to_uint8(self.engine.run({"regions": regions, "noise": noise}, stages)[0])
-        except MemoryError as error:
-            raise UserError(f"There is not enough memory for {width}x{height} pixels: give a smaller --size") from error
+        noise = _noise(self.model, seed, height, width)
+        return to_uint8(self.run({"regions": regions, "noise": noise}, stages, height, width)[0])
 
 
 def _noise(model: Model, seed: int, height: int, width: int) -> np.ndarray:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from ..errors import OptionError, UserError
 from ..images.arrays import to_uint8
+from ..images.colors import denoise as remove_noise
 from ..images.colors import keep_colors as with_colors_of
-from ..images.denoise import denoise as remove_noise
 from ..images.resize import resize, resize_long_edge
 from ..images.upsample import upsample_guided
 from ..machine import free_memory
@@ -68,6 +69,8 @@ class Painter(ModelPainter):
             raise OptionError(f"A strength lies in 0..{STRONGEST:g}, not at {strength:g}")
         if (least := min(size or 0, tile or 0)) < 0:
             raise OptionError(f"Sizes are counted in pixels, not {least}")
+        if not 0 <= denoise < math.inf:
+            raise OptionError(f"The weight of denoising must be 0 or more, not {denoise:g}")
         if photo.dtype != np.uint8 or photo.ndim != 3 or photo.shape[2] != 3 or 0 in photo.shape:
             raise OptionError(f"A photo is uint8 (H, W, 3), not {photo.dtype} {photo.shape}: use read_image")
         small = _working_copy(photo, size)

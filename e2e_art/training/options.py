@@ -147,7 +147,8 @@ class TrainingOptions:
         for name in ("steps", "sizes", "learning_rates", "style_boosts"):
             words, default = name.replace("_", " "), recipe[name] + recipe[name][-1:] * count
             values = _for_each_stage(words, getattr(self, name) or default[:count], count)
-            if not all(value > 0 or (name == "steps" and value == 0 and self.start_from) for value in values):
+            least = 0 if name == "steps" and self.start_from else 1e-30
+            if not all(least <= value < math.inf for value in values):
                 raise OptionError(f"{words} must be above 0, not {', '.join(map(str, values))}")
             self._set(name, values)
         if self.start_stage < 0 or (self.start_stage and not self.start_from):
