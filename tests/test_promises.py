@@ -279,3 +279,17 @@ def test_three_doodles_are_shipped_and_their_page_shows_them():
         one, other = painter(drawing, seed=1).astype(int), painter(drawing, seed=2).astype(int)
         assert one.shape == drawing.shape
         assert 1 < np.abs(one - other).mean() < np.abs(one - one.mean(axis=(0, 1))).mean()  # the scene stays
+
+
+@pytest.mark.parametrize("document", ["CONTRIBUTING.md", "docs/architecture.md"])
+def test_names_in_the_documents_for_developers_exist_in_the_code(document):
+    sources = [
+        *(TOP / "e2e_art").glob("**/*.py"),
+        *(TOP / "tests").glob("*.py"),
+        TOP / "Makefile",
+        TOP / "pyproject.toml",
+    ]
+    known = set(re.findall(r"\w+", "\n".join(path.read_text(encoding="utf-8") for path in sources)))
+    named = set(re.findall(r"`([A-Za-z_][\w.]*)(?:\([^`]*\))?`", (TOP / document).read_text(encoding="utf-8")))
+    assert len(named) > 20
+    assert {name for name in named if name.split(".")[-1] not in known} == set()
