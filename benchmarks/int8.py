@@ -5,6 +5,8 @@ Calibrated on scikit-image's photos; evaluated on those of a folder.
 python benchmarks/int8.py PHOTOS --model starry_night
 """
 
+from __future__ import annotations
+
 import argparse
 import logging
 import tempfile

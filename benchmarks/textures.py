@@ -6,6 +6,8 @@ Each model's own loss at 256 pixels, as means over four seeds; doodles on four m
 edges" is a doodle's loss where only the band along its regions' edges counts.
 """
 
+from __future__ import annotations
+
 import time
 from collections.abc import Iterator
 

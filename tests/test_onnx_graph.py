@@ -1,5 +1,7 @@
 """The chain as an ONNX graph: the same pixels without MXNet, from one copy of the weights."""
 
+from __future__ import annotations
+
 import numpy as np
 import onnx
 import onnxruntime
