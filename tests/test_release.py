@@ -1,5 +1,6 @@
 """What a release is called: the version, CHANGELOG.md and the tag agree."""
 
+import configparser
 import os
 import re
 import subprocess
@@ -31,8 +32,16 @@ def test_the_newest_heading_is_the_version():
 
 
 def test_the_version_stands_in_one_place():
-    said = subprocess.run([sys.executable, "setup.py", "--version"], cwd=ROOT, capture_output=True, text=True)
+    program = "import setuptools; setuptools.setup()"
+    said = subprocess.run([sys.executable, "-c", program, "--version"], cwd=ROOT, capture_output=True, text=True)
     assert said.stdout.split()[-1] == __version__, said.stderr
+
+
+def test_every_package_is_installed():
+    settings = configparser.ConfigParser()
+    settings.read(ROOT / "setup.cfg")
+    found = {str(file.parent.relative_to(ROOT)).replace(os.sep, ".") for file in ROOT.glob("e2e_art/**/__init__.py")}
+    assert set(settings["options"]["packages"].split()) == found | {"e2e_art.pretrained"}
 
 
 def test_a_tag_is_the_version():
