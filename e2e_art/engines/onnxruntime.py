@@ -11,7 +11,7 @@ from google.protobuf.internal.wire_format import WIRETYPE_LENGTH_DELIMITED
 from google.protobuf.message import DecodeError
 from google.protobuf.unknown_fields import UnknownFieldSet
 
-from ..errors import UserError, first_line
+from ..errors import ModelError, UserError, first_line
 
 __all__ = ["check_gpu", "has_gpu", "open_session", "run_session"]
 
@@ -75,14 +75,18 @@ def run_session(
 ) -> list[np.ndarray]:
     """Returns the outputs of a session by name, all by default; graph: the file that it was opened from, for messages.
 
-    Raises MemoryError where memory does not suffice, UserError where the graph is not made for these inputs.
+    Raises MemoryError where memory does not suffice, UserError where the graph is not made for these inputs, ModelError
+    where it gives numbers that are none.
     """
     try:
-        return session.run(outputs, inputs)
+        arrays = session.run(outputs, inputs)
     except Exception as error:
         if "alloc" in str(error).lower():
             raise MemoryError from error
         raise UserError(f"{graph} could not paint this ({first_line(error)}): get a whole copy") from error
+    if not all(np.isfinite(array).all() for array in arrays):
+        raise ModelError(f"{graph} gives infinite numbers, no picture: get a whole copy")
+    return arrays
 
 
 def _weight_files(content: bytes, message: str = "model") -> Iterator[str]:

@@ -87,7 +87,7 @@ class OnnxEngine:
         size = next(iter(inputs.values())).shape[2:]
         if any(picture.shape != (1, 3, *size) for picture in pictures):
             raise ModelError(f"{graph} gives no pictures of {size[1]}x{size[0]} pixels: get a whole copy of the model")
-        return _finite(pictures, self.model)
+        return pictures
 
 
 class MxnetEngine:
@@ -113,11 +113,7 @@ class MxnetEngine:
             planes["image"] = planes["image"] - means
         given = mx.nd.array(np.concatenate(list(planes.values()), axis=1), ctx=self._context)
         pictures = self._chain(given, float(strength), max(stages) + 1)
-        return _finite([np.clip(pictures[stage].asnumpy() + means, 0, 255) for stage in stages], self.model)
-
-
-def _finite(pictures: list[np.ndarray], model: Model) -> list[np.ndarray]:
-    """Returns pictures; raises ModelError where some of their colors are no numbers."""
-    if not all(np.isfinite(picture.sum()) for picture in pictures):
-        raise ModelError(f"{model.folder} paints colors that are no numbers: get a whole copy, or train it again")
-    return pictures
+        painted = [np.clip(pictures[stage].asnumpy() + means, 0, 255) for stage in stages]
+        if not all(np.isfinite(picture).all() for picture in painted):
+            raise ModelError(f"{self.model.folder} gives infinite numbers, no picture: get a whole copy")
+        return painted
