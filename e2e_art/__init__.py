@@ -20,12 +20,14 @@ if TYPE_CHECKING:  # imported when they are needed, so that importing e2e_art ta
 
     import numpy as np
 
+    from .images.decode import Picture
+    from .images.metadata import Metadata
     from .models.folder import Model
     from .painting.noise import DoodlePainter, TexturePainter
     from .painting.photo import Painter
 
 __all__ = ["ImageError", "ModelError", "OptionError", "UserError", "__version__", "list_models", "load"]
-__all__ += ["load_doodle", "load_texture", "read_image", "write_image"]
+__all__ += ["load_doodle", "load_texture", "read_image", "read_picture", "write_image"]
 
 
 def load(
@@ -85,11 +87,21 @@ def read_image(source: Path | str | BinaryIO, at_least: int | None = None) -> np
     return read_image(source, at_least)
 
 
-def write_image(path: Path | str, image: np.ndarray, overwrite: bool = False) -> None:
+def read_picture(source: Path | str | BinaryIO, at_least: int | None = None) -> Picture:
+    """Reads a picture, all as `read_image`: its `pixels`, and the `metadata` that `write_image` passes on."""
+    from .images.io import read_picture
+
+    return read_picture(source, at_least)
+
+
+def write_image(
+    path: Path | str, image: np.ndarray, overwrite: bool = False, metadata: Metadata | None = None
+) -> None:  # fmt: skip
     """Writes a picture, uint8 RGB (H, W, 3), as its suffix says, whole or not at all; missing folders are made.
 
+    metadata: that of the photo (`read_picture`), to keep its EXIF data and its color profile.
     Raises ImageError where the file exists already (unless overwrite), or cannot be written.
     """
     from .images.io import write_image
 
-    write_image(path, image, overwrite)
+    write_image(path, image, overwrite, metadata)

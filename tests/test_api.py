@@ -17,6 +17,7 @@ FUNCTIONS = {
     "load_doodle": DoodlePainter,
     "load_texture": TexturePainter,
     "read_image": io.read_image,
+    "read_picture": io.read_picture,
     "write_image": io.write_image,
 }
 
