@@ -1,24 +1,30 @@
-"""The pixels of a picture file, as Pillow decodes them: in sRGB, upright, without transparency.
+"""The pixels of a picture file: in sRGB, upright, without transparency.
 
-The decoded picture has 4 bytes a pixel at most, the result 3; everything between them is done strip by strip, so that
-a large picture takes no more than that.
+A decoded picture has 4 bytes a pixel at most, the result 3; everything between them is done strip by strip, so that a
+large picture takes no more than that.
 """
 
 from __future__ import annotations
 
 import io
 import logging
-from collections.abc import Callable
+import math
+import os
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
 import numpy as np
 from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
 
-from ..errors import ImageError
-from .arrays import rounded
-from .formats import FORMATS, register_heif
+from ..errors import ImageError, first_line
+from ..machine import free_memory
+from . import jpeg
+from .formats import FORMATS, begins_like_a_picture, no_picture, register_heif
+from .levels import Survey, to_eight_bits
 from .metadata import Metadata, clean_exif
+from .png import SIGNATURE, PngChunks
+from .tiff import Tiff
 
 __all__ = ["MAX_PIXELS", "Picture", "decode"]
 
@@ -28,8 +34,12 @@ log = logging.getLogger(__name__)
 # many, but panoramas are larger than that.
 MAX_PIXELS = 400_000_000
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS
+_SUSPICIOUS, _PIXELS_A_BYTE = 100_000_000, 100  # from that size on, more pixels a byte are a decompression bomb
 
+_BYTES = {"WEBP": 20, "JPEG2000": 24, "AVIF": 16, "HEIF": 16}  # a pixel takes while it is read
+_OTHER_BYTES = 8
 _STRIP = 2**20  # pixels that are converted at a time
+_HEAD = 4096
 
 
 @dataclass(frozen=True)
@@ -41,103 +51,252 @@ class Picture:
 
 
 def decode(file: BinaryIO, name: str, at_least: int | None) -> Picture:
-    """Decodes an open file; every error of Pillow's many decoders becomes an ImageError.
+    """Decodes an open file; every error of the many decoders becomes an ImageError.
 
     at_least: as in `read_image`.
     """
-    too_large = ImageError(f"{name} has more than {MAX_PIXELS // 10**6} megapixels: make it smaller first")
+    head = file.read(_HEAD)
+    file.seek(0)
+    if refusal := no_picture(head, name):
+        raise refusal
     try:
-        register_heif()
-        image = Image.open(file, formats=tuple(FORMATS))  # reads the header only
-        if image.width * image.height > MAX_PIXELS:
-            raise too_large
-        if at_least:
-            image.draft(None, (at_least, at_least))
-        image.load()
-        return _picture(image, name)
+        if head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
+            return _from_tiff(file, name)
+        if head.startswith(SIGNATURE):
+            return _from_png(file, name)
+        return _from_pillow(file, name, at_least, _formats(head, name))
     except ImageError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise too_large from error
+        raise _too_large(name) from error
     except UnidentifiedImageError as error:
-        file.seek(0)
-        if not file.read(1):
-            raise ImageError(f"{name} is empty: copy it again") from error
+        if head.startswith(b"\xff\xd8"):
+            jpeg.check_kind(file, name)
+        if begins_like_a_picture(head):
+            raise ImageError(f"{name} is damaged or cut short: copy it again") from error
         raise ImageError(f"{name} is no picture of a known kind: save it as .jpg or .png") from error
     except MemoryError as error:
         raise ImageError(f"{name} does not fit into memory: make it smaller first") from error
     except Exception as error:  # decoders also raise SyntaxError, struct.error, IndexError and more
-        raise ImageError(f"{name} is damaged or cut short ({error}): copy it again") from error
+        raise ImageError(f"{name} is damaged or cut short ({first_line(error)}): copy it again") from error
 
 
-def _picture(image: Image.Image, name: str) -> Picture:
-    """Converts a loaded picture of any mode, and takes its metadata."""
-    orientation, exif, profile = 1, None, image.info.get("icc_profile")
+def _too_large(name: str) -> ImageError:
+    side = math.isqrt(MAX_PIXELS)
+    return ImageError(
+        f"{name} has more than {MAX_PIXELS // 10**6} megapixels: make it smaller first, to {side}x{side} pixels or so"
+    )
+
+
+def _check_size(file: BinaryIO, name: str, width: int, height: int, each: int = _OTHER_BYTES) -> None:
+    """Raises ImageError for pictures that are too large to be read, or to be true.
+
+    each: bytes that a pixel takes while it is read.
+    """
+    pixels = width * height
+    if pixels > MAX_PIXELS:
+        raise _too_large(name)
+
+    def fit(most: int) -> str:
+        part = math.sqrt(most / pixels)
+        return f"{max(1, int(width * part))}x{max(1, int(height * part))}"
+
+    content = file.seek(0, os.SEEK_END)
+    if pixels > max(_SUSPICIOUS, content * _PIXELS_A_BYTE):
+        raise ImageError(
+            f"{name} says that it holds {width}x{height} pixels in {content / 1e6:.1f} MB, as decompression bombs do: "
+            f"make it smaller first, {fit(_SUSPICIOUS)} pixels are read"
+        )
+    if pixels * each > (free := free_memory()):
+        raise ImageError(
+            f"{name} takes {pixels * each / 1e9:.1f} GB of memory to read, and {free / 1e9:.1f} are free: "
+            f"make it smaller first, to {fit(free // each)} pixels"
+        )
+
+
+def _from_tiff(file: BinaryIO, name: str) -> Picture:
+    tiff = Tiff(file, name)
+    _check_size(file, name, tiff.width, tiff.height)
+
+    orientation, exif = tiff.tag(ExifTags.Base.Orientation) or 1, _orientation(tiff.exif, name)[1]
+    if tiff.plain:
+        upright = _Upright(name, (tiff.height, tiff.width), orientation, tiff.mode, tiff.tag(34675))
+        for top, left, strip in tiff.strips():
+            upright.put(top, left, strip)
+        return upright.picture(exif)
+    if tiff.is_later:
+        raise ImageError(f"{name} begins with a thumbnail, and its picture is packed otherwise: save it as PNG or JPEG")
+    file.seek(0)
     try:
-        tags = image.getexif()
+        image = Image.open(file, formats=("TIFF",))
+    except UnidentifiedImageError as error:
+        raise ImageError(
+            f"{name} is a TIFF of a kind that is not read ({tiff.kind}): save it as PNG or JPEG"
+        ) from error
+    image.load()
+    return _from_image(image, name, (orientation, exif), tiff.tag(34675))
+
+
+def _from_png(file: BinaryIO, name: str) -> Picture:
+    chunks = PngChunks(file)
+    image = Image.open(chunks.pixels, formats=("PNG",))
+    _check_size(file, name, image.width, image.height)
+    _tell_frames(name, chunks.frames)
+    profile = None
+    try:
+        profile = chunks.profile()
+    except ValueError as error:
+        log.warning("%s: its color profile was ignored (%s)", name, error)
+    image.load()
+    if chunks.bits == 16 and image.mode in ("RGB", "RGBA"):
+        if said := chunks.mend_sixteen_bits(image):
+            log.warning("%s: %s", name, said)
+    elif "transparency" in image.info and image.mode in ("1", "L"):  # one level, counted in the file's own bits
+        image.info["transparency"] *= 255 // (2**chunks.bits - 1)
+    return _from_image(image, name, _orientation(chunks.exif, name), profile, chunks.gray)
+
+
+def _formats(head: bytes, name: str) -> list[str]:
+    """Returns what to try, by Pillow's names."""
+    left_out = set()
+    if head[4:8] == b"ftyp":
+        register_heif()
+    else:
+        left_out.add("HEIF")
+    if os.path.splitext(name)[1].lower() not in FORMATS["TGA"]:  # which nothing at the beginning of a file tells
+        left_out.add("TGA")
+    return [kind for kind in FORMATS if kind not in left_out]
+
+
+def _from_pillow(
+    file: BinaryIO, name: str, at_least: int | None, formats: list[str], completed: bool = False
+) -> Picture:  # fmt: skip
+    image = Image.open(file, formats=formats)  # reads the header only
+    _check_size(file, name, image.width, image.height, 0)
+    if at_least:
+        image.draft(None, (at_least, at_least))
+    _check_size(file, name, image.width, image.height, _BYTES.get(image.format or "", _OTHER_BYTES))
+    if image.format in ("GIF", "WEBP"):
+        _tell_frames(name, getattr(image, "n_frames", 1))
+    try:
+        image.load()
+    except OSError:
+        if completed or image.format not in ("JPEG", "MPO"):
+            raise
+        return _from_pillow(jpeg.completed(file, name), name, at_least, formats, completed=True)
+    return _from_image(image, name, _orientation(image.getexif, name), image.info.get("icc_profile"))
+
+
+def _tell_frames(name: str, frames: int) -> None:
+    if frames > 1:
+        log.info("%s: the first of its %d frames", name, frames)
+
+
+def _orientation(read_tags: Callable[[], Image.Exif], name: str) -> tuple[int, bytes | None]:
+    """Returns how a picture lies, as EXIF counts it, 1 to 8, and the EXIF data that travel on."""
+    orientation = 1
+    try:
+        tags = read_tags()
         orientation = tags.get(ExifTags.Base.Orientation, 1)
-        exif = clean_exif(tags)
+        return orientation, clean_exif(tags)
     except Exception as error:  # broken EXIF data, of which there are as many kinds as cameras
-        log.warning("%s: its EXIF data is broken and was ignored (%s)", name, error)
-    if image.mode[0] in "IF":
-        image = _to_eight_bits(image)
-    convert = _converter(image, profile, name)
-    pixels, lying = upright(image.height, image.width, orientation)
+        log.warning("%s: its EXIF data is broken and was ignored (%s)", name, first_line(error))
+    return orientation, None
+
+
+def _from_image(
+    image: Image.Image, name: str, tags: tuple[int, bytes | None], profile: bytes | None, gray: bool = False
+) -> Picture:
+    """Converts a picture that Pillow has loaded, of any mode; gray: whether it is gray though its mode says RGB."""
+    orientation, exif = tags
+    deep = image.mode[0] in "IF"
+    black, white = _levels(image, name) if deep else (0.0, 255.0)
+    clear = image.info.get("transparency")  # a level or color, or the opacity of each color of a palette
+    see_through = clear is not None or image.mode in ("LA", "La", "PA", "RGBA", "RGBa")
+    gray = gray or deep or image.mode in ("1", "L", "LA", "La")
+    mode = "L" if gray else image.mode if image.mode in ("CMYK", "LAB") else "RGB"
+    upright = _Upright(name, (image.height, image.width), orientation, mode, profile)
+    for top, strip in _strips(image):
+        if deep:
+            values = np.asarray(strip)
+            levels = Image.fromarray(to_eight_bits(values, black, white))
+            if see_through:
+                levels.putalpha(Image.fromarray(np.where(values == clear, 0, 255).astype(np.uint8)))
+            strip = levels
+        elif see_through:
+            strip.info["transparency"] = clear
+            if image.mode in ("La", "RGBa"):  # colors that have been multiplied by their opacity
+                strip = strip.convert(image.mode.upper())
+            strip = strip.convert("RGBA")
+            strip = Image.merge("LA", (strip.getchannel("R"), strip.getchannel("A"))) if gray else strip
+        else:
+            strip = strip.convert(mode)
+        upright.put(top, 0, strip)
+    return upright.picture(exif)
+
+
+def _strips(image: Image.Image) -> Iterator[tuple[int, Image.Image]]:
+    """Yields the rows of a picture, some at a time, and which is the first of them."""
     rows = max(1, _STRIP // image.width)
     for top in range(0, image.height, rows):
         strip = image.crop((0, top, image.width, min(top + rows, image.height)))
-        strip.info = image.info
-        lying[top : top + rows] = np.asarray(convert(strip))
-    return Picture(pixels, Metadata(exif, profile))
+        strip.info = {}
+        yield top, strip
 
 
-def upright(height: int, width: int, orientation: int) -> tuple[np.ndarray, np.ndarray]:
-    """Returns an empty picture, uint8 RGB (H, W, 3), and a view of it to be filled as its file stores it.
+def _levels(image: Image.Image, name: str) -> tuple[float, float]:
+    """Returns the values of black and white of gray of 16 bits, 32 bits or floating point."""
+    survey = Survey(image.width * image.height)
+    for _, strip in _strips(image):
+        survey.add(np.asarray(strip))
+    black, white, said = survey.levels(np.dtype("f4" if image.mode == "F" else "u2"), 16)
+    if said:
+        log.warning("%s: %s", name, said)
+    return black, white
 
-    height, width: as the file stores it.  orientation: 1 to 8, as EXIF counts; others are taken as 1.
+
+class _Upright:
+    """A picture in the making: strips of what its file holds are put in, in sRGB, on white, and upright.
+
+    size: height and width as the file stores it.  orientation: as EXIF counts; other numbers than 2 to 8 mean upright.
+    mode: of the strips, without opacity.
     """
-    turned = orientation in (5, 6, 7, 8)
-    pixels = np.empty((width, height, 3) if turned else (height, width, 3), np.uint8)
-    view = pixels[:: -1 if orientation in (3, 4, 7, 8) else 1, :: -1 if orientation in (2, 3, 6, 7) else 1]
-    return pixels, view.transpose(1, 0, 2) if turned else view
 
+    def __init__(self, name: str, size: tuple[int, int], orientation: int, mode: str, profile: bytes | None):
+        height, width = size
+        turned = orientation in (5, 6, 7, 8)
+        self.pixels = np.empty((width, height, 3) if turned else (height, width, 3), np.uint8)
+        down, right = (-1 if orientation in those else 1 for those in ((3, 4, 7, 8), (2, 3, 6, 7)))
+        view = self.pixels[::down, ::right]
+        self.stored = view.transpose(1, 0, 2) if turned else view  # as the file has it
+        self.mode, self.name = mode, name
+        self.profile: bytes | None = None
+        self.transform = self._transform(profile)
 
-def _to_eight_bits(image: Image.Image) -> Image.Image:
-    """Scales gray of 16 bits, 32 bits or floating point to 8; Pillow's own conversion clips.
-
-    White is 65535 in 16 bits.  Other modes do not define it: here it is the lowest of 1 (floating point only), 255
-    (likewise), 65535 and 2**31 - 1 that no pixel exceeds.
-    """
-    values = np.nan_to_num(np.asarray(image).astype(np.float32))  # (H, W)
-    levels = (1, 255, 65535, 2**31 - 1) if image.mode == "F" else (65535, 2**31 - 1)
-    brightest = float(values.max())
-    white = next((level for level in levels if brightest <= level), brightest)
-    return Image.fromarray(rounded(np.clip(values / white, 0, 1) * 255))
-
-
-def _converter(image: Image.Image, profile: bytes | None, name: str) -> Callable[[Image.Image], Image.Image]:
-    """Returns what turns strips of a picture into sRGB without opacity, mode RGB; a broken profile is ignored."""
-    mode = image.mode if image.mode in ("L", "CMYK", "LAB") else "RGB"
-    transform = None
-    if profile or mode == "LAB":
+    def _transform(self, profile: bytes | None) -> ImageCms.ImageCmsTransform | None:
+        """Returns what turns colors into sRGB; a profile that is broken, or for other colors, is ignored."""
+        if not profile and self.mode != "LAB":
+            return None
         try:
-            space = ImageCms.createProfile("LAB") if mode == "LAB" else io.BytesIO(profile or b"")
+            space = ImageCms.createProfile("LAB") if self.mode == "LAB" else io.BytesIO(profile or b"")
             source = ImageCms.ImageCmsProfile(space)
-            if mode == "L" and source.profile.xcolor_space.strip() == "RGB":
-                mode = "RGB"
-            transform = ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), mode, "RGB")
+            colored = source.profile.xcolor_space.strip() == "RGB"
+            if self.mode == "L" and colored:
+                self.mode = "RGB"
+            transform = ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), self.mode, "RGB")
+            self.profile = profile if colored else None
+            return transform
         except (OSError, ValueError, TypeError, ImageCms.PyCMSError) as error:
-            log.warning("%s: its color profile is broken and was ignored (%s)", name, error)
-    see_through = image.mode in ("LA", "PA", "RGBA", "La", "RGBa") or "transparency" in image.info
+            log.warning("%s: its color profile is broken and was ignored (%s)", self.name, first_line(error))
+        return None
 
-    def convert(strip: Image.Image) -> Image.Image:
-        if strip.mode in ("La", "RGBa"):  # colors that have been multiplied by their opacity
-            strip = strip.convert(strip.mode.upper())
-        colors = strip.convert(mode)
-        colors = transform.apply(colors) if transform else colors.convert("RGB")
-        if not see_through:
-            return colors
-        opacity = strip.convert("RGBA").getchannel("A")
-        return Image.composite(colors, Image.new("RGB", colors.size, "white"), opacity)
+    def put(self, top: int, left: int, strip: Image.Image) -> None:
+        """Puts a strip where the file stores it; it may have opacity."""
+        colors = strip.convert(self.mode)
+        colors = self.transform.apply(colors) if self.transform else colors.convert("RGB")
+        if strip.mode in ("LA", "RGBA"):
+            colors = Image.composite(colors, Image.new("RGB", colors.size, "white"), strip.getchannel("A"))
+        self.stored[top : top + strip.height, left : left + strip.width] = np.asarray(colors)
 
-    return convert
+    def picture(self, exif: bytes | None) -> Picture:
+        return Picture(self.pixels, Metadata(exif, self.profile))
