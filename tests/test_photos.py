@@ -111,7 +111,7 @@ def test_names_that_are_no_text(folder):
     found = list_photos(folder)
     assert len(found) == 13
     assert list_photos(folder) == found
-    assert json.loads((folder / ".e2e-art-photos.json").read_bytes())["version"] == 1
+    assert json.loads((folder / ".e2e-art-photos.json").read_bytes())["version"] == 2
     assert take(PhotoStream(folder, 8, batch=13), 1).shape == (13, 8, 8, 3)
 
 

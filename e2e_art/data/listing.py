@@ -8,18 +8,19 @@ import logging
 import os
 import re
 import time
+from collections import Counter
 from pathlib import Path
 
 from ..errors import UserError
 from ..files import write_atomically
-from ..images.io import IMAGE_SUFFIXES
+from ..images.io import IMAGE_SUFFIXES, passed_over
 
 __all__ = ["PhotoError", "list_photos"]
 
 log = logging.getLogger(__name__)
 
 _CACHE_NAME = ".e2e-art-photos.json"
-_CACHE_VERSION = 1
+_CACHE_VERSION = 2
 # A folder that changed a moment ago may change again without a new modification time.
 _SETTLED_NANOSECONDS = 2 * 10**9
 
@@ -52,8 +53,15 @@ def list_photos(folder: Path | str, list_file: Path | str | None = None) -> list
         known = content["folders"] if content["version"] == _CACHE_VERSION else {}
     records = _search(folder, known)
     photos = sorted(relative + name for relative, record in records.items() for name in record["photos"])
+    others: Counter[str] = Counter()
+    for record in records.values():
+        others.update(record["others"])
+    said = passed_over(others)
     if not photos:
-        raise PhotoError(f"{folder} holds no photos: put .jpg or .png files into it, or into folders in it")
+        found = f" ({said})" if said else ""
+        raise PhotoError(f"{folder} holds no photos{found}: put .jpg or .png files into it, or into folders in it")
+    if said:
+        log.info("%s: %s", folder, said)
     del records[""]  # the folder itself changes with its cache, and is searched every time
     if records != known:
         try:
@@ -82,7 +90,7 @@ def _search(folder: Path | str, known: dict[str, dict]) -> dict[str, dict]:
                 record = _list_folder(path, status.st_mtime_ns)
         except OSError as error:
             log.warning("%s was left out: %s", path, error.strerror)
-            record = {"modified": 0, "folders": [], "photos": []}
+            record = {"modified": 0, "folders": [], "photos": [], "others": {}}
         records[relative] = record
         waiting += [f"{relative}{name}/" for name in reversed(record["folders"])]
     return records
@@ -92,15 +100,21 @@ def _list_folder(path: str, modified: int) -> dict:
     """Lists one folder; a modification time of 0, which no folder has, means that it must be searched again."""
     settled = modified < time.time_ns() - _SETTLED_NANOSECONDS
     folders, photos = [], []
+    others: Counter[str] = Counter()
     with os.scandir(path) as entries:
         for entry in entries:
             if entry.name.startswith("."):
                 continue
             if entry.is_dir():
                 folders.append(entry.name)
-            elif os.path.splitext(entry.name)[1].lower() in IMAGE_SUFFIXES:
+                continue
+            suffix = os.path.splitext(entry.name)[1].lower()
+            if suffix in IMAGE_SUFFIXES:
                 photos.append(entry.name)
-    return {"modified": modified if settled else 0, "folders": sorted(folders), "photos": sorted(photos)}
+            else:
+                others[suffix] += 1
+    changed = modified if settled else 0
+    return {"modified": changed, "folders": sorted(folders), "photos": sorted(photos), "others": dict(others)}
 
 
 def _read_list(folder: Path | str, list_file: Path | str) -> list[str]:

@@ -38,6 +38,7 @@ _SUSPICIOUS, _PIXELS_A_BYTE = 100_000_000, 100  # from that size on, more pixels
 
 _BYTES = {"WEBP": 20, "JPEG2000": 24, "AVIF": 16, "HEIF": 16}  # a pixel takes while it is read
 _OTHER_BYTES = 8
+_SPACES = {"GRAY": "L", "RGB": "RGB", "CMYK": "CMYK", "Lab": "LAB"}  # of profiles, and Pillow's modes
 _STRIP = 2**20  # pixels that are converted at a time
 _HEAD = 4096
 
@@ -280,11 +281,16 @@ class _Upright:
         try:
             space = ImageCms.createProfile("LAB") if self.mode == "LAB" else io.BytesIO(profile or b"")
             source = ImageCms.ImageCmsProfile(space)
-            colored = source.profile.xcolor_space.strip() == "RGB"
-            if self.mode == "L" and colored:
+            kind = source.profile.xcolor_space.strip()
+            if self.mode == "L" and kind == "RGB":
                 self.mode = "RGB"
-            transform = ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), self.mode, "RGB")
-            self.profile = profile if colored else None
+            if _SPACES.get(kind) != self.mode:
+                log.warning("%s: its color profile is for %s, as the picture is not, and was ignored", self.name, kind)
+                return None
+            flags = ImageCms.Flags.NOOPTIMIZE if self.mode == "L" else ImageCms.Flags.NONE  # which makes gray coarse
+            srgb = ImageCms.createProfile("sRGB")
+            transform = ImageCms.buildTransform(source, srgb, self.mode, "RGB", flags=flags)
+            self.profile = profile if kind == "RGB" else None
             return transform
         except (OSError, ValueError, TypeError, ImageCms.PyCMSError) as error:
             log.warning("%s: its color profile is broken and was ignored (%s)", self.name, first_line(error))

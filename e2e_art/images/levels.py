@@ -16,7 +16,9 @@ __all__ = ["Survey", "to_eight_bits"]
 _BITS = 8, 10, 12, 16, 24, 32  # what cameras, scanners and programs use of the bits that a file has
 _DARK = 16  # a picture whose brightest value is so many times below white uses fewer bits
 _OVERSHOOT = 1.25  # of an enlarged picture of floating point, times white
-_NEGATIVE = 0.05  # the share from which on negative values are no undershoot: the picture is centered around 0
+# From which share of the values on, and from which part of the highest one, negative values are no undershoot: the
+# picture is centered around 0.
+_NEGATIVE, _UNDERSHOOT = 0.05, 0.1
 _SAMPLE = 2**20  # values of which quantiles are taken
 
 
@@ -50,7 +52,7 @@ class Survey:
         """
         if dtype.kind == "f":
             return self._of_floats()
-        if self.negative > _NEGATIVE * self.values:
+        if self.negative > _NEGATIVE * self.values and -self.low > _UNDERSHOOT * self.high:
             return self._around_zero(2.0 ** (bits - 1))
         return self._of_integers(bits - 1 if dtype.kind == "i" else bits)
 
@@ -73,7 +75,7 @@ class Survey:
             return 0, 1, ""
         sample = np.concatenate(self.samples)
         bottom, top = np.quantile(sample, (0.001, 0.999))
-        if self.negative > _NEGATIVE * self.finite:
+        if self.negative > _NEGATIVE * self.finite and -bottom > _UNDERSHOOT * top:
             scale = next((scale for scale in (1.0, 128.0, 32768.0) if max(-bottom, top) <= scale * _OVERSHOOT), 0.0)
             if scale and top - bottom > scale / 2:
                 bottom, top = -scale, scale

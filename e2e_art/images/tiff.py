@@ -172,7 +172,7 @@ class Tiff:
                 f"{self.name} has no finite value in {odd / survey.values:.0%} of its pixels: save it again"
             )
         if odd:
-            log.warning("%s: %d values are infinite, shown as white, or no numbers, shown as black", self.name, odd)
+            log.warning("%s: infinity is shown as white, and what is no number as black: %d values", self.name, odd)
         low, high = (np.ravel(self.tag(code))[0] if self.tag(code) is not None else None for code in (340, 341))
         if dtype.kind == "f" and low is not None and high is not None and -np.inf < low < high < np.inf:
             return float(low), float(high), ""
