@@ -34,9 +34,10 @@ log = logging.getLogger(__name__)
 # many, but panoramas are larger than that.
 MAX_PIXELS = 400_000_000
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS
-_SUSPICIOUS, _PIXELS_A_BYTE = 100_000_000, 100  # from that size on, more pixels a byte are a decompression bomb
+# What takes more memory, in bytes, and holds more pixels in a byte of its file, is a decompression bomb.
+_SUSPICIOUS, _PIXELS_A_BYTE = 800_000_000, 100
 
-_BYTES = {"WEBP": 20, "JPEG2000": 24, "AVIF": 16, "HEIF": 16}  # a pixel takes while it is read
+_BYTES = {"WEBP": 17, "JPEG2000": 20, "AVIF": 12, "HEIF": 16}  # a pixel takes while it is read
 _OTHER_BYTES = 8
 _SPACES = {"GRAY": "L", "RGB": "RGB", "CMYK": "CMYK", "Lab": "LAB"}  # of profiles, and Pillow's modes
 _STRIP = 2**20  # pixels that are converted at a time
@@ -89,35 +90,42 @@ def _too_large(name: str) -> ImageError:
     )
 
 
+def _fitting(width: int, height: int, most: int) -> str:
+    """Returns the size of that shape that has at most so many pixels."""
+    part = min(1, math.sqrt(most / (width * height)))
+    return f"{max(1, int(width * part))}x{max(1, int(height * part))}"
+
+
 def _check_size(file: BinaryIO, name: str, width: int, height: int, each: int = _OTHER_BYTES) -> None:
     """Raises ImageError for pictures that are too large to be read, or to be true.
 
     each: bytes that a pixel takes while it is read.
     """
-    pixels = width * height
+    pixels, content = width * height, file.seek(0, os.SEEK_END)
     if pixels > MAX_PIXELS:
         raise _too_large(name)
-
-    def fit(most: int) -> str:
-        part = math.sqrt(most / pixels)
-        return f"{max(1, int(width * part))}x{max(1, int(height * part))}"
-
-    content = file.seek(0, os.SEEK_END)
-    if pixels > max(_SUSPICIOUS, content * _PIXELS_A_BYTE):
+    most = _SUSPICIOUS // each
+    if pixels > max(most, content * _PIXELS_A_BYTE):
         raise ImageError(
             f"{name} says that it holds {width}x{height} pixels in {content / 1e6:.1f} MB, as decompression bombs do: "
-            f"make it smaller first, {fit(_SUSPICIOUS)} pixels are read"
+            f"make it smaller first, {_fitting(width, height, most)} pixels are read"
         )
-    if pixels * each > (free := free_memory()):
+
+
+def _check_memory(name: str, width: int, height: int, each: int = _OTHER_BYTES) -> None:
+    """Raises ImageError for pictures that free memory does not hold while they are read."""
+    needed, free = width * height * each, free_memory()
+    if needed > free:
         raise ImageError(
-            f"{name} takes {pixels * each / 1e9:.1f} GB of memory to read, and {free / 1e9:.1f} are free: "
-            f"make it smaller first, to {fit(free // each)} pixels"
+            f"{name} takes {needed / 1e9:.1f} GB of memory to read, and {free / 1e9:.1f} are free: "
+            f"make it smaller first, to {_fitting(width, height, free // each)} pixels"
         )
 
 
 def _from_tiff(file: BinaryIO, name: str) -> Picture:
     tiff = Tiff(file, name)
     _check_size(file, name, tiff.width, tiff.height)
+    _check_memory(name, tiff.width, tiff.height)
 
     orientation, exif = tiff.tag(ExifTags.Base.Orientation) or 1, _orientation(tiff.exif, name)[1]
     if tiff.plain:
@@ -142,6 +150,7 @@ def _from_png(file: BinaryIO, name: str) -> Picture:
     chunks = PngChunks(file)
     image = Image.open(chunks.pixels, formats=("PNG",))
     _check_size(file, name, image.width, image.height)
+    _check_memory(name, image.width, image.height)
     _tell_frames(name, chunks.frames)
     profile = None
     try:
@@ -173,10 +182,11 @@ def _from_pillow(
     file: BinaryIO, name: str, at_least: int | None, formats: list[str], completed: bool = False
 ) -> Picture:  # fmt: skip
     image = Image.open(file, formats=formats)  # reads the header only
-    _check_size(file, name, image.width, image.height, 0)
+    each = _BYTES.get(image.format or "", _OTHER_BYTES)
+    _check_size(file, name, image.width, image.height, each)
     if at_least:
         image.draft(None, (at_least, at_least))
-    _check_size(file, name, image.width, image.height, _BYTES.get(image.format or "", _OTHER_BYTES))
+    _check_memory(name, image.width, image.height, each)
     if image.format in ("GIF", "WEBP"):
         _tell_frames(name, getattr(image, "n_frames", 1))
     try:

@@ -6,6 +6,8 @@ floating point beyond 0 to 1).  It is asked for what is compressed as a picture 
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import io
 import logging
 import math
@@ -37,7 +39,10 @@ _MODES = {_WHITE_IS_ZERO: "L", _BLACK_IS_ZERO: "L", _RGB: "RGB", _PALETTE: "RGB"
 _MODES[_ICCLAB] = "LAB"
 _FLOATS = {16: "f2", 32: "f4", 64: "f8"}
 _MOST_CHANNELS = 64
+_LONG_STRIP = 2**27  # bytes; a longer one of few bytes in the file is a decompression bomb
 _CHUNK = 2**20  # values that are decoded at a time, where the file allows
+with contextlib.suppress(OSError, AttributeError):  # libtiff would write to the terminal; its errors are raised, too
+    ctypes.CDLL(Image.core.__file__).TIFFSetErrorHandler(None)
 _REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 
@@ -107,42 +112,42 @@ class Tiff:
     def strips(self) -> Iterator[tuple[int, int, Image.Image]]:
         """Yields parts of the picture, with the row and the column that they begin at: 8 bits, with their opacity.
 
+        Every part comes twice where all of them had to be seen to find out what is black and white.
         Raises ImageError for kinds that are not read.
         """
         dtype = self._check()
-        black, white, said = 0.0, 2.0**self.bits - 1, ""
-        if (self.bits > 8 or dtype.kind != "u") and self.mode in ("L", "RGB") and self.photometric != _PALETTE:
-            black, white, said = self._levels(dtype)
-        if said:
-            log.warning("%s: %s", self.name, said)
-        table = self._palette() if self.photometric == _PALETTE else None
+        opaque = 1.0 if dtype.kind == "f" else 2.0 ** (self.bits - (dtype.kind == "i")) - 1
+        usual = levels = 0.0, opaque
+        survey = Survey(self.height * self.width * self.colors)
+        surveyed = (self.bits > 8 or dtype.kind != "u") and self.mode in ("L", "RGB") and self.photometric != _PALETTE
         for top, left, values in self._values(dtype):
-            colors = values[..., : self.colors]
-            if table is not None:
-                colors = table[np.minimum(values[..., 0], len(table) - 1)]
-            elif self.mode == "LAB":
-                colors = self._lab(colors)
-            else:
-                colors = to_eight_bits(colors, black, white)
-            if self.photometric == _WHITE_IS_ZERO:
-                colors = 255 - colors
-            mode = self.mode
-            if self.see_through:
-                opacity = to_eight_bits(values[..., self.opacity :][..., :1], 0, self._opaque(dtype, white))
-                if self.premultiplied:
-                    colors = np.minimum(colors.astype(np.uint16) * 255 // np.maximum(opacity, 1), 255).astype(np.uint8)
-                colors, mode = np.concatenate([colors, opacity], -1), mode + "A"
-            shown = np.ascontiguousarray(colors if colors.shape[-1] > 1 else colors[..., 0])
-            yield (
-                top,
-                left,
-                Image.frombuffer(mode, (shown.shape[1], shown.shape[0]), shown.tobytes(), "raw", mode, 0, 1),
-            )
+            if surveyed:
+                survey.add(values[..., : self.colors])
+            yield top, left, self._strip(values, levels, opaque)
+        if surveyed and (levels := self._levels(survey, dtype)) != usual:
+            opaque = levels[1] if dtype.kind == "f" else opaque
+            for top, left, values in self._values(dtype):
+                yield top, left, self._strip(values, levels, opaque)
 
-    def _opaque(self, dtype: np.dtype, white: float) -> float:
-        if dtype.kind == "f":
-            return white
-        return 2.0 ** (self.bits - (dtype.kind == "i")) - 1
+    def _strip(self, values: np.ndarray, levels: tuple[float, float], opaque: float) -> Image.Image:
+        """Returns values, (rows, columns, channels), as a picture; opaque: the value of full opacity."""
+        colors, mode = values[..., : self.colors], self.mode
+        if self.photometric == _PALETTE:
+            table = self._palette()
+            colors = table[np.minimum(values[..., 0], len(table) - 1)]
+        elif mode == "LAB":
+            colors = self._lab(colors)
+        else:
+            colors = to_eight_bits(colors, *levels)
+        if self.photometric == _WHITE_IS_ZERO:
+            colors = 255 - colors
+        if self.opacity is not None and self.see_through:
+            opacity = to_eight_bits(values[..., self.opacity, np.newaxis], 0, opaque)
+            if self.premultiplied:
+                colors = np.minimum(colors.astype(np.uint16) * 255 // np.maximum(opacity, 1), 255).astype(np.uint8)
+            colors, mode = np.concatenate([colors, opacity], -1), mode + "A"
+        rows, columns = colors.shape[:2]
+        return Image.frombuffer(mode, (columns, rows), np.ascontiguousarray(colors).tobytes(), "raw", mode, 0, 1)
 
     def _check(self) -> np.dtype:
         """Returns the type of the values; raises ImageError for kinds that are not read."""
@@ -162,10 +167,8 @@ class Tiff:
             raise ImageError(f"{odd} (Lab in {self.bits} bits): save it as PNG or JPEG")
         return np.dtype(self.order + (_FLOATS[self.bits] if kind == "f" else f"{kind}{whole // 8}"))
 
-    def _levels(self, dtype: np.dtype) -> tuple[float, float, str]:
-        survey = Survey(self.height * self.width * self.colors)
-        for _, _, values in self._values(dtype):
-            survey.add(values[..., : self.colors])
+    def _levels(self, survey: Survey, dtype: np.dtype) -> tuple[float, float]:
+        """Returns the values of black and white; says what is not obvious of them."""
         odd = survey.values - survey.finite
         if odd > survey.values / 2:
             raise ImageError(
@@ -175,8 +178,11 @@ class Tiff:
             log.warning("%s: infinity is shown as white, and what is no number as black: %d values", self.name, odd)
         low, high = (np.ravel(self.tag(code))[0] if self.tag(code) is not None else None for code in (340, 341))
         if dtype.kind == "f" and low is not None and high is not None and -np.inf < low < high < np.inf:
-            return float(low), float(high), ""
-        return survey.levels(dtype, self.bits)
+            return float(low), float(high)
+        black, white, said = survey.levels(dtype, self.bits)
+        if said:
+            log.warning("%s: %s", self.name, said)
+        return black, white
 
     def _palette(self) -> np.ndarray:
         """Returns the colors of a palette, uint8 (N, 3); old programs wrote 8 bits where there should be 16."""
@@ -248,6 +254,8 @@ class Tiff:
             return io.BytesIO(packed)
         if self.compression in _DEFLATES:
             return _Inflated(packed)
+        if row * rows > max(_LONG_STRIP, 100 * len(packed)):
+            raise ImageError(f"{self.name} packs {row * rows / 1e9:.1f} GB into one strip: save it in smaller strips")
         return io.BytesIO(_unpack(packed, self.compression, row, rows))
 
 
