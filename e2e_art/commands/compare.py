@@ -30,7 +30,7 @@ from ..images.sheet import sheet
 from ..losses.options import LossOptions
 from ..models.folder import read_model
 from ..painting.photo import Painter
-from .flags import add_overwrite, find_double, parse_size
+from .flags import add_overwrite, find_double, parse_size, plural, whole
 
 if TYPE_CHECKING:
     from ..evaluation.evaluator import Evaluator
@@ -57,8 +57,10 @@ def add_arguments(parser) -> None:
     parser.add_argument("-o", "--out", type=Path, metavar="DIR", help="also write curves, sheets and all numbers")
     add_overwrite(parser)
     measuring = parser.add_argument_group("measuring")
-    measuring.add_argument("--evaluations", type=int, default=30, metavar="N", help="of the baseline; 0 leaves it out")
-    measuring.add_argument("--short-edge", type=int, default=320, metavar="N", help="of the photos; 0: as they are")
+    measuring.add_argument(
+        "--evaluations", type=whole(), default=30, metavar="N", help="of the baseline; 0 leaves it out"
+    )
+    measuring.add_argument("--short-edge", type=whole(), default=320, metavar="N", help="of the photos; 0: as they are")
     measuring.add_argument("--crop", metavar="WxH", help="instead: crop the middle, and resize it, such as 640x480")
 
 
@@ -67,13 +69,13 @@ def run(flags: argparse.Namespace) -> None:
     from .. import load
     from ..evaluation.evaluator import Evaluator
 
+    if flags.crop and "--short-edge" in flags.given:
+        raise OptionError("--crop takes the place of --short-edge: leave one out")
     paths: list[Path] = []
     for photo in flags.photos:
         paths += list_images(photo) if Path(photo).is_dir() else [Path(photo)]
     if not paths:
         raise ImageError(f"There are no pictures in {', '.join(flags.photos)}: check the path")
-    if flags.evaluations < 0:
-        raise OptionError(f"--evaluations must be 0 or more, not {flags.evaluations}")
     if flags.out and (flags.out.is_file() or (flags.out.exists() and not flags.overwrite)):
         raise OptionError(f"{flags.out} exists: choose another folder as -o, or add --overwrite to write into it")
     if flags.out and (double := find_double(path.stem for path in paths)):
@@ -83,7 +85,7 @@ def run(flags: argparse.Namespace) -> None:
     if flags.out and (double := find_double(model.name for model in models)):
         raise OptionError(f"Two models are called {double}, and so would their files: rename one, or leave -o out")
     photos = [_resized(read_image(path), flags.short_edge, crop) for path in paths]
-    print(f"Mean of {len(photos)} photos\n")
+    print(f"Mean of {plural(len(photos), 'photo')}\n")
     print("| picture | total | style term | content | tv | seconds | worth |\n|---|---|---|---|---|---|---|")
     for model in models:
         painter, evaluator = load(model), Evaluator(model)
@@ -139,7 +141,7 @@ def _report(figures: _Figures, name: str, out: Path | None) -> None:
     if out:
         write_atomically(out / f"{name}.json", json.dumps(asdict(figures), indent=1).encode())
         if curve:
-            title = f"{name}, mean of {len(figures.photos)} photos"
+            title = f"{name}, mean of {plural(len(figures.photos), 'photo')}"
             plot_worth(curve, [loss["total"] for loss in means[1:]], out / f"{name}_worth.png", title)
 
 

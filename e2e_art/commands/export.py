@@ -17,10 +17,14 @@ from ..files import write_atomically
 from ..models.folder import read_model
 from ..models.onnx_file import onnx_file
 from ..web.site import write_site
-from .flags import add_overwrite, check_free, parse_size
+from .flags import add_overwrite, check_free, check_job, parse_size, whole
 from .serve import add_page_models, page_models
 
 __all__ = ["add_arguments", "run"]
+
+
+FLAGS = dict.fromkeys(("--stage", "--size", "--half"), ("--onnx",))  # and what they go with
+LONGEST_EDGE = 2**16  # pixels: no runtime takes such a picture whole
 
 
 def add_arguments(parser) -> None:
@@ -31,27 +35,31 @@ def add_arguments(parser) -> None:
     add_page_models(parser)
     add_overwrite(parser)
     onnx = parser.add_argument_group("with --onnx")
-    onnx.add_argument("--stage", type=int, metavar="K", help="end the chain at stage K, counted from 0")
+    onnx.add_argument("--stage", type=whole(), metavar="K", help="end the chain at stage K, counted from 0")
     onnx.add_argument("--size", metavar="WxH", help="for pictures of this size alone, such as 640x480")
     onnx.add_argument("--half", action="store_true", help="compute in float16")
 
 
 def run(flags: argparse.Namespace) -> None:
     """Writes the file or the folder, and says how large it is."""
+    check_job(flags.given, "--web" if flags.web else "--onnx", FLAGS)
     if flags.web:
         models = page_models(flags.model)
-        if flags.stage is not None or flags.size or flags.half:
-            raise OptionError("--stage, --size and --half are for --onnx: leave them out with --web")
         write_site(flags.web, models, flags.overwrite)
         print(f"{flags.web}: a page with {', '.join(model.title for model in models)}; any web host serves it")
         return
     if len(flags.model) != 1:
-        raise OptionError(f"One ONNX file holds one model, not {len(flags.model)}: name it with --model")
+        raise OptionError(f"--onnx is a file of one model, not of {len(flags.model)}: name it with --model")
     model = read_model(flags.model[0])
     if flags.onnx.suffix.lower() != ".onnx":
         raise OptionError(f"--onnx takes a file's name that ends in .onnx, not '{flags.onnx}'")
+    if flags.onnx.is_dir():
+        raise OptionError(f"{flags.onnx} is a folder: give --onnx a file's name")
     check_free([flags.onnx], flags.overwrite, "--onnx")
-    content = onnx_file(model, flags.stage, parse_size(flags.size, "--size") if flags.size else None, flags.half)
+    size = parse_size(flags.size, "--size") if flags.size is not None else None
+    if size and max(size) > LONGEST_EDGE:
+        raise OptionError(f"--size {flags.size} is too large: an edge has at most {LONGEST_EDGE} pixels")
+    content = onnx_file(model, flags.stage, size, flags.half)
     try:
         write_atomically(flags.onnx, content)
     except OSError as error:

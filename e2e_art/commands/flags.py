@@ -1,40 +1,32 @@
-"""What commands share: help that people read, flags made of options, sizes, files that must not exist yet."""
+"""What commands share: flags made of options, numbers, jobs and their flags, sizes, files that must not exist yet."""
 
 from __future__ import annotations
 
 import argparse
 import logging
-import shutil
 from collections import Counter
-from collections.abc import Hashable, Iterable
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from ..errors import OptionError
+from ..losses.options import Number, flag_of
 
-__all__ = ["HelpFormatter", "add_flags", "add_overwrite", "check_free", "find_double", "gather", "parse_size"]
+__all__ = [
+    "add_flags", "add_overwrite", "check_free", "check_job", "default_text", "find_double", "gather", "number",
+    "parse_size", "plural", "whole",
+]  # fmt: skip
 
 log = logging.getLogger(__name__)
 
 Each = TypeVar("Each", bound=Hashable)
-WIDEST = 100  # columns of a help text, however wide the terminal is
+METAVARS = {int: "N", float: "X", str: "NAME"}
 
 
-class HelpFormatter(argparse.HelpFormatter):
-    """Wraps texts, keeps the lines of examples, and shows the defaults that say something."""
-
-    def __init__(self, prog: str):
-        super().__init__(prog, max_help_position=28, width=min(shutil.get_terminal_size().columns, WIDEST) - 2)
-
-    def _fill_text(self, text: str, width: int, indent: str) -> str:
-        return text if "\n" in text else super()._fill_text(text, width, indent)
-
-    def _get_help_string(self, action: argparse.Action) -> str:
-        return (action.help or "") + _default_text(action.default, action.help or "")
-
-
-def _default_text(default, help: str) -> str:
+def default_text(default, help: str) -> str:
+    """Returns what a help text adds of a flag's default: nothing where it says nothing."""
     shown = " ".join(map(str, default)) if isinstance(default, (list, tuple)) else default
     silent = isinstance(default, bool) or shown in (None, "", argparse.SUPPRESS) or "default" in help
     return "" if silent else f" (default: {shown:g})" if isinstance(shown, float) else f" (default: {shown})"
@@ -43,6 +35,46 @@ def _default_text(default, help: str) -> str:
 def add_overwrite(parser) -> None:
     """Adds the flag that allows `check_free` to find files."""
     parser.add_argument("--overwrite", action="store_true", help="replace what exists")
+
+
+def number(numbers: Number, **words: Any) -> Callable[[str], Any]:
+    """Returns what reads a flag's value: one of the numbers, or a word that stands for one, such as auto=None."""
+
+    def read(text: str) -> Any:
+        if text in words:
+            return words[text]
+        with suppress(ValueError):  # int and float read "1_0" and the digits of every script, too
+            value = numbers.kind(text)
+            if text.isascii() and "_" not in text and value in numbers:
+                return value
+        raise argparse.ArgumentTypeError(" or ".join([f"takes {numbers}", *words]) + f", not '{text}'")
+
+    return read
+
+
+def whole(least: int = 0, most: int | None = None, **words: Any) -> Callable[[str], Any]:
+    """Returns what reads a whole number, or a word that stands for one."""
+    return number(Number(int, least, most), **words)
+
+
+def check_job(given: Sequence[str], job: str, jobs: Mapping[str, Collection[str]]) -> None:
+    """Raises OptionError for a flag that was given, but not for this job.
+
+    given: flags as `Parser` names them.  job: what is done, such as "photos", or the flag that asks for it.  jobs: of
+    each flag, what it is for; flags that go with every job need not stand there.
+    """
+    for flag in given:
+        if job not in (mine := jobs.get(flag, (job,))):
+            *others, last = mine
+            names = f"{', '.join(others)} or {last}" if others else last
+            flag = flag if flag.startswith("-") else f"a {flag}"
+            goes, out = ("goes with" if last[0] == "-" else "is for", "with" if job[0] == "-" else "for")
+            raise OptionError(f"{flag} {goes} {names}: leave it out {out} {job}")
+
+
+def plural(count: int, noun: str) -> str:
+    """Returns a count with its noun, as "1 stage" and "4 stages"."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def add_flags(group, options, names: Iterable[str] | None = None, given_only: bool = False) -> None:
@@ -54,18 +86,21 @@ def add_flags(group, options, names: Iterable[str] | None = None, given_only: bo
     for option in fields(options):
         if "help" not in option.metadata or (names is not None and option.name not in names):
             continue
-        flag, kind, help, choices = (option.metadata[key] for key in ("flag", "kind", "help", "choices"))
+        kind, help, choices = (option.metadata[key] for key in ("kind", "help", "choices"))
         default = getattr(options, option.name)
-        settings: dict = {"dest": option.name, "help": help + _default_text(default, help)}
+        settings: dict = {"dest": option.name, "help": help + default_text(default, help)}
         settings["default"] = argparse.SUPPRESS if given_only else default
         if isinstance(default, bool):
             settings["action"] = "store_false" if default else "store_true"
         else:
             several = isinstance(default, tuple)
             kind = kind or (str if default is None else type(default[0] if several else default))
-            metavar = None if choices else {int: "N", float: "X", str: "NAME"}[kind]
-            settings.update(type=kind, nargs="+" if several else None, choices=choices, metavar=metavar)
-        group.add_argument(flag or "--" + option.name.replace("_", "-"), **settings)
+            if isinstance(kind, Number):
+                settings.update(type=number(kind), metavar=METAVARS[kind.kind])
+            else:
+                settings.update(type=kind, metavar=None if choices else METAVARS[kind], choices=choices)
+            settings["nargs"] = "+" if several else None
+        group.add_argument(flag_of(option), **settings)
 
 
 def gather(flags: argparse.Namespace, options) -> dict:

@@ -17,19 +17,54 @@ from pathlib import Path
 
 from .. import load, load_doodle, load_texture
 from ..errors import OptionError
+from ..losses.options import Number
 from ..models.folder import Model, read_model
+from ..networks.inputs import SEEDS
 from ..painting import external, video
 from ..painting.engines import ENGINES
-from .flags import add_overwrite
+from ..painting.photo import STRONGEST
+from .flags import add_overwrite, check_job, number, whole
 from .infer_noise import make_textures, paint_doodle
 from .infer_photos import Output, paint_photos
 from .infer_video import paint_video
 from .models import describe_model, describe_models
 
-__all__ = ["add_arguments", "run"]
+__all__ = ["FLAGS", "add_arguments", "run"]
 
 MOST_THREADS = 256  # far more than cores only take memory and time
 LOOK = ("strength", "as_painted", "keep_colors", "denoise", "tile", "guided")  # options of `Painter.stages`
+
+PHOTOS, CLIPS, CAMERA, TEXTURES, DOODLES = "photos", "clips", "the camera", "textures", "doodles"
+LIST, INFO = "--list", "--info"
+PICTURES = (PHOTOS, CLIPS, CAMERA)
+MADE = (*PICTURES, TEXTURES, DOODLES)
+# What each flag is for; flags for all jobs, and those that choose one, are not among them.
+FLAGS = {
+    "PHOTO": (PHOTOS, CLIPS, DOODLES),
+    "--model": (*PICTURES, DOODLES, INFO),
+    "-o": MADE,
+    "--overwrite": MADE,
+    "--strength": PICTURES,
+    "--keep-colors": PICTURES,
+    "--stage": MADE,
+    "--stages": (PHOTOS,),
+    "--denoise": PICTURES,
+    "--size": MADE,
+    "--as-painted": (PHOTOS,),
+    "--guided": (PHOTOS,),
+    "--tile": (PHOTOS,),
+    "--texture": (TEXTURES, INFO),
+    "--seed": (TEXTURES, DOODLES),
+    "--tile-check": (TEXTURES,),
+    "--camera": (CAMERA,),
+    "--steady": (CLIPS, CAMERA),
+    "--flicker": (CLIPS, CAMERA),
+    "--engine": MADE,
+    "--gpu": MADE,
+    "--threads": MADE,
+}
+EXTERNAL, TRAINED = "ONNX files of others", ("trained models",)
+NOT_EXTERNAL = {"--tile": TRAINED, "--info": TRAINED}  # flags that such a file does not take
 
 
 def add_arguments(parser) -> None:
@@ -38,16 +73,18 @@ def add_arguments(parser) -> None:
     parser.add_argument("--model", default="starry_night", metavar="MODEL", help="a shipped name, folder, or ONNX file")
     parser.add_argument("-o", "--out", metavar="OUT", help="a file for one photo, a folder for several, - for stdout")
     add_overwrite(parser)
-    parser.add_argument("--list", action="store_true", help="list the shipped models")
-    parser.add_argument("--info", action="store_true", help="print how the model was trained")
+    instead = parser.add_mutually_exclusive_group()
+    instead.add_argument("--list", action="store_true", help="list the shipped models")
+    instead.add_argument("--info", action="store_true", help="print how the model was trained")
     look = parser.add_argument_group("look of the painting")
-    look.add_argument("--strength", type=float, default=1.0, metavar="X", help="0: the photo, 1: as trained, up to 2")
+    strength = f"0: the photo, 1: as trained, up to {STRONGEST:g}"
+    look.add_argument("--strength", type=number(Number(float, 0, STRONGEST)), default=1.0, metavar="X", help=strength)
     look.add_argument("--keep-colors", action="store_true", help="keep the photo's colors")
-    look.add_argument("--stage", type=int, metavar="K", help="stop at stage K, from 0: nearer to the photo, and faster")
+    stage = "stop at stage K, from 0: nearer to the photo, and faster"
+    look.add_argument("--stage", type=whole(), metavar="K", help=stage)
     look.add_argument("--stages", action="store_true", help="also write every stage, and a sheet of them all")
-    look.add_argument(
-        "--denoise", type=float, nargs="?", const=0.02, default=0.0, metavar="X", help="smooth by X, 0.02 by default"
-    )
+    denoise, weight = "smooth by X, 0.02 by default", number(Number(float))
+    look.add_argument("--denoise", type=weight, nargs="?", const=0.02, default=0.0, metavar="X", help=denoise)
     size = parser.add_argument_group("size")
     edge = (
         "long edge to paint at, which sets the size of strokes; 0 for the photo's own; for textures and doodles also "
@@ -56,53 +93,75 @@ def add_arguments(parser) -> None:
     size.add_argument("--as-painted", action="store_true", help="leave the painting at --size")
     size.add_argument("--guided", action="store_true", help="enlarge it from --size along the photo's own edges")
     tile = "paint in tiles of that edge; auto (the default) where memory is short, 0 never"
-    size.add_argument("--tile", type=tile_edge, metavar="EDGE", help=tile)
+    size.add_argument("--tile", type=whole(auto=None), metavar="EDGE", help=tile)
     noise = parser.add_argument_group("textures and doodles", "Made of noise: another seed, another picture.")
     noise.add_argument("--texture", metavar="MODEL", help="a shipped texture, or one that train.py --texture wrote")
-    noise.add_argument("--seed", nargs="+", type=int, default=[0], metavar="N", help="several write a file each")
+    seed = whole(0, SEEDS - 1)
+    noise.add_argument("--seed", nargs="+", type=seed, default=[0], metavar="N", help="several write a file each")
     noise.add_argument("--tile-check", action="store_true", help="print how well a texture continues at its edges")
     clips = parser.add_argument_group("clips", "One clip as PHOTO, or the camera; size, rate and sound are kept.")
-    clips.add_argument("--camera", nargs="?", const="0", metavar="N", help="record the camera N (0) until Ctrl-C")
+    clips.add_argument(
+        "--camera", nargs="?", type=camera, const="0", metavar="N", help="record the camera N (0) until Ctrl-C"
+    )
     clips.add_argument("--steady", action="store_true", help="less flicker: blend in the frame before, warped")
     clips.add_argument("--flicker", action="store_true", help="measure how much the painted clip flickers")
     devices = parser.add_argument_group("devices")
     devices.add_argument("--engine", choices=ENGINES, default="auto", help="library that computes")
-    devices.add_argument("--gpu", type=int, metavar="N", help="number of the GPU to use; the CPU by default")
-    devices.add_argument("--threads", type=int, metavar="N", help="threads to use; as many as cores by default")
+    devices.add_argument("--gpu", type=whole(), metavar="N", help="number of the GPU to use; the CPU by default")
+    threads, count = "threads to use; as many as cores by default", whole(1, MOST_THREADS)
+    devices.add_argument("--threads", type=count, metavar="N", help=threads)
 
 
-def tile_edge(text: str) -> int | None:  # argparse calls a wrong one an "invalid tile_edge value"
-    return None if text == "auto" else int(text)
+def camera(text: str) -> str:
+    """Returns a camera's number or address; raises ArgumentTypeError for other words."""
+    if (text.isascii() and text.isdecimal()) or "://" in text or text.startswith("/dev/"):
+        return text
+    raise argparse.ArgumentTypeError(f"takes a camera's number, such as 0, or its address, not '{text}'")
 
 
 def run(flags: argparse.Namespace) -> None:
-    """Does the one of the six jobs that the flags ask for."""
-    if flags.list:
+    """Does the one of the seven jobs that the flags ask for."""
+    job, model = _job(flags)
+    check_job(flags.given, job, FLAGS)
+    if job == LIST:
         return describe_models()
-    if flags.info:
-        return describe_model(read_model(flags.model))
+    if job == INFO:
+        return describe_model(read_model(model))
     if flags.threads is not None:
-        if not 1 <= flags.threads <= MOST_THREADS:
-            raise OptionError(f"--threads must be 1 to {MOST_THREADS}, not {flags.threads}")
         os.environ["OMP_NUM_THREADS"] = str(flags.threads)  # MXNet reads it when it is imported
     device = (flags.engine, flags.threads, flags.gpu)
     output = Output(flags.out, flags.stage, flags.overwrite)
-    if flags.texture:
-        if flags.photos:
-            raise OptionError("--texture makes a picture of noise: leave the photos out")
-        textures = load_texture(flags.texture, *device)
-        return make_textures(textures, flags.size, flags.seed, output, flags.tile_check)
-    model = flags.model if flags.model.lower().endswith(external.SUFFIX) else read_model(flags.model)
-    if isinstance(model, Model) and model.kind.paints_regions:
+    if job == TEXTURES:
+        return make_textures(load_texture(model, *device), flags.size, flags.seed, output, flags.tile_check)
+    if job == DOODLES:
         return paint_doodle(flags.photos, load_doodle(model, *device), flags.size, flags.seed, output)
-    if flags.size is not None and not flags.size.removeprefix("-").isdecimal():
+    if flags.size is not None and not (flags.size.isascii() and flags.size.isdecimal()):
         raise OptionError(f"--size takes the long edge of a photo in pixels, such as 800, not '{flags.size}'")
     look = {name: getattr(flags, name) for name in LOOK}
     look["size"] = None if flags.size is None else int(flags.size)
     painter = load(model, *device)
-    if flags.camera is None and not any(Path(photo).suffix.lower() in video.SUFFIXES for photo in flags.photos):
+    if job == PHOTOS:
         return paint_photos(flags.photos, painter, look, output, flags.stages)
-    if flags.stages:
-        raise OptionError("--stages is for photos: leave it out, or choose one with --stage")
-    sources = flags.photos if flags.camera is None else [*flags.photos, flags.camera]
+    sources = flags.photos if flags.camera is None else [flags.camera]
     return paint_video(sources, painter, look, output, flags.steady, flags.flicker)
+
+
+def _job(flags: argparse.Namespace) -> tuple[str, str | Model]:
+    """Returns what the flags ask for, and with which model: read and verified, or an ONNX file of others."""
+    if flags.list:
+        return LIST, ""
+    if flags.texture is not None:
+        return INFO if flags.info else TEXTURES, flags.texture
+    if flags.model.lower().endswith(external.SUFFIX):
+        check_job(flags.given, EXTERNAL, NOT_EXTERNAL)
+        model: str | Model = flags.model
+    else:
+        model = read_model(flags.model)
+    if flags.info:
+        return INFO, model
+    if flags.camera is not None:
+        return CAMERA, model
+    if isinstance(model, Model) and model.kind.paints_regions:
+        return DOODLES, model
+    clips = any(Path(photo).suffix.lower() in video.SUFFIXES for photo in flags.photos)
+    return CLIPS if clips else PHOTOS, model

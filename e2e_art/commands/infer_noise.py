@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from ..errors import OptionError
-from ..images.io import check_suffix, read_image, write_image
+from ..images.io import check_suffix, encode_image, read_image, write_image
 from ..images.resize import resize
 from ..images.sheet import sheet
 from ..painting.noise import DoodlePainter, TexturePainter, seam
+from .console import read_bytes, write_bytes
 from .flags import check_free, find_double, parse_size
-from .infer_photos import Output
+from .infer_photos import STREAM, Output
 
 __all__ = ["make_textures", "paint_doodle"]
 
@@ -28,12 +31,11 @@ def make_textures(
     """Makes a texture for each seed, and of several a sheet; tile_check: print how well each continues at its edges."""
     paths = _files(output, seeds, TEXTURE_USAGE, "_sheet.jpg")
     height, width = parse_size(size or EDGE, "--size", shape=(1, 1))
-    textures = []
-    for seed, path in zip(seeds, paths):
-        textures.append(painter(height, width, seed, output.stage))
-        write_image(path, textures[-1], output.overwrite)
-        if tile_check:
-            print(f"{path}: {_seam_text(textures[-1])}")
+    textures = _make(lambda seed: painter(height, width, seed, output.stage), seeds, paths, output)
+    if tile_check:
+        console = sys.stderr if output.out == STREAM else sys.stdout
+        for path, texture in zip(paths, textures):
+            print(f"{path}: {_seam_text(texture)}", file=console)
     for path in paths[len(seeds) :]:
         labels = [f"seed {seed}" for seed in seeds]
         write_image(path, sheet(textures, labels, painter.model.title), output.overwrite)
@@ -46,20 +48,45 @@ def paint_doodle(
     if len(doodles) != 1:
         raise OptionError(f"One doodle at a time: {DOODLE_USAGE}")
     paths = _files(output, seeds, DOODLE_USAGE)
-    doodle = read_image(doodles[0])
+    name = "standard input" if doodles[0] == STREAM else doodles[0]
+    doodle = read_image(read_bytes() if doodles[0] == STREAM else name)
     if size and size != "0":
         doodle = resize(doodle, *parse_size(size, "--size", doodle.shape))
+    _make(lambda seed: painter(doodle, seed, output.stage, name), seeds, paths, output)
+
+
+def _make(
+    make: Callable[[int], np.ndarray], seeds: Sequence[int], paths: Sequence[Path], output: Output
+) -> list[np.ndarray]:
+    """Makes a picture of each seed, writes it, and says so; returns all."""
+    pictures = []
     for seed, path in zip(seeds, paths):
-        write_image(path, painter(doodle, seed, output.stage, doodles[0]), output.overwrite)
+        started = time.perf_counter()
+        pictures.append(picture := make(seed))
+        seconds = time.perf_counter() - started
+        if output.out == STREAM:
+            write_bytes(encode_image(picture, ".png"))
+        else:
+            write_image(path, picture, output.overwrite)
+        height, width = picture.shape[:2]
+        name = "standard output" if output.out == STREAM else path
+        print(f"{name}: {width}x{height} painted in {seconds:.2f} s", file=sys.stderr)
+    return pictures
 
 
 def _files(output: Output, seeds: Sequence[int], usage: str, *more: str) -> list[Path]:
     """Returns the file for each seed, OUT itself for a single one, and for several also those that end in `more`."""
     if not output.out:
         raise OptionError(f"Say where to: {usage}")
-    if find_double(seeds) is not None:
-        raise OptionError("A seed was given twice: each makes one picture")
+    if (double := find_double(seeds)) is not None:
+        raise OptionError(f"--seed {double} was given twice: each seed makes one picture")
     paths = [out := Path(output.out)]
+    if output.out == STREAM:
+        if len(seeds) > 1:
+            raise OptionError(f"--seed makes {len(seeds)} pictures, too many for one stream: give a file as -o")
+        return paths
+    if out.is_dir():
+        raise OptionError(f"{out} is a folder: give -o a file's name, such as {out / 'out.png'}")
     check_suffix(out)
     if len(seeds) > 1:
         ends = [*(f"_seed-{seed}{out.suffix}" for seed in seeds), *more]

@@ -13,11 +13,12 @@ from pathlib import Path
 
 import numpy as np
 
-from ..data.masks import Masks
+from ..data.masks import MOST_REGIONS, Masks
 from ..errors import OptionError
 from ..images.io import check_suffix, read_image, write_image
 from ..images.regions import find_palette
-from .flags import add_overwrite, check_free
+from ..networks.inputs import SEEDS
+from .flags import add_overwrite, check_free, whole
 
 __all__ = ["add_arguments", "run"]
 
@@ -33,8 +34,9 @@ def add_arguments(parser) -> None:
     """Adds the flags of `masks`."""
     parser.add_argument("--preview", required=True, type=Path, metavar="OUT", help="the picture to write")
     parser.add_argument("--mask", type=Path, metavar="MASK", help="a painting's mask, for its regions and colors")
-    parser.add_argument("--regions", type=int, metavar="N", help=f"number of regions, {REGIONS} by default")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the training")
+    regions, seed = whole(1, MOST_REGIONS), whole(0, SEEDS - 1)
+    parser.add_argument("--regions", type=regions, metavar="N", help=f"number of regions, {REGIONS} by default")
+    parser.add_argument("--seed", type=seed, default=0, metavar="N", help="seed of the training")
     add_overwrite(parser)
 
 
@@ -43,9 +45,7 @@ def run(flags: argparse.Namespace) -> None:
     check_suffix(flags.preview)
     check_free([flags.preview], flags.overwrite, "--preview")
     if flags.mask and flags.regions:
-        raise OptionError("The mask says how many regions there are: leave --regions out")
-    if flags.seed < 0:
-        raise OptionError(f"--seed must be 0 or more, not {flags.seed}")
+        raise OptionError("--mask says how many regions there are: leave --regions out")
     palette = np.frombuffer(bytes.fromhex(COLORS), np.uint8).reshape(-1, 3)
     regions = REGIONS if flags.regions is None else flags.regions
     if flags.mask:

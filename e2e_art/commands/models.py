@@ -18,13 +18,17 @@ from typing import Any
 import numpy as np
 
 from ..errors import UserError
+from ..files import pretrained_folder
 from ..images.io import read_image
 from ..images.resize import resize_long_edge
-from ..models.folder import THUMBNAIL, Model, list_models, model_folders, read_model
+from ..models.folder import DESCRIPTION, THUMBNAIL, Model, list_models, model_folders, read_model
+from .console import can_print
+from .flags import plural
 
 __all__ = ["add_arguments", "run", "describe_model", "describe_models"]
 
 COLUMNS = 40  # of a terminal, that a small picture takes
+PIXELS = "▀"  # a character of two, one above the other
 
 
 def add_arguments(parser) -> None:
@@ -36,8 +40,13 @@ def add_arguments(parser) -> None:
 def run(flags: argparse.Namespace) -> None:
     """Prints a paragraph for each model, damaged ones included."""
     folders = model_folders(flags.folder)
+    if flags.folder and not flags.folder.is_dir():
+        raise UserError(f"{flags.folder} is no folder: give the one that train.py wrote models into")
+    if flags.folder and (flags.folder / DESCRIPTION).is_file():
+        folders = [flags.folder]
     if not folders:
-        raise UserError(f"{flags.folder} holds no models: give the folder that train.py wrote models into")
+        holder = flags.folder or pretrained_folder()
+        raise UserError(f"{holder} holds no models: give the folder that train.py wrote models into")
     for folder in folders:
         try:
             print("\n  ".join(_paragraph(read_model(folder))))
@@ -48,25 +57,29 @@ def run(flags: argparse.Namespace) -> None:
 def _paragraph(model: Model) -> list[str]:
     """Returns the lines that describe a model."""
     record, photos, count = model.record, model.kind.paints_photos, len(model.stages)
-    lines = [f"{model.title}  ({model.folder})", f"{count} stage{'s' if count > 1 else ''}, {model.megabytes:.1f} MB"]
+    lines = [f"{model.title}  ({model.folder})", f"{plural(count, 'stage')}, {model.megabytes:.1f} MB"]
     if styles := ", ".join(style["file"] for style in record.get("styles", [])):
-        seen = f"on {record.get('photos', 'some')} photos" if photos else f"a {model.kind.name}"
+        seen = f"on {_count(record, 'photos', 'photo')}" if photos else f"a {model.kind.name}"
         lines.append(f"after {styles}, {seen} in {model.training_time}")
     if totals := " ".join(f"{stage['total']:.2f}" for stage in record.get("validation", [])):
-        samples = f"{record.get('validation_photos', 'some')} other photos" if photos else "seeds of its own"
+        samples = _count(record, "validation_photos", "other photo") if photos else "seeds of its own"
         lines.append(f"total loss on {samples}, stage by stage: {totals}")
     if THUMBNAIL in model.files:
         lines.append(str(model.path(THUMBNAIL)))
-        if sys.stdout and sys.stdout.isatty() and "NO_COLOR" not in os.environ:
+        if sys.stdout.isatty() and not os.environ.get("NO_COLOR") and can_print(PIXELS):
             lines += _in_characters(read_image(model.path(THUMBNAIL)))
     return lines
+
+
+def _count(record: dict, key: str, noun: str) -> str:
+    return plural(record[key], noun) if key in record else f"some {noun}s"
 
 
 def _in_characters(picture: np.ndarray) -> list[str]:
     """Returns a picture as lines for a color terminal: each character is two pixels, one above the other."""
     small = resize_long_edge(picture, COLUMNS)
     pairs = small[: len(small) // 2 * 2].reshape(-1, 2, small.shape[1], 3).swapaxes(1, 2)  # (rows, W, 2, 3)
-    character = "\033[38;2;{};{};{};48;2;{};{};{}m▀"
+    character = "\033[38;2;{};{};{};48;2;{};{};{}m" + PIXELS
     return ["".join(character.format(*pair.ravel()) for pair in row) + "\033[0m" for row in pairs]
 
 
@@ -75,12 +88,13 @@ def describe_models() -> None:
     models = list_models()
     width = max((len(model.folder.name) for model in models), default=0)
     for model in models:
-        print(f"{model.folder.name:{width}}  {len(model.stages)} stages  {model.megabytes:.1f} MB  {model.title}")
+        stages = f"{plural(len(model.stages), 'stage'):8}"
+        print(f"{model.folder.name:{width}}  {stages}  {model.megabytes:.1f} MB  {model.title}")
 
 
 def describe_model(model: Model) -> None:
     """Prints how a model was trained."""
-    print(f"{model.title}\nin {model.folder}, {len(model.stages)} stages")
+    print(f"{model.title}\nin {model.folder}, {plural(len(model.stages), 'stage')}")
     for index, stage in enumerate(model.stages):
         print(f"  stage {index}: " + ", ".join(f"{key} {value}" for key, value in stage.items() if key != "file"))
     for key in ("command", "photos", "seconds", "engine", "versions"):

@@ -29,13 +29,14 @@ from ..files import write_atomically
 from ..images.arrays import from_vgg_space
 from ..images.colors import keep_colors, recolor
 from ..images.io import check_suffix, encode_animation, read_image, write_image
-from ..images.regions import match_regions, one_hot, present, segment
+from ..images.regions import MOST_SEGMENTS, match_regions, one_hot, present, segment
 from ..images.resize import resize, resize_long_edge
-from ..losses.options import LossOptions
+from ..losses.options import LossOptions, Number
 from ..machine import free_memory
+from ..networks.inputs import SEEDS
 from ..optimize.options import OptimizeOptions
 from ..optimize.presets import PRESETS, Preset
-from .flags import add_flags, add_overwrite, check_free, gather, parse_size
+from .flags import add_flags, add_overwrite, check_free, check_job, find_double, gather, number, parse_size, whole
 from .progress import Progress
 
 if TYPE_CHECKING:
@@ -50,6 +51,21 @@ MOST_FRAMES = 300  # of more, every second one goes
 NOISE_SCALES = 4  # by default from noise, where large structure only forms while the picture is small
 LONG_EDGE = 640  # of the result by default: some minutes on two cores
 FIRST = ("steps", "seed")  # options that everybody needs
+PHOTOS, TEXTURES, DRAWINGS = "photos", "--texture", "masks alone"
+# What flags are for, where it is not everything.
+FLAGS = {
+    "PHOTO": (PHOTOS,),
+    "--style": (PHOTOS, DRAWINGS),
+    "--style-blend": (PHOTOS, DRAWINGS),
+    "--keep-colors": (PHOTOS,),
+    "--tileable": (TEXTURES,),
+    "--style-mask": (PHOTOS, DRAWINGS),
+    "--mask": (PHOTOS, DRAWINGS),
+    "--segments": (PHOTOS,),
+    "--content-weight": (PHOTOS,),
+    "--content-layer": (PHOTOS,),
+    "--content-layer-weights": (PHOTOS,),
+}
 
 
 def add_arguments(parser) -> None:
@@ -65,16 +81,19 @@ def add_arguments(parser) -> None:
     parser.add_argument("--preset", choices=tuple(PRESETS), help="published settings of others")
     add_flags(parser, OptimizeOptions, FIRST, given_only=True)
     add_overwrite(parser)
+    share, seeds, regions_found = "share of each painting", whole(0, SEEDS - 1), whole(2, MOST_SEGMENTS)
     more = parser.add_argument_group("blends, textures, seeds")
-    more.add_argument("--style-blend", nargs="+", type=float, default=[], metavar="X", help="share of each painting")
+    more.add_argument("--style-blend", nargs="+", type=number(Number(float)), default=[], metavar="X", help=share)
     more.add_argument("--tileable", action="store_true", help="make a texture that continues at its other side")
-    more.add_argument("--seeds", nargs="+", type=int, metavar="N", help="one picture from noise for each, OUT_seed-N")
+    more.add_argument("--seeds", nargs="+", type=seeds, metavar="N", help="one picture from noise for each, OUT_seed-N")
     regions = parser.add_argument_group("regions", "Each region of the result takes the style of its own region.")
     regions.add_argument("--style-mask", metavar="MASK", help="the painting's regions, each drawn in a flat color")
     regions.add_argument("--mask", metavar="MASK", help="the result's regions, in the same colors; no photo is needed")
-    regions.add_argument("--segments", type=int, metavar="K", help="without masks: find K regions by color")
+    regions.add_argument("--segments", type=regions_found, metavar="K", help="without masks: find K regions by color")
     files = parser.add_argument_group("files beside the result")
-    files.add_argument("--every", type=int, default=0, metavar="N", help="the picture after every N steps; 0 for none")
+    files.add_argument(
+        "--every", type=whole(), default=0, metavar="N", help="the picture after every N steps; 0 for none"
+    )
     files.add_argument("--animate", action="store_true", help="OUT.gif, an animation from the start to the result")
     files.add_argument("--record", action="store_true", help="the losses, as OUT.jsonl and OUT_curve.png")
     loss = parser.add_argument_group("loss")
@@ -82,7 +101,7 @@ def add_arguments(parser) -> None:
     solver = parser.add_argument_group("solver and devices")
     others = [option.name for option in fields(OptimizeOptions) if option.name not in FIRST]
     add_flags(solver, OptimizeOptions, others, given_only=True)
-    solver.add_argument("--gpu", metavar="N", help="number of the GPU to use; the CPU by default")
+    solver.add_argument("--gpu", type=whole(), metavar="N", help="number of the GPU to use; the CPU by default")
     solver.add_argument("--no-bfloat16", action="store_true", help="keep the loss network in single precision")
 
 
@@ -115,7 +134,7 @@ def run(flags: argparse.Namespace) -> None:
         blend=flags.style_blend,
         regions=_regions(masks, flags.segments, styles[0], photo),
         tileable=flags.tileable,
-        contexts=contexts(flags.gpu),
+        contexts=contexts(None if flags.gpu is None else str(flags.gpu)),
         bfloat16=False if flags.no_bfloat16 else None,
     )
     colors = photo if flags.keep_colors == "after" else None
@@ -127,20 +146,24 @@ def run(flags: argparse.Namespace) -> None:
 
 def _check(flags: argparse.Namespace, start: str) -> None:
     """Raises OptionError for flags that do not go together."""
+    if not flags.texture and not (flags.style and (flags.photo or flags.mask)):
+        swallowed = "; PHOTO stands before --style, which takes every word after it" if len(flags.style) > 1 else ""
+        raise OptionError(
+            f"Say what to paint: e2e-art optimize PHOTO --style PAINTING -o OUT, or --texture PAINTING{swallowed}"
+        )
+    check_job(flags.given, TEXTURES if flags.texture else PHOTOS if flags.photo else DRAWINGS, FLAGS)
     if (flags.style_mask is None) != (flags.mask is None):
         raise OptionError("--style-mask and --mask belong together: give both")
-    if flags.segments is not None and (flags.mask or not flags.photo):
-        raise OptionError("--segments finds the regions of a photo and its painting: give a photo, and no masks")
-    if flags.texture and (flags.style or flags.photo or flags.mask):
-        raise OptionError("--texture takes the painting, and nothing else to paint: leave photo, --style and masks out")
-    if not flags.texture and not (flags.style and (flags.photo or flags.mask)):
-        raise OptionError("Say what to paint: e2e-art optimize PHOTO --style PAINTING -o OUT, or --texture PAINTING")
-    if flags.keep_colors and not flags.photo:
-        raise OptionError("--keep-colors needs a photo: give one, or leave it out")
-    if flags.tileable and not flags.texture:
-        raise OptionError("--tileable is for textures: leave it out, or use --texture")
-    if flags.every < 0:
-        raise OptionError(f"--every must be 0 or more, not {flags.every}")
+    if flags.segments is not None and flags.mask:
+        raise OptionError("--segments finds the regions that --mask draws: leave one out")
+    if flags.style_blend and (shares := len(flags.style_blend)) != len(flags.style):
+        raise OptionError(f"--style-blend takes a share for each painting, {len(flags.style)}, not {shares}")
+    if "--patch-layers" in flags.given and not getattr(flags, "patch_weight", 0):
+        raise OptionError("--patch-layers goes with --patch-weight: give both")
+    if flags.seeds and "--seed" in flags.given:
+        raise OptionError("--seeds takes the place of --seed: leave one out")
+    if (double := find_double(flags.seeds or ())) is not None:
+        raise OptionError(f"--seeds {double} was given twice: each seed makes one picture")
     if flags.seeds and start != "noise":
         raise OptionError("--seeds are those of noise, and this starts elsewhere: add --start noise, or leave them out")
 

@@ -1,34 +1,60 @@
-"""A progress bar that answers Ctrl-C between two steps: the step is finished, and what was done is kept."""
+"""A progress bar that answers Ctrl-C and SIGTERM between two steps: the step is finished, what was done is kept."""
 
 from __future__ import annotations
 
 import signal
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from tqdm import tqdm
 
-__all__ = ["Progress"]
+__all__ = ["Progress", "terminable"]
+
+
+@contextmanager
+def terminable() -> Iterator[list[int]]:
+    """Answers SIGTERM as Python answers Ctrl-C, by KeyboardInterrupt; yields a list that then holds the signal.
+
+    It works in the main thread alone, as Python's signals do.
+    """
+    came: list[int] = []
+
+    def terminate(number: int, frame: object) -> None:
+        came.append(number)
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield came
+        return
+    before = signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield came
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 class Progress(tqdm):
-    """While entered, remembers Ctrl-C instead of breaking off; `step` raises it.  Pressed again, it raises at once.
+    """While entered, remembers Ctrl-C and SIGTERM instead of breaking off; `step` raises KeyboardInterrupt for them.
 
-    It works in the main thread alone, as Python's signals do; on leaving, the handler before it comes back.
+    Pressed again, it raises at once.  It works in the main thread alone; on leaving, the handlers before it come back.
     """
 
     def __enter__(self) -> Progress:
-        self._pressed = False
-        self._before = signal.signal(signal.SIGINT, self._press)
+        self._pressed = 0  # the signal
+        self._before = {number: signal.signal(number, self._press) for number in (signal.SIGINT, signal.SIGTERM)}
         return self
 
     def __exit__(self, *error) -> None:
-        signal.signal(signal.SIGINT, self._before)
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
         self.close()
 
-    def _press(self, *signal_and_frame) -> None:
+    def _press(self, number: int, frame: object) -> None:
         if self._pressed:
-            raise KeyboardInterrupt
-        self._pressed = True
+            self._stop(number)
+        self._pressed = number
         self.write("Stopping after this step ...", file=sys.stderr)
 
     def step(self, text: str = "") -> None:
@@ -36,4 +62,10 @@ class Progress(tqdm):
         self.set_postfix_str(text, refresh=False)
         self.update()
         if self._pressed:
-            raise KeyboardInterrupt
+            self._stop(self._pressed)
+
+    def _stop(self, number: int) -> None:
+        before = self._before[signal.Signals(number)]
+        if callable(before):  # Python's own, or that of `terminable`
+            before(number, None)
+        raise KeyboardInterrupt

@@ -18,7 +18,7 @@ from ..errors import OptionError, UserError
 from ..models.folder import Model, model_folders, read_model
 from ..web.server import make_server
 from ..web.site import site
-from .flags import find_double
+from .flags import find_double, whole
 
 __all__ = ["add_arguments", "add_page_models", "page_models", "run"]
 
@@ -29,7 +29,8 @@ def add_arguments(parser) -> None:
     """Adds the flags of `serve`."""
     add_page_models(parser)
     parser.add_argument("--host", default=HOST, metavar="IP", help="address to listen on; 0.0.0.0 lets all machines in")
-    parser.add_argument("--port", type=int, default=PORT, metavar="N", help="port to listen on; 0 takes a free one")
+    port = "port to listen on; 0 takes a free one"
+    parser.add_argument("--port", type=whole(0, 65535), default=PORT, metavar="N", help=port)
     parser.add_argument("--no-browser", action="store_true", help="print the address, and open nothing")
 
 

@@ -24,10 +24,10 @@ from ..evaluation.charts import plot_curves
 from ..images.io import list_images, read_image
 from ..images.regions import style_regions
 from ..losses.options import LossOptions
-from ..models.folder import DESCRIPTION, read_model
-from ..models.kinds import DOODLE, KINDS, TEXTURE
+from ..models.folder import DESCRIPTION, Model, read_model
+from ..models.kinds import DOODLE, KINDS, TEXTURE, Kind
 from ..training.options import TrainingOptions
-from .flags import add_flags, add_overwrite, find_double, gather
+from .flags import add_flags, add_overwrite, check_job, find_double, gather, plural, whole
 from .progress import Progress
 
 if TYPE_CHECKING:
@@ -36,6 +36,23 @@ if TYPE_CHECKING:
 
 __all__ = ["add_arguments", "run"]
 
+NOT_OURS = ("patch_weight", "patch_layers")  # options of the loss that are for optimize alone
+CHAINS, TEXTURES, DOODLES = "--style", "--texture", "--doodle"
+# What flags go with, where it is not everything.
+FLAGS = {
+    "--photos": (CHAINS,),
+    "--mask": (DOODLES,),
+    "--validate": (CHAINS,),
+    "--preview": (CHAINS,),
+    "--style-blend": (CHAINS, TEXTURES),
+    "--content-weight": (CHAINS,),
+    "--content-layer": (CHAINS,),
+    "--content-layer-weights": (CHAINS,),
+    "--workers": (CHAINS,),
+    "--edge-jitter": (DOODLES,),
+    "--list": (CHAINS,),
+    "--limit": (CHAINS,),
+}
 STAGE_OPTIONS = "stages steps sizes residual_weights style_boosts learning_rates coupling warm_start share_weights norm"
 
 
@@ -53,16 +70,24 @@ def add_arguments(parser) -> None:
     add_overwrite(parser)
     stages = parser.add_argument_group("stages", "Lists hold one value for all stages, or one for each.")
     add_flags(stages, TrainingOptions, STAGE_OPTIONS.split())
-    add_flags(parser.add_argument_group("loss"), TrainingOptions().loss)
+    loss = [option.name for option in fields(LossOptions) if option.name not in NOT_OURS]
+    add_flags(parser.add_argument_group("loss"), TrainingOptions().loss, loss)
     devices = parser.add_argument_group("devices")
     devices.add_argument("--gpus", metavar="0,1", help="GPUs to split each batch over; the CPU by default")
-    devices.add_argument("--cpu-devices", type=int, default=1, metavar="N", help="CPU devices, to try what --gpus does")
+    devices.add_argument(
+        "--cpu-devices",
+        type=whole(1),
+        default=1,
+        metavar="N",
+        help="CPU devices, to try what --gpus does",
+    )
     devices.add_argument("--no-bfloat16", action="store_true", help="keep the loss network in single precision")
-    devices.add_argument("--workers", type=int, default=1, metavar="N", help="threads that decode photos")
+    devices.add_argument("--workers", type=whole(1), default=1, metavar="N", help="threads that decode photos")
     advanced = parser.add_argument_group("advanced")
     others = [option.name for option in fields(TrainingOptions) if option.name not in STAGE_OPTIONS.split()]
     add_flags(advanced, TrainingOptions, others)
-    advanced.add_argument("--checkpoint-every", type=int, default=250, metavar="N", help="steps between checkpoints")
+    every = "steps between checkpoints"
+    advanced.add_argument("--checkpoint-every", type=whole(1), default=250, metavar="N", help=every)
 
 
 def run(flags: argparse.Namespace) -> None:
@@ -80,7 +105,7 @@ def run(flags: argparse.Namespace) -> None:
 
     devices = contexts(flags.gpus, flags.cpu_devices)
     validation = _validation_photos(flags.validate) if flags.validate else []
-    started_from = read_model(flags.start_from, KINDS[options.kind]) if flags.start_from else None
+    started_from = _started_from(flags.start_from, KINDS[options.kind]) if flags.start_from else None
     training = Training(
         options,
         checkpoint,
@@ -124,8 +149,8 @@ def run(flags: argparse.Namespace) -> None:
         overwrite=flags.overwrite,
     )
     if skipped := training.state.skipped:
-        count = "1 photo" if len(skipped) == 1 else f"{len(skipped)} photos"
-        print(f"{count} could not be read and {'was' if len(skipped) == 1 else 'were'} skipped: {', '.join(skipped)}")
+        were = "was" if len(skipped) == 1 else "were"
+        print(f"{plural(len(skipped), 'photo')} could not be read and {were} skipped: {', '.join(skipped)}")
     print(f"{model.folder} is trained: e2e-art infer {model.kind.usage} {model.folder} -o OUT")
 
 
@@ -161,18 +186,21 @@ def _text(losses: Mapping[str, float]) -> str:
 def _check(flags: argparse.Namespace, checkpoint: Path) -> None:
     """Raises OptionError for flags that do not go together, and where a model, a training or another's folder is."""
     given = [name for name in ("style", "texture", "doodle") if getattr(flags, name)]
+    if len(given) == 1:
+        check_job(flags.given, f"--{given[0]}", FLAGS)
     if len(given) != 1 or bool(flags.photos) != (given == ["style"]) or bool(flags.mask) != (given == ["doodle"]):
         raise OptionError(
             "Say what to learn: --style PAINTING and --photos DIR, --texture PAINTING, or --doodle PAINTING and "
             "--mask MASK"
         )
-    if given != ["style"] and (flags.validate or flags.preview):
-        raise OptionError(f"--{given[0]} paints no photos: leave --validate and --preview out")
+    if flags.gpus and "--cpu-devices" in flags.given:
+        raise OptionError("--cpu-devices tries what --gpus does without any: leave one out")
     if double := find_double(path.stem for path in flags.preview):
         raise OptionError(f"Two --preview photos have the same name ({double}): rename one, or leave it out")
-    for name in ("checkpoint_every", "cpu_devices", "workers"):
-        if getattr(flags, name) < 1:
-            raise OptionError(f"--{name.replace('_', '-')} must be at least 1, not {getattr(flags, name)}")
+    if flags.resume and not flags.overwrite and (flags.out / DESCRIPTION).is_file():
+        raise OptionError(f"{flags.out} is trained to its end: leave --resume out, and choose another --out")
+    if flags.resume and not checkpoint.parent.exists():
+        raise OptionError(f"There is no training to resume in {checkpoint.parent}: check --out, or leave --resume out")
     if flags.out.exists() and not flags.overwrite:
         raise OptionError(f"{flags.out} exists: choose another --out, or add --overwrite")
     if flags.out.exists() and not (flags.out / DESCRIPTION).is_file():
@@ -197,6 +225,17 @@ def _options(flags: argparse.Namespace) -> TrainingOptions:
     palette, _ = style_regions(read_image(flags.doodle), read_image(flags.mask), flags.mask)
     given |= {"kind": DOODLE.name, "style_mask": flags.mask, "regions": len(palette)}
     return TrainingOptions(styles=(flags.doodle,), **given)
+
+
+def _started_from(name: str, kind: Kind) -> Model:
+    """Returns the model to begin with; raises OptionError for one of another kind than what learns."""
+    model = read_model(name)
+    if model.kind is not kind:
+        raise OptionError(
+            f"--start-from {name} is of kind '{model.kind.name}', and this training of kind '{kind.name}': "
+            f"name one of that kind, or leave it out"
+        )
+    return model
 
 
 def _validation_photos(folder: Path) -> list[Path]:

@@ -19,7 +19,7 @@ import numpy as np
 from ..errors import OptionError
 from ..images.regions import one_hot
 
-__all__ = ["MASKS", "Masks", "height_map", "make_mask"]
+__all__ = ["MASKS", "MOST_REGIONS", "Masks", "height_map", "make_mask"]
 
 MASKS = 1000  # that a training goes through, again and again
 ROUGHNESS = (0.35, 0.55, 0.75)  # of the maps that are summed, up to 1: as rough at a distance of one as of many
@@ -27,6 +27,7 @@ EDGE = 200  # pixels of height maps and masks
 SMOOTHING = 11  # pixels of the window that regions are smoothed in
 LEAST = 0.03  # of the mask, that each of its regions has
 AHEAD = 8  # masks that are made before their turn
+MOST_REGIONS = math.floor(0.5 / LEAST)
 WAVE = 16  # pixels from one bend to the next of edges that are moved
 FEWER = 0.4  # share of the masks in which some regions are missing: people draw such, too
 
@@ -91,9 +92,8 @@ class Masks:
     """
 
     def __init__(self, regions: int, seed: int = 0, count: int = MASKS, workers: int = 1):
-        most = math.floor(0.5 / LEAST)
-        if count < 1 or not 1 <= regions <= most:
-            raise OptionError(f"{count} masks of {regions} regions cannot be made: there can be {most} regions")
+        if count < 1 or not 1 <= regions <= MOST_REGIONS:
+            raise OptionError(f"{count} masks of {regions} regions cannot be made: there can be {MOST_REGIONS} regions")
         self.regions, self.seed, self.count = regions, seed, count
         self._made: dict = {}
         self._pool = ThreadPoolExecutor(workers, "masks")

@@ -16,8 +16,8 @@ from PIL import ImageColor
 from ..errors import OptionError
 
 __all__ = [
-    "color_name", "find_palette", "match_regions", "matches", "one_hot", "present", "resize_regions", "segment", "snap",
-    "style_regions",
+    "MOST_SEGMENTS", "color_name", "find_palette", "match_regions", "matches", "one_hot", "present", "resize_regions",
+    "segment", "snap", "style_regions",
 ]  # fmt: skip
 
 # Euclidean distances of RGB colors, 0..255.
@@ -31,7 +31,7 @@ _WINDOW = 7  # pixels: contains an edge and the areas on both sides of it
 _MAX_COLORS = 12  # of a mask
 _LEAST_AREA = 0.0002  # the share of a mask that must be flat and of one color, to be a region
 _LEAST_SHARE = 0.005  # the share of a picture that a region must have, for statistics
-_MAX_SEGMENTS = 32  # whose colors can still be told apart
+MOST_SEGMENTS = 32  # whose colors can still be told apart
 _SMOOTHING = 0.01  # of the long edge: how far `segment` blurs, so that strokes and leaves join
 _SAMPLES = 128  # squared: the pixels of each picture that `segment` clusters
 
@@ -127,8 +127,8 @@ def segment(images: Sequence[np.ndarray], count: int) -> list[np.ndarray]:
     images: uint8 RGB, (H, W, 3) each.  Returns a label map, int (H, W), for each.  Raises OptionError unless there
     are 2 to 32 regions.
     """
-    if not 2 <= count <= _MAX_SEGMENTS:
-        raise OptionError(f"A picture cannot be cut into {count} regions: choose 2 to {_MAX_SEGMENTS}")
+    if not 2 <= count <= MOST_SEGMENTS:
+        raise OptionError(f"A picture cannot be cut into {count} regions: choose 2 to {MOST_SEGMENTS}")
     pictures = [_smooth_colors(image) for image in images]
     samples = [cv2.resize(picture, (_SAMPLES, _SAMPLES), interpolation=cv2.INTER_AREA) for picture in pictures]
     cv2.setRNGSeed(0)

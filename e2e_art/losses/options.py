@@ -5,61 +5,97 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import Field, dataclass, field, fields
 from typing import Any
 
 from ..errors import OptionError, unknown
 
-__all__ = ["LossOptions", "check_choices", "check_shares", "option"]
+__all__ = ["LossOptions", "Number", "check_options", "check_shares", "flag_of", "option"]
 
 
-def option(default, help: str, flag: str | None = None, kind: type | None = None, choices=None) -> Any:
-    """Returns a dataclass field with what the command line needs; kind: the type, where the default has none."""
+MOST = 2**31 - 1  # of whole numbers, unless an option says otherwise
+
+
+@dataclass(frozen=True)
+class Number:
+    """The numbers that an option takes: from `least`, or above it, to `most`; never NaN or infinite ones."""
+
+    kind: type = int
+    least: float = 0
+    most: float | None = None
+    above: bool = False  # whether `least` itself is none of them
+
+    def __contains__(self, value: float) -> bool:
+        most = self.most if self.most is not None else MOST if self.kind is int else math.inf
+        return self.least <= value <= most and math.isfinite(value) and not (self.above and value == self.least)
+
+    def __str__(self) -> str:
+        noun = "a whole number" if self.kind is int else "a number"
+        if self.above:
+            return f"{noun} above {self.least:g}"
+        if self.most is None:
+            return f"{noun} of {self.least:g} or more" + (f", up to {MOST}" if self.kind is int else "")
+        return f"{noun} from {self.least:g} to {self.most:.10g}"
+
+
+def option(default, help: str, flag: str | None = None, kind: type | Number | None = None, choices=None) -> Any:
+    """Returns a dataclass field with what the command line needs.
+
+    kind: the numbers that it takes, or the type of its values where the default has none.
+    """
     return field(default=default, metadata={"help": help, "flag": flag, "kind": kind, "choices": choices})
 
 
-def check_choices(options) -> None:
-    """Raises OptionError where an option has a value beside its choices."""
+def flag_of(option: Field) -> str:
+    """Returns the flag of an option, as messages name it."""
+    return option.metadata.get("flag") or "--" + option.name.replace("_", "-")
+
+
+def check_options(options) -> None:
+    """Raises OptionError where an option, or one value of several, is none of its choices or numbers."""
     for each in fields(options):
-        value, choices = getattr(options, each.name), each.metadata.get("choices")
+        value, choices, kind = (getattr(options, each.name), *map(each.metadata.get, ("choices", "kind")))
         if choices and value not in choices:
             raise OptionError(unknown(each.name.replace("_", " "), value, choices))
+        values = value if isinstance(value, tuple) else () if value is None else (value,)
+        if isinstance(kind, Number) and (wrong := [number for number in values if number not in kind]):
+            raise OptionError(f"{flag_of(each)} takes {kind}, not {wrong[0]}")
 
 
-def check_shares(shares: Sequence[float], name: str) -> None:
+def check_shares(shares: Sequence[float], flag: str) -> None:
     """Raises OptionError where a share is below 0, or all are 0."""
     if shares and not (min(shares) >= 0 and sum(shares) > 0):
-        raise OptionError(f"{name} must be 0 or more, and their sum above 0, not {', '.join(map(str, shares))}")
+        raise OptionError(f"{flag} takes shares of 0 or more, not all of them 0, and not {', '.join(map(str, shares))}")
+
+
+WEIGHT = Number(float)
 
 
 @dataclass(frozen=True)
 class LossOptions:
     """Layers and weights of the perceptual loss."""
 
-    style_weight: float = option(20.0, "weight of the style term")
-    content_weight: float = option(1.0, "weight of the content term")
-    tv_weight: float = option(1e-5, "weight of the total variation")
+    style_weight: float = option(20.0, "weight of the style term", kind=WEIGHT)
+    content_weight: float = option(1.0, "weight of the content term", kind=WEIGHT)
+    tv_weight: float = option(1e-5, "weight of the total variation", kind=WEIGHT)
     style_layers: tuple[str, ...] = option(tuple(f"relu{block}_1" for block in range(1, 6)), "layers of the style term")
-    style_layer_weights: tuple[float, ...] = option((), "weight of each style layer; equal by default", kind=float)
+    style_layer_weights: tuple[float, ...] = option((), "weight of each style layer; equal by default", kind=WEIGHT)
     content_layers: tuple[str, ...] = option(("relu4_2",), "layers of the content term", "--content-layer")
-    content_layer_weights: tuple[float, ...] = option((), "weight of each content layer; equal by default", kind=float)
+    content_layer_weights: tuple[float, ...] = option((), "weight of each content layer; equal by default", kind=WEIGHT)
     convention: str = option(
         "relative",
         "how squared errors are normalized: docs/losses.md",
         choices=("relative", "gatys", "bing-xu", "mean"),
     )
     covariance: bool = option(False, "center features before the Gram matrix")
-    patch_weight: float = option(0.0, "weight of the patch term; for optimize with one painting")
+    patch_weight: float = option(0.0, "weight of the patch term; for optimize with one painting", kind=WEIGHT)
     patch_layers: tuple[str, ...] = option(("relu3_1", "relu4_1"), "layers of the patch term")
     normalize_gradients: bool = option(False, "scale the gradient of each layer to the same norm")
     pooling: str = option("average", "pooling of the loss network", choices=("average", "max"))
     loss_network: str = option("vgg19", "vgg19 (shipped), or zoo:vgg11, zoo:vgg13, zoo:vgg16, zoo:vgg19 from gluoncv")
 
     def __post_init__(self):
-        for name in ("style_weight", "content_weight", "tv_weight", "patch_weight"):
-            if not 0 <= getattr(self, name) < math.inf:
-                raise OptionError(f"{name.replace('_', ' ')} must be 0 or more, not {getattr(self, name)}")
-        check_choices(self)
+        check_options(self)
         for layers, weights, kind in (
             (self.style_layers, self.style_layer_weights, "style"),
             (self.content_layers, self.content_layer_weights, "content"),
@@ -67,8 +103,11 @@ class LossOptions:
             if not layers:
                 raise OptionError(f"The loss needs at least one {kind} layer")
             if weights and len(weights) != len(layers):
-                raise OptionError(f"There are {len(layers)} {kind} layers, but {len(weights)} weights for them")
-            check_shares(weights, f"{kind} layer weights")
+                raise OptionError(
+                    f"--{kind}-layer-weights takes as many weights as there are {kind} layers, {len(layers)}, not "
+                    f"{len(weights)}"
+                )
+            check_shares(weights, f"--{kind}-layer-weights")
         for layer in (*self.style_layers, *self.content_layers, *self.patch_layers):
             if not re.fullmatch(r"relu\d_\d", layer):
                 raise OptionError(f"unknown loss network layer '{layer}': choose names such as relu1_1")

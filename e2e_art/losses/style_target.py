@@ -43,7 +43,7 @@ class StyleTarget:
         """
         if blend and len(blend) != len(paintings):
             raise OptionError(f"There are {len(paintings)} paintings, but {len(blend)} shares to blend them by")
-        check_shares(blend, "style blend")
+        check_shares(blend, "--style-blend")
         if options.patch_weight and len(paintings) != 1:
             raise OptionError("Patches are those of one painting: leave the others out, or --patch-weight")
         patch_layers = options.patch_layers if options.patch_weight else ()

@@ -121,7 +121,7 @@ def list_models(folder: str | Path | None = None) -> list[Model]:
 
 def find_model(name: str) -> Path:
     """Returns the folder of a model given by its shipped name or by path; raises ModelError with the nearest name."""
-    if os.path.isfile(os.path.join(name, DESCRIPTION)):
+    if name and os.path.isfile(os.path.join(name, DESCRIPTION)):
         return Path(name)
     shipped = {path.name: path for path in model_folders()}
     if name in shipped:
@@ -129,7 +129,7 @@ def find_model(name: str) -> Path:
     if os.path.exists(name):
         raise ModelError(f"{name} is no model: it has no {DESCRIPTION}; give the folder that train.py wrote")
     hint = f"shipped are {', '.join(shipped) or 'none'}, or give a model's folder"
-    if near := difflib.get_close_matches(name, shipped, n=1, cutoff=0.4):
+    if near := difflib.get_close_matches(name.lower(), shipped, n=1, cutoff=0.7):
         hint = f"did you mean {near[0]}?"
     raise ModelError(f"There is no model '{name}': {hint}")
 

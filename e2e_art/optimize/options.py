@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 from ..errors import OptionError
-from ..losses.options import LossOptions, check_choices, option
+from ..losses.options import LossOptions, Number, check_options, option
+from ..networks.inputs import SEEDS
 
 __all__ = ["OptimizeOptions"]
 
+ABOVE_0 = Number(float, above=True)
 # Solvers, with their default learning rates; None for those that find one themselves.
 LEARNING_RATES = {"lbfgs": None, "adam": 5.0, "sgd": None}
 
@@ -19,32 +20,30 @@ class OptimizeOptions:
     """Options of the optimization of one picture: solver, stopping rule, sizes, loss."""
 
     optimizer: str = option("lbfgs", "solver", choices=tuple(LEARNING_RATES))
-    steps: int = option(200, "evaluations of the loss at most, on each scale")
+    steps: int = option(200, "evaluations of the loss at most, on each scale", kind=Number(int, 1))
     learning_rate: float | None = option(
-        None, "of adam: gray levels a step (5 by default); of sgd: factor on the gradient", kind=float
+        None, "of adam: gray levels a step (5 by default); of sgd: factor on the gradient", kind=ABOVE_0
     )
-    tolerance: float = option(0.01, "stop when 10 evaluations lower the loss by less than this share; 0 goes on")
+    tolerance: float = option(
+        0.01, "stop when 10 evaluations lower the loss by less than this share; 0 goes on", kind=Number(float)
+    )
     stop: str = option(
         "loss", "what the tolerance is of: the loss, or the change of the picture in a step", choices=("loss", "change")
     )
-    scales: int = option(1, "sizes to go through from coarse to fine, each sqrt(2) times the one before; 4 from noise")
-    style_size: int = option(400, "long edge of the painting, at the full size of the result")
-    seed: int = option(0, "seed of the noise to start from")
+    scales: int = option(
+        1,
+        "sizes to go through from coarse to fine, each sqrt(2) times the one before; 4 from noise",
+        kind=Number(int, 1),
+    )
+    style_size: int = option(400, "long edge of the painting, at the full size of the result", kind=Number(int, 1))
+    seed: int = option(0, "seed of the noise to start from", kind=Number(int, 0, SEEDS - 1))
     loss: LossOptions = LossOptions()
 
     def __post_init__(self):
-        check_choices(self)
-        for name in ("steps", "scales", "style_size"):
-            if getattr(self, name) < 1:
-                raise OptionError(f"{name.replace('_', ' ')} must be at least 1, not {getattr(self, name)}")
-        for name in ("tolerance", "seed"):
-            if not getattr(self, name) >= 0:
-                raise OptionError(f"{name} must be 0 or more, not {getattr(self, name)}")
+        check_options(self)
         if self.optimizer == "lbfgs" and self.learning_rate is not None:
-            raise OptionError("lbfgs has no learning rate: leave it out, or choose adam or sgd")
+            raise OptionError("--learning-rate is for --optimizer adam or sgd: leave it out for lbfgs")
         if self.learning_rate is None:
             object.__setattr__(self, "learning_rate", LEARNING_RATES[self.optimizer])
         if self.loss.normalize_gradients and self.optimizer == "lbfgs":
-            raise OptionError("Normalized gradients are not those of the loss, which lbfgs needs: choose adam or sgd")
-        if self.learning_rate is not None and not 0 < self.learning_rate < math.inf:
-            raise OptionError(f"learning rate must be above 0, not {self.learning_rate}")
+            raise OptionError("--normalize-gradients is for --optimizer adam or sgd: leave it out for lbfgs")

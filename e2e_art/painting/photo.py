@@ -20,7 +20,7 @@ from ..models.kinds import PHOTO
 from .engines import ModelPainter
 from .tiles import TILE, TiledPainter
 
-__all__ = ["MOST_PIXELS", "Painter"]
+__all__ = ["MOST_PIXELS", "STRONGEST", "Painter"]
 
 log = logging.getLogger(__name__)
 MOST_PIXELS = 4_000_000  # larger photos are painted at this size by default: strokes keep their scale

@@ -6,13 +6,13 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from ..errors import OptionError, unknown
-from ..losses.options import LossOptions, check_choices, check_shares, option
+from ..losses.options import LossOptions, Number, check_options, check_shares, flag_of, option
+from ..networks.inputs import SEEDS
 
 __all__ = ["PRESETS", "TrainingOptions", "stages_of"]
 
@@ -43,14 +43,15 @@ def stages_of(names: str, residual_weights: Sequence[float] = (), norm: str = "i
     """
     stages = PRESETS.get(names) or [{"kind": kind.strip()} for kind in names.split(",")]
     own = [stage.get("residual_weight", RESIDUAL_WEIGHT) for stage in stages]
-    weights = _for_each_stage("residual weights", residual_weights or own, len(stages))
+    weights = _for_each_stage("--residual-weight", residual_weights or own, len(stages))
     return [{**stage, "residual_weight": weight, "norm": norm} for stage, weight in zip(stages, weights)]
 
 
-def _for_each_stage(name: str, values: Sequence, count: int) -> tuple:
+def _for_each_stage(flag: str, values: Sequence, count: int) -> tuple:
     """Returns one value for each stage; raises OptionError where neither one was given nor as many as stages."""
     if len(values) not in (1, count):
-        raise OptionError(f"{count} stages were asked for, but {len(values)} {name} for them")
+        each = f"one number for all {count} stages, or {count}" if count > 1 else "one number, as there is one stage"
+        raise OptionError(f"{flag} takes {each}, not {len(values)}")
     return tuple(values) * (count if len(values) == 1 else 1)
 
 
@@ -89,83 +90,92 @@ class TrainingOptions:
     style_mask: str = ""  # of a doodle: its painting's regions
     regions: int = 0  # how many those are
     edge_jitter: float = option(
-        0.0, "for doodles: pixels by which the loss moves the edges of regions, so that textures blend at them"
+        0.0,
+        "for doodles: pixels by which the loss moves the edges of regions, so that textures blend at them",
+        kind=Number(float),
     )
-    style_blend: tuple[float, ...] = option((), "weight of each painting; equal by default", kind=float)
-    style_size: int = option(400, "long edge of the painting in pixels")
+    style_blend: tuple[float, ...] = option((), "weight of each painting; equal by default", kind=Number(float))
+    style_size: int = option(400, "long edge of the painting in pixels", kind=Number(int, 1))
     stages: str = option(
         "",
         f"a preset ({', '.join(PRESETS)}), or kinds of generators separated by commas; boosted, texture or doodle by "
         "default",
     )
     residual_weights: tuple[float, ...] = option(
-        (), f"residual weight of each stage; by default the preset's, or {RESIDUAL_WEIGHT}", "--residual-weight", float
+        (),
+        f"residual weight of each stage; by default the preset's, or {RESIDUAL_WEIGHT}",
+        "--residual-weight",
+        Number(float, 0, 1),
     )
     norm: str = option("instance", "normalization", choices=("instance", "batch"))
     share_weights: bool = option(False, "equal stages share their weights")
     coupling: str = option("staged", "how stages learn", choices=("staged", "straight-through", "joint"))
     warm_start: bool = option(True, "do not begin a stage with the weights of the one before it", "--cold-start")
-    steps: tuple[int, ...] = option((), f"steps of each stage; {_text(_CHAIN['steps'])} by default", kind=int)
+    steps: tuple[int, ...] = option((), f"steps of each stage; {_text(_CHAIN['steps'])} by default", kind=Number())
     sizes: tuple[int, ...] = option(
-        (), f"size of the training crops in pixels, for each stage; {_text(_CHAIN['sizes'])} by default", "--size", int
+        (),
+        f"size of the training crops in pixels, for each stage; {_text(_CHAIN['sizes'])} by default",
+        "--size",
+        Number(int, SMALLEST_CROP),
     )
-    batch: int = option(1, "batch size")
+    batch: int = option(1, "batch size", kind=Number(int, 1))
     optimizer: str = option("muon", "optimizer of the weights", choices=("muon", "adam"))
     learning_rates: tuple[float, ...] = option(
         (),
         f"learning rate of each stage, which falls to 0 along a cosine; {_text(_CHAIN['learning_rates'])} by default, "
         f"{_text(_TEXTURE['learning_rates'])} for textures, {_text(_DOODLE['learning_rates'])} for doodles",
         "--learning-rate",
-        float,
+        Number(float, above=True),
     )
     style_boosts: tuple[float, ...] = option(
-        (), f"factor on a stage's style weight; {_text(_CHAIN['style_boosts'])} by default", "--style-boost", float
+        (),
+        f"factor on a stage's style weight; {_text(_CHAIN['style_boosts'])} by default",
+        "--style-boost",
+        Number(float, above=True),
     )
-    gradient_clip: float = option(10.0, "clip the gradient norm to this")
+    gradient_clip: float = option(10.0, "clip the gradient norm to this", kind=Number(float, above=True))
     list_file: str | None = option(
         None, "text file with the photos to use, one path a line, as those of MIT Places", "--list"
     )
-    limit: int | None = option(None, "train on a random sample of so many photos", kind=int)
-    seed: int = option(0, "random seed of weights, photos and noise")
+    limit: int | None = option(None, "train on a random sample of so many photos", kind=Number(int, 1))
+    seed: int = option(0, "random seed of weights, photos and noise", kind=Number(int, 0, SEEDS - 1))
     start_from: str | None = option(
         None,
         "trained model of the same stages to begin with; stages of 0 steps are kept, and with --cold-start each stage "
         "begins with its own weights",
     )
-    start_stage: int = option(0, "stage of that model whose weights the first stage begins with")
+    start_stage: int = option(0, "stage of that model whose weights the first stage begins with", kind=Number())
     loss: LossOptions = _LOSS
 
     def __post_init__(self):
-        check_choices(self)
+        check_options(self)
         if self.kind not in _RECIPES:
             raise OptionError(unknown("kind of model", self.kind, _RECIPES))
         recipe = _RECIPES[self.kind]
         self._set("stages", self.stages or recipe["stages"])
         generators = stages_of(self.stages, self.residual_weights)
         self._set("residual_weights", tuple(stage["residual_weight"] for stage in generators))
-        count = len(generators)
+        count, flags = len(generators), {option.name: flag_of(option) for option in fields(self)}
         for name in ("steps", "sizes", "learning_rates", "style_boosts"):
-            words, default = name.replace("_", " "), recipe[name] + recipe[name][-1:] * count
-            values = _for_each_stage(words, getattr(self, name) or default[:count], count)
-            least = 0 if name == "steps" and self.start_from else 1e-30
-            if not all(least <= value < math.inf for value in values):
-                raise OptionError(f"{words} must be above 0, not {', '.join(map(str, values))}")
-            self._set(name, values)
-        if self.start_stage < 0 or (self.start_stage and not self.start_from):
+            default = recipe[name] + recipe[name][-1:] * count
+            self._set(name, _for_each_stage(flags[name], getattr(self, name) or default[:count], count))
+        if not (self.start_from or all(self.steps)):
+            raise OptionError("--steps 0 keeps a stage of the model that --start-from names: name one, or train each")
+        if self.start_stage and not self.start_from:
             raise OptionError("--start-stage is the number of a stage of the model that --start-from names")
-        if not self.gradient_clip > 0:
-            raise OptionError(f"gradient clip must be above 0, not {self.gradient_clip}: it clips the gradient norm")
-        if not 0 <= self.edge_jitter < math.inf:
-            raise OptionError(f"edge jitter must be 0 or more, not {self.edge_jitter}")
-        check_shares(self.style_blend, "style blend")
-        if self.kind == "texture" and (self.loss.content_weight or any(size % 32 for size in self.sizes)):
+        check_shares(self.style_blend, "--style-blend")
+        if self.style_blend and len(self.style_blend) != len(self.styles):
             raise OptionError(
-                "A texture keeps no content, and its sizes are multiples of 32: change --content-weight 0 or --size"
+                f"--style-blend takes a share for each painting, {len(self.styles)}, not {len(self.style_blend)}"
             )
+        if self.kind == "texture" and self.loss.content_weight:
+            raise OptionError(
+                f"--content-weight is 0 for textures, which keep no content, not {self.loss.content_weight}"
+            )
+        if self.kind == "texture" and (wrong := [size for size in self.sizes if size % 32]):
+            raise OptionError(f"--size takes multiples of 32 for textures, such as 256, not {wrong[0]}")
         if self.loss.patch_weight:
             raise OptionError("Patches are for e2e-art optimize: leave --patch-weight out of a training")
-        if min(self.sizes) < SMALLEST_CROP or self.batch < 1:
-            raise OptionError(f"Crops must be at least {SMALLEST_CROP} pixels, and the batch size at least 1")
 
     def _set(self, name: str, value) -> None:
         object.__setattr__(self, name, value)  # while it is made; from then on it is frozen

@@ -124,7 +124,7 @@ class Training:
         """Begins with the weights of a trained chain."""
         stages, first = len(chain.generators), self.options.start_stage
         if first >= stages:
-            raise TrainingError(f"The model to start from has stages 0 to {stages - 1}, none {first}")
+            raise TrainingError(f"--start-stage is one of the stages 0 to {stages - 1} of the model, not {first}")
         try:
             for index, _ in zip(range(stages), self.chain.generators):
                 self.chain.set_stage_weights(index, chain.stage_weights(index or first))
