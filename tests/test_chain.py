@@ -342,12 +342,12 @@ def test_stages_by_name_with_weights_and_norm():
 
 
 def test_stages_that_do_not_add_up_are_refused():
-    with pytest.raises(OptionError, match="4 stages were asked for, but 3 residual weights"):
+    with pytest.raises(OptionError, match="--residual-weight takes one number for all 4 stages, or 4, not 3"):
         stages_of("boosted", (0.1, 0.2, 0.3))
-    with pytest.raises(OptionError, match="1 stages were asked for, but 2 residual weights"):
+    with pytest.raises(OptionError, match="--residual-weight takes one number, as there is one stage, not 2"):
         stages_of("conv", (0.1, 0.2))
     for names in ("", "conv,", "boosted,conv", "convolution"):
         with pytest.raises(OptionError, match="unknown generator .*: choose conv, deconv, pyramid"):
             Chain(stages_of(names))
-    with pytest.raises(OptionError, match="2 stages were asked for, but 3 steps"):
+    with pytest.raises(OptionError, match="--steps takes one number for all 2 stages, or 2, not 3"):
         TrainingOptions(stages="conv,pyramid", steps=(1, 2, 3))

@@ -1,6 +1,8 @@
 """`e2e-art models`: what it says of each model, and what it shows."""
 
+import io
 import re
+import sys
 
 import numpy as np
 import pytest
@@ -55,6 +57,7 @@ def test_another_engine_s_time_is_counted_by_itself(tmp_path, capsys):
 def test_a_closed_standard_output_is_no_terminal(shelf, monkeypatch):
     monkeypatch.setattr("sys.stdout", None)
     assert main(["models", str(shelf)]) == 0
+    sys.stdout.close()  # the one that took its place
 
 
 def test_a_terminal_shows_the_picture(shelf, capsys, monkeypatch):
@@ -80,5 +83,24 @@ def test_a_damaged_model_does_not_hide_the_others(shelf, capsys):
 
 
 def test_a_folder_without_models_is_said_to_be_one(tmp_path, capsys):
-    assert main(["models", str(tmp_path / "nowhere")]) == 2
-    assert capsys.readouterr().err.strip().endswith("holds no models: give the folder that train.py wrote models into")
+    for folder, says in ((tmp_path / "nowhere", "is no folder"), (tmp_path, "holds no models")):
+        assert main(["models", str(folder)]) == 2
+        assert f"{folder} {says}: give " in capsys.readouterr().err
+
+
+def test_one_model_is_described_by_its_own_folder(shelf, capsys):
+    assert main(["models", str(shelf / "waves")]) == 0
+    assert capsys.readouterr().out.startswith(f"Waves  ({shelf / 'waves'})\n  2 stages")
+
+
+def test_a_console_without_the_character_shows_no_picture(shelf, monkeypatch):
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    for encoding, shown in (("utf-8", True), ("cp437", True), ("cp1252", False), ("ascii", False)):
+        console = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+        console.isatty = lambda: True
+        monkeypatch.setattr("sys.stdout", console)
+        assert main(["models", str(shelf)]) == 0
+        said = console.buffer.getvalue().decode(encoding)
+        assert ("▀" in said) == shown
+        assert ("\033" in said) == shown
+        assert r"\u2580" not in said

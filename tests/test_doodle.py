@@ -130,8 +130,8 @@ def test_masks_can_be_looked_at(files, tmp_path, capsys):
     assert sum(counts[(colors != 40).any(axis=1)]) == 25 * 200 * 200
     for words, says in (
         (["masks", "--preview", target], "exists"),
-        (["masks", "--preview", tmp_path / "a.png", "--regions", "40"], "cannot be made"),
-        (["masks", "--preview", tmp_path / "a.png", "--regions", "0"], "cannot be made"),
+        (["masks", "--preview", tmp_path / "a.png", "--regions", "40"], "--regions takes a whole number from 1 to 16"),
+        (["masks", "--preview", tmp_path / "a.png", "--regions", "0"], "--regions takes a whole number from 1 to 16"),
         (["masks", "--preview", tmp_path / "a.png", "--regions", "3", "--mask", files / "mask.png"], "leave --regions"),
         (["masks", "--preview", tmp_path / "a.png", "--mask", files / "painting.png"], "painting.png"),
         (["masks", "--preview", tmp_path / "a.png", "--seed", "-1"], "--seed"),

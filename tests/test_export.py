@@ -300,13 +300,17 @@ def test_export_through_the_command(published, photo_file, tmp_path, capsys):
     for more, says in (
         ([], "exists: choose another --onnx, or add --overwrite"),
         (["--overwrite", "--size", "97"], "--size takes width x height such as 480x320, not '97'"),
-        (["--overwrite", "--model", str(published), "starry_night"], "One ONNX file holds one model, not 2"),
+        (
+            ["--overwrite", "--model", str(published), "starry_night"],
+            "a file of one model, not of 2: name it with",
+        ),
+        (["--overwrite", "--size", "99999x5"], "--size 99999x5 is too large"),
         (["--overwrite", "--model", "no such"], "There is no model 'no such'"),
     ):
         assert main([*words, *more]) == 2
         assert says in capsys.readouterr().err
     assert main(["export", "--model", str(published), "--web", str(tmp_path / "w"), "--half"]) == 2
-    assert "--stage, --size and --half are for --onnx" in capsys.readouterr().err
+    assert "--half goes with --onnx: leave it out with --web" in capsys.readouterr().err
 
 
 def test_export_of_a_page_through_the_command(published, tmp_path, capsys):

@@ -547,20 +547,20 @@ def test_outputs_that_cannot_be_written(refused, photo, where, tmp_path):
 
 def test_options_out_of_range(refused, photo, tmp_path):
     out = tmp_path / "out.png"
-    refused(photo, "-o", out, "--strength", "5", says=["0..2", "5"])
-    refused(photo, "-o", out, "--strength", "nan", says=["0..2"])
+    refused(photo, "-o", out, "--strength", "5", says=["--strength takes a number from 0 to 2, not '5'"])
+    refused(photo, "-o", out, "--strength", "nan", says=["--strength", "'nan'"])
     refused(photo, "-o", out, "--stage", "9", says=["stages 0 to 3", "9"])
-    refused(photo, "-o", out, "--stage", "-1", says=["stages 0 to 3", "-1"])
-    refused(photo, "-o", out, "--stage", "-1", "--stages", says=["stages 0 to 3", "-1"])
-    refused(photo, "-o", out, "--size", "-3", says=["counted in pixels, not -3"])
-    refused(photo, "-o", out, "--tile", "-3", says=["counted in pixels, not -3"])
+    refused(photo, "-o", out, "--stage", "-1", says=["--stage takes a whole number of 0 or more, not '-1'"])
+    refused(photo, "-o", out, "--stage", "9", "--stages", says=["stages 0 to 3", "9"])
+    refused(photo, "-o", out, "--size", "-3", says=["--size takes the long edge of a photo in pixels", "'-3'"])
+    refused(photo, "-o", out, "--tile", "-3", says=["--tile takes a whole number of 0 or more or auto, not '-3'"])
     refused(photo, "-o", out, "--size", "10000000", says=["not enough memory", "smaller size"])
     refused(photo, "-o", out, "--size", "3000000000", says=["not enough memory", "smaller size"])
     refused(photo, "-o", out, "--size", "99999999999999999999", says=["not enough memory", "smaller size"])
-    refused(photo, "-o", out, "--denoise", "nan", says=["denoising", "nan"])
-    refused(photo, "-o", out, "--denoise", "-1", says=["denoising", "-1"])
+    refused(photo, "-o", out, "--denoise", "nan", says=["--denoise", "'nan'"])
+    refused(photo, "-o", out, "--denoise", "-1", says=["--denoise takes a number of 0 or more, not '-1'"])
     for threads in ("0", "100000"):
-        refused(photo, "-o", out, "--threads", threads, says=["1 to 256", threads])
+        refused(photo, "-o", out, "--threads", threads, says=["--threads", "1 to 256", threads])
     refused(photo, "-o", "-", "--stages", says=["--stages"])
 
 

@@ -545,30 +545,29 @@ def test_previews_of_the_same_name(refused, tmp_path):
 def test_weights_that_are_no_weights(refused):
     for flag in ("--style-weight", "--content-weight", "--tv-weight"):
         for value in ("inf", "nan", -1):
-            refused(flag, value, says=[flag[2:].replace("-", " "), "0 or more"])
+            refused(flag, value, says=[f"{flag} takes a number of 0 or more, not '{value}'"])
 
 
 def test_losses_that_do_not_go(refused):
     refused("--style-layers", "relu9_9", says=["relu9_9", "relu1_1"])
     refused("--content-layer", "cubes", says=["cubes", "relu1_1"])
-    refused("--style-layer-weights", 1, 2, 3, says=["2 style layers", "3 weights"])
-    refused("--style-layer-weights", 0, 0, says=["weights", "above 0"])
-    refused("--style-blend", 1, 2, says=["1 painting", "2"])
-    refused("--style-blend", 0, says=["above 0"])
+    refused("--style-layer-weights", 1, 2, 3, says=["--style-layer-weights", "style layers, 2, not 3"])
+    refused("--style-layer-weights", 0, 0, says=["--style-layer-weights", "not all of them 0"])
+    refused("--style-blend", 1, 2, says=["--style-blend", "each painting, 1, not 2"])
+    refused("--style-blend", 0, says=["--style-blend", "not all of them 0"])
     refused("--loss-network", "resnet", says=["resnet", "vgg19"])
 
 
 def test_numbers_that_do_not_go(refused):
-    refused("--steps", 0, says=["steps", "above 0"])
-    refused("--size", 16, says=["at least 32"])
-    refused("--batch", 0, says=["batch size", "at least 1"])
-    refused("--limit", 0, says=["limit"])
-    refused("--seed", -1, says=["seed"])
-    refused("--workers", 0, says=["workers"])
-    refused("--checkpoint-every", 0, says=["--checkpoint-every"])
-    refused("--style-size", 0, says=["at least 1 pixel"])
-    refused("--gradient-clip", 0, says=["gradient clip", "above 0"])
-    refused("--learning-rate", "nan", says=["learning rates", "above 0"])
+    refused("--steps", 0, says=["--steps 0", "--start-from"])
+    refused("--size", 16, says=["--size takes a whole number of 32 or more, not '16'"])
+    for flag in ("--batch", "--limit", "--workers", "--checkpoint-every", "--style-size", "--cpu-devices"):
+        refused(flag, 0, says=[f"{flag} takes a whole number of 1 or more, not '0'"])
+    refused("--seed", -1, says=["--seed takes a whole number from 0 to 4294967295, not '-1'"])
+    refused("--gradient-clip", 0, says=["--gradient-clip takes a number above 0, not '0'"])
+    refused("--learning-rate", "nan", says=["--learning-rate takes a number above 0, not 'nan'"])
+    refused("--start-from", "brick", says=["--start-from brick is of kind 'texture'", "of kind 'chain'"])
+    refused("--start-from", "starry_night", "--start-stage", 4, says=["--start-stage", "0 to 3", "not 4"])
     refused("--cpu-devices", 2, says=["batch size of 1", "2 devices"])
 
 

@@ -72,10 +72,10 @@ def test_records_of_shipped_models_can_be_read(folder):
         ({"coupling": "x"}, "unknown coupling 'x': choose staged, straight-through or joint"),
         ({"optimizer": "x"}, "unknown optimizer 'x': choose muon or adam"),
         ({"kind": "x"}, "unknown kind of model 'x': choose chain, texture or doodle"),
-        ({"batch": 0}, "the batch size at least 1"),
-        ({"gradient_clip": 0.0}, "gradient clip must be above 0, not 0.0: it clips the gradient norm"),
-        ({"steps": [1, 2]}, "4 stages were asked for, but 2 steps"),
-        ({"sizes": [16]}, "at least 32 pixels"),
+        ({"batch": 0}, "--batch takes a whole number of 1 or more, not 0"),
+        ({"gradient_clip": 0.0}, "--gradient-clip takes a number above 0, not 0.0"),
+        ({"steps": [1, 2]}, "--steps takes one number for all 4 stages, or 4, not 2"),
+        ({"sizes": [16]}, "--size takes a whole number of 32 or more, not 16"),
     ],
 )
 def test_what_makes_no_sense_is_refused(options, says):

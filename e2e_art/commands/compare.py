@@ -69,7 +69,7 @@ def run(flags: argparse.Namespace) -> None:
     from .. import load
     from ..evaluation.evaluator import Evaluator
 
-    if flags.crop and "--short-edge" in flags.given:
+    if flags.crop is not None and "--short-edge" in flags.given:
         raise OptionError("--crop takes the place of --short-edge: leave one out")
     paths: list[Path] = []
     for photo in flags.photos:
@@ -80,7 +80,7 @@ def run(flags: argparse.Namespace) -> None:
         raise OptionError(f"{flags.out} exists: choose another folder as -o, or add --overwrite to write into it")
     if flags.out and (double := find_double(path.stem for path in paths)):
         raise OptionError(f"Two photos are called {double}, and so would their sheets: rename one, or leave -o out")
-    crop = parse_size(flags.crop, "--crop") if flags.crop else None
+    crop = parse_size(flags.crop, "--crop") if flags.crop is not None else None
     models = [read_model(name) for name in flags.model]
     if flags.out and (double := find_double(model.name for model in models)):
         raise OptionError(f"Two models are called {double}, and so would their files: rename one, or leave -o out")

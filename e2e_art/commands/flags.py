@@ -43,11 +43,15 @@ def number(numbers: Number, **words: Any) -> Callable[[str], Any]:
     def read(text: str) -> Any:
         if text in words:
             return words[text]
-        with suppress(ValueError):  # int and float read "1_0" and the digits of every script, too
-            value = numbers.kind(text)
-            if text.isascii() and "_" not in text and value in numbers:
-                return value
-        raise argparse.ArgumentTypeError(" or ".join([f"takes {numbers}", *words]) + f", not '{text}'")
+        value = 0
+        if text.isascii() and "_" not in text:  # int and float read "1_0" and the digits of every script, too
+            with suppress(ValueError):
+                value = numbers.kind(text)
+                if value in numbers:
+                    return value
+        raise argparse.ArgumentTypeError(
+            " or ".join([f"takes {numbers.range_text(value)}", *words]) + f", not '{text}'"
+        )
 
     return read
 

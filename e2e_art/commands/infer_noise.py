@@ -30,12 +30,12 @@ def make_textures(
 ) -> None:
     """Makes a texture for each seed, and of several a sheet; tile_check: print how well each continues at its edges."""
     paths = _files(output, seeds, TEXTURE_USAGE, "_sheet.jpg")
-    height, width = parse_size(size or EDGE, "--size", shape=(1, 1))
+    height, width = parse_size(EDGE if size is None else size, "--size", shape=(1, 1))
     textures = _make(lambda seed: painter(height, width, seed, output.stage), seeds, paths, output)
     if tile_check:
         console = sys.stderr if output.out == STREAM else sys.stdout
         for path, texture in zip(paths, textures):
-            print(f"{path}: {_seam_text(texture)}", file=console)
+            print(f"{_name(path)}: {_seam_text(texture)}", file=console)
     for path in paths[len(seeds) :]:
         labels = [f"seed {seed}" for seed in seeds]
         write_image(path, sheet(textures, labels, painter.model.title), output.overwrite)
@@ -50,7 +50,7 @@ def paint_doodle(
     paths = _files(output, seeds, DOODLE_USAGE)
     name = "standard input" if doodles[0] == STREAM else doodles[0]
     doodle = read_image(read_bytes() if doodles[0] == STREAM else name)
-    if size and size != "0":
+    if size not in (None, "0"):
         doodle = resize(doodle, *parse_size(size, "--size", doodle.shape))
     _make(lambda seed: painter(doodle, seed, output.stage, name), seeds, paths, output)
 
@@ -69,9 +69,12 @@ def _make(
         else:
             write_image(path, picture, output.overwrite)
         height, width = picture.shape[:2]
-        name = "standard output" if output.out == STREAM else path
-        print(f"{name}: {width}x{height} painted in {seconds:.2f} s", file=sys.stderr)
+        print(f"{_name(path)}: {width}x{height} painted in {seconds:.2f} s", file=sys.stderr)
     return pictures
+
+
+def _name(path: Path) -> str:
+    return "standard output" if str(path) == STREAM else str(path)
 
 
 def _files(output: Output, seeds: Sequence[int], usage: str, *more: str) -> list[Path]:

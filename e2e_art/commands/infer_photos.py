@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import glob
-import io
 import logging
 import sys
 import time
@@ -23,6 +22,7 @@ from ..images.resize import resize
 from ..images.sheet import sheet
 from ..models.folder import Model
 from ..painting.photo import Painter
+from .console import read_bytes, write_bytes
 from .flags import check_free, find_double
 
 if TYPE_CHECKING:
@@ -88,8 +88,7 @@ def paint_photos(
                 if stages or log.isEnabledFor(logging.DEBUG):
                     print(path)
             if not files:
-                sys.stdout.buffer.write(encode_image(pictures[-1], ".png"))
-                sys.stdout.buffer.flush()
+                write_bytes(encode_image(pictures[-1], ".png"))
             done += 1
     skipped = len(names) - done
     note = f", {skipped} could not be read and {'was' if skipped == 1 else 'were'} skipped" if skipped else ""
@@ -150,11 +149,7 @@ def _read_ahead(reader: ThreadPoolExecutor, photos: Iterable[str]) -> Iterator[F
 
 
 def _read(photo: str) -> np.ndarray:
-    if photo != STREAM:
-        return read_image(photo)
-    content = io.BytesIO(sys.stdin.buffer.read())
-    content.name = "standard input"  # what messages call it
-    return read_image(content)
+    return read_image(read_bytes() if photo == STREAM else photo)
 
 
 def _paint(painter: Painter, photo: np.ndarray, stages: Sequence[int], look: Mapping[str, Any]) -> list[np.ndarray]:

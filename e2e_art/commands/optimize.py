@@ -36,7 +36,18 @@ from ..machine import free_memory
 from ..networks.inputs import SEEDS
 from ..optimize.options import OptimizeOptions
 from ..optimize.presets import PRESETS, Preset
-from .flags import add_flags, add_overwrite, check_free, check_job, find_double, gather, number, parse_size, whole
+from .flags import (
+    add_flags,
+    add_overwrite,
+    check_free,
+    check_job,
+    find_double,
+    gather,
+    number,
+    parse_size,
+    plural,
+    whole,
+)
 from .progress import Progress
 
 if TYPE_CHECKING:
@@ -199,7 +210,7 @@ def _outputs(out: Path, flags: argparse.Namespace) -> dict[str, Path]:
 def _size(text: str | None, picture: np.ndarray | None, preset: Preset | None) -> tuple[int, int]:
     """Returns height and width of the result; picture: the photo, or the mask that takes its place."""
     shape = (1, 1) if picture is None else picture.shape  # a texture is square
-    size = text or str((preset and preset.size) or LONG_EDGE)
+    size = str((preset and preset.size) or LONG_EDGE) if text is None else text
     if picture is not None and (size == "0" or (text is None and int(size) > max(shape))):  # by default, nothing grows
         return shape[0], shape[1]
     return parse_size(size, "--size", shape)
@@ -268,7 +279,7 @@ def _optimize(
         write_image(out, picture, overwrite=True)  # whether it may be replaced was checked before the work
         losses = ", ".join(f"{name} {value:.4g}" for name, value in result.losses.items())
         progress.bar.close()
-        print(f"{out}: total {result.total:.4g} ({losses}) after {len(result.evaluations)} evaluations")
+        print(f"{out}: total {result.total:.4g} ({losses}) after {plural(len(result.evaluations), 'evaluation')}")
         progress.finish(picture)
     if result.reason == "interrupted":
         raise KeyboardInterrupt

@@ -8,7 +8,7 @@ import math
 import os
 import re
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any, NoReturn
 
 from ..errors import OptionError, unknown
@@ -59,10 +59,16 @@ class Parser(argparse.ArgumentParser):
         if self._subparsers:  # the first word is a command, and its own parser sorts what follows
             return super().parse_known_args(args, namespace)
         given, words, others = self._sort(args)
+        greedy = [flag for flag in given if self._option_string_actions[flag].nargs == argparse.ONE_OR_MORE]
+        positionals = [action for action in self._actions if not action.option_strings]
+        for action in positionals:
+            if action.nargs == argparse.ONE_OR_MORE and not others and greedy:
+                place = f"it stands before {greedy[-1]}, which takes every word after it"
+                raise OptionError(f"{action.metavar} is missing: {place}")
         flags, rest = super().parse_known_args([*words, "--", *others] if others else words, namespace)
         if rest:
             raise OptionError(f"'{rest[-1]}' is one word too many: see {self.prog} --help")
-        flags.given = [*given, *(action.metavar for action in self._positionals_given(others))]
+        flags.given = [*given, *(str(action.metavar) for action in positionals[: len(others)])]
         return flags, []
 
     def error(self, message: str) -> NoReturn:
@@ -71,7 +77,7 @@ class Parser(argparse.ArgumentParser):
             if found := re.fullmatch(pattern, message, re.DOTALL):
                 raise OptionError(found.expand(sentence))
         if found := re.fullmatch(r"the following arguments are required: (.*)", message):
-            raise OptionError(f"{found[1]} is missing: {self._example()}")
+            raise OptionError(f"{re.sub('/--[a-z]+', '', found[1])} is missing: {self._example()}")
         if found := re.fullmatch(r"one of the arguments (.*) is required", message):
             raise OptionError(f"Say {' or '.join(found[1].split())}: {self._example()}")
         if found := re.fullmatch(r"unrecognized arguments: (\S+).*", message, re.DOTALL):
@@ -86,16 +92,13 @@ class Parser(argparse.ArgumentParser):
             noun = action.option_strings[0] if action.option_strings else "command"
             raise OptionError(unknown(noun, value, action.choices))
 
-    def _positionals_given(self, others: Sequence[str]) -> list[argparse.Action]:
-        return [action for action in self._actions if not action.option_strings][: len(others)]
-
     def _sort(self, words: Iterable[str]) -> tuple[list[str], list[str], list[str]]:
         """Returns the names of the flags given, the flags with their values, and the other words.
 
         argparse itself gives a flag of optional or several values each word up to the next flag.
         """
         given, flags, others = list[str](), list[str](), list[str]()
-        action, room, words = None, 0, iter(words)
+        action, room, words = None, 0.0, iter(words)
         for word in words:
             name = word.partition("=")[0]
             if name not in self._option_string_actions and not word.startswith("--"):

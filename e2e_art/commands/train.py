@@ -92,6 +92,8 @@ def add_arguments(parser) -> None:
 
 def run(flags: argparse.Namespace) -> None:
     """Trains, and writes the model."""
+    if flags.out.name in ("", ".."):
+        raise OptionError(f"--out takes the name of a new folder, such as models/mine, not '{flags.out}'")
     working = flags.out.with_name(f"{flags.out.name}.training")
     checkpoint = working / "checkpoint.npz"
     _check(flags, checkpoint)

@@ -29,13 +29,14 @@ class Number:
         most = self.most if self.most is not None else MOST if self.kind is int else math.inf
         return self.least <= value <= most and math.isfinite(value) and not (self.above and value == self.least)
 
-    def __str__(self) -> str:
+    def range_text(self, value: float = 0) -> str:
+        """Returns in words which numbers these are, for one who gave another value."""
         noun = "a whole number" if self.kind is int else "a number"
         if self.above:
             return f"{noun} above {self.least:g}"
-        if self.most is None:
-            return f"{noun} of {self.least:g} or more" + (f", up to {MOST}" if self.kind is int else "")
-        return f"{noun} from {self.least:g} to {self.most:.10g}"
+        if self.most is None and not (self.kind is int and value > MOST):
+            return f"{noun} of {self.least:g} or more"
+        return f"{noun} from {self.least:g} to {self.most or MOST:.10g}"
 
 
 def option(default, help: str, flag: str | None = None, kind: type | Number | None = None, choices=None) -> Any:
@@ -59,7 +60,7 @@ def check_options(options) -> None:
             raise OptionError(unknown(each.name.replace("_", " "), value, choices))
         values = value if isinstance(value, tuple) else () if value is None else (value,)
         if isinstance(kind, Number) and (wrong := [number for number in values if number not in kind]):
-            raise OptionError(f"{flag_of(each)} takes {kind}, not {wrong[0]}")
+            raise OptionError(f"{flag_of(each)} takes {kind.range_text(wrong[0])}, not {wrong[0]}")
 
 
 def check_shares(shares: Sequence[float], flag: str) -> None:

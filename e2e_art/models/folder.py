@@ -129,7 +129,7 @@ def find_model(name: str) -> Path:
     if os.path.exists(name):
         raise ModelError(f"{name} is no model: it has no {DESCRIPTION}; give the folder that train.py wrote")
     hint = f"shipped are {', '.join(shipped) or 'none'}, or give a model's folder"
-    if near := difflib.get_close_matches(name.lower(), shipped, n=1, cutoff=0.7):
+    if os.path.basename(name) == name and (near := difflib.get_close_matches(name.lower(), shipped, n=1, cutoff=0.7)):
         hint = f"did you mean {near[0]}?"
     raise ModelError(f"There is no model '{name}': {hint}")
 
