@@ -327,10 +327,10 @@ def test_what_doodles_refuse(model, files, tmp_path, capsys):
         ([*learn, "--mask", text], "text.png"),
         ([*learn, "--mask", files / "painting.png"], "painting.png"),  # of a thousand colors
         ([*learn, "--mask", files / "mask.png", "--stages", "texture"], "make no doodle"),
-        ([*learn, "--mask", files / "mask.png", "--validate", "."], "paints no photos"),
+        ([*learn, "--mask", files / "mask.png", "--validate", "."], "--validate goes with --style"),
         ([*paint, green], "#ff0000 red, #0000ff blue, #ffffff white"),
         ([*paint, doodle, doodle], "One doodle at a time"),
-        ([*paint, doodle, "--seed", "-1"], "A seed lies in"),
+        ([*paint, doodle, "--seed", "-1"], "--seed takes a whole number from 0"),
         ([*paint, doodle, "--seed", "1", "1"], "given twice"),
         ([*paint, doodle, "--stage", "7"], "stages 0 to 1"),
         ([*paint, doodle, "--size", "wide"], "--size takes"),

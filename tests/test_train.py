@@ -521,20 +521,20 @@ def test_overwriting_replaces_models_only(refused, files, tmp_path):
 
 def test_stages_that_do_not_go(refused, tmp_path):
     refused("--stages", "pyramid,cubist", says=["unknown generator 'cubist'", "conv, deconv, pyramid"])
-    refused("--steps", 3, 3, 3, says=["2 stages", "3 steps"])
-    refused("--learning-rate", 1e-3, 1e-3, 1e-3, says=["2 stages", "3 learning rates"])
-    refused("--residual-weight", 0.4, 0.4, 0.4, says=["2 stages", "3 residual weights"])
-    refused("--residual-weight", 2, says=["0..1", "2"])
+    refused("--steps", 3, 3, 3, says=["--steps", "all 2 stages, or 2, not 3"])
+    refused("--learning-rate", 1e-3, 1e-3, 1e-3, says=["--learning-rate", "2 stages", "not 3"])
+    refused("--residual-weight", 0.4, 0.4, 0.4, says=["--residual-weight", "2 stages", "not 3"])
+    refused("--residual-weight", 2, says=["--residual-weight", "from 0 to 1", "2"])
     model = tiny_model(tmp_path / "model")
     refused("--stages", "mixed", "--start-from", model, says=["model to start from", "stage 0", "--stages"])
     refused("--start-from", tmp_path / "none", says=[tmp_path / "none"])
-    refused("--start-from", model, "--start-stage", 4, says=["stages 0 to 3", "none 4"])
-    refused("--start-from", model, "--start-stage", -1, says=["--start-stage", "--start-from"])
+    refused("--start-from", model, "--start-stage", 4, says=["--start-stage", "stages 0 to 3", "not 4"])
+    refused("--start-from", model, "--start-stage", -1, says=["--start-stage takes a whole number of 0 or more"])
     refused("--start-stage", 1, says=["--start-stage", "--start-from"])
 
 
 def test_patches_are_not_for_training(refused):
-    refused("--patch-weight", 1, says=["e2e-art optimize", "--patch-weight"])
+    refused("--patch-weight", 1, says=["unknown flag '--patch-weight'"])
 
 
 def test_previews_of_the_same_name(refused, tmp_path):

@@ -87,7 +87,7 @@ def test_killed_at_any_moment_it_goes_on_to_the_same_weights(files, whole, tmp_p
     delays = random.uniform(0, 0.1, 2)
     print("killed after steps", moments, "and", delays, "seconds")  # pytest shows it where the test fails
     for moment, delay in zip(moments, delays):
-        running = start(words_of(files, out, "--resume"))
+        running = start(words_of(files, out, *(["--resume"] if working.exists() else [])))
         wait_for_step(running, working / "log.jsonl", moment)
         time.sleep(delay)
         running.send_signal(signal.SIGKILL)

@@ -186,7 +186,7 @@ def test_a_clip_through_the_command(clip, published, tmp_path, capsys):
     [
         (["{clip}", "-o", "{out}.png"], "-o must be a clip's name, ending in .mp4"),
         (["{clip}", "photo.jpg", "-o", "{out}.mp4"], "One clip at a time"),
-        (["--camera", "-o", "{out}.mp4", "{clip}"], "One clip at a time"),
+        (["--camera", "-o", "{out}.mp4", "{clip}"], "leave it out for the camera"),
         (["{clip}", "--stages", "-o", "{out}.mp4"], "--stages is for photos"),
         (["--camera", "77", "-o", "{out}.mp4"], "camera 77 gives no pictures"),
         (["{out}.mp4", "-o", "{out}.avi"], "There is no file"),

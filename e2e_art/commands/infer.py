@@ -140,6 +140,7 @@ def run(flags: argparse.Namespace) -> None:
     look = {name: getattr(flags, name) for name in LOOK}
     look["size"] = None if flags.size is None else int(flags.size)
     painter = load(model, *device)
+    painter.last(flags.stage)  # raises for a stage that there is not
     if job == PHOTOS:
         return paint_photos(flags.photos, painter, look, output, flags.stages)
     sources = flags.photos if flags.camera is None else [flags.camera]
