@@ -14,7 +14,8 @@ weights=(x 0.87 0.64 0.493 0.4)
 
 for count in 1 2 3 4; do
     kinds=${kinds:+$kinds,}pyramid
-    [ -e "$out/$count" ] || "$python" "$here/train.py" --style "$painting" --photos "$photos" --out "$out/$count" --resume \
+    resume=$([ ! -e "$out/$count.training" ] || echo --resume)
+    [ -e "$out/$count" ] || "$python" "$here/train.py" --style "$painting" --photos "$photos" --out "$out/$count" $resume \
         --stages "$kinds" --residual-weight "${weights[$count]}" --steps $((steps / count)) --size 192 --style-boost 1 --content-weight 1 \
         --content-layer relu4_2 --checkpoint-every 1000
     "$python" "$here/infer.py" "$picture" --model "$out/$count" -o "$out/picture-$count.jpg" --overwrite
