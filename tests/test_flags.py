@@ -254,6 +254,12 @@ def test_scripts_have_a_version(script):
     assert done.stdout.startswith("e2e-art ")
 
 
+def test_help_needs_nothing_else(capsys):
+    with pytest.raises(SystemExit):
+        main(["compare", "--model", "monet", "--help"])
+    assert "usage: e2e-art compare PHOTO..." in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("shell", ["bash", "zsh", "tcsh"])
 def test_completion(shell, capsys):
     with pytest.raises(SystemExit) as ended:

@@ -21,6 +21,7 @@ WIDEST = 100  # columns of a help text, however wide the terminal is
 _NUMBER = re.compile(r"--?(\.?\d|inf|nan)", re.IGNORECASE)
 _FILE = re.compile(r"-|.*([/\\*?]|\.[a-z]\w*$).*", re.IGNORECASE)
 _VALUES: dict[Any, float] = {None: 1, argparse.OPTIONAL: 1, argparse.ONE_OR_MORE: math.inf}  # at most, by `nargs`
+_ENDS = {"-h", "--version"}  # flags that need nothing else
 # What argparse says, and what we say.
 _SENTENCES = (
     (r"argument (-[^/:]+)[^:]*: (takes .*)", r"\1 \2"),
@@ -62,7 +63,7 @@ class Parser(argparse.ArgumentParser):
         greedy = [flag for flag in given if self._option_string_actions[flag].nargs == argparse.ONE_OR_MORE]
         positionals = [action for action in self._actions if not action.option_strings]
         for action in positionals:
-            if action.nargs == argparse.ONE_OR_MORE and not others and greedy:
+            if action.nargs == argparse.ONE_OR_MORE and not others and greedy and not _ENDS.intersection(given):
                 place = f"it stands before {greedy[-1]}, which takes every word after it"
                 raise OptionError(f"{action.metavar} is missing: {place}")
         flags, rest = super().parse_known_args([*words, "--", *others] if others else words, namespace)
