@@ -13,17 +13,16 @@ from __future__ import annotations
 
 import argparse
 import os
-from pathlib import Path
 
 from .. import load, load_doodle, load_texture
 from ..errors import OptionError
 from ..models.folder import Model, read_model
-from ..painting import external, video
+from ..painting import external
 from ..painting.engines import ENGINES
 from .flags import add_overwrite
 from .infer_noise import make_textures, paint_doodle
 from .infer_photos import Output, paint_photos
-from .infer_video import paint_video
+from .infer_video import is_clip, paint_video
 from .models import describe_model, describe_models
 
 __all__ = ["add_arguments", "run"]
@@ -61,10 +60,11 @@ def add_arguments(parser) -> None:
     noise.add_argument("--texture", metavar="MODEL", help="a shipped texture, or one that train.py --texture wrote")
     noise.add_argument("--seed", nargs="+", type=int, default=[0], metavar="N", help="several write a file each")
     noise.add_argument("--tile-check", action="store_true", help="print how well a texture continues at its edges")
-    clips = parser.add_argument_group("clips", "One clip as PHOTO, or the camera; size, rate and sound are kept.")
+    clips = parser.add_argument_group("clips", "One clip as PHOTO, or the camera; size, times and sound are kept.")
     clips.add_argument("--camera", nargs="?", const="0", metavar="N", help="record the camera N (0) until Ctrl-C")
     clips.add_argument("--steady", action="store_true", help="less flicker: blend in the frame before, warped")
     clips.add_argument("--flicker", action="store_true", help="measure how much the painted clip flickers")
+    clips.add_argument("--resume", action="store_true", help="go on with a clip that was interrupted")
     devices = parser.add_argument_group("devices")
     devices.add_argument("--engine", choices=ENGINES, default="auto", help="library that computes")
     devices.add_argument("--gpu", type=int, metavar="N", help="number of the GPU to use; the CPU by default")
@@ -100,9 +100,8 @@ def run(flags: argparse.Namespace) -> None:
     look = {name: getattr(flags, name) for name in LOOK}
     look["size"] = None if flags.size is None else int(flags.size)
     painter = load(model, *device)
-    if flags.camera is None and not any(Path(photo).suffix.lower() in video.SUFFIXES for photo in flags.photos):
+    if flags.camera is None and not any(is_clip(photo, flags.out) for photo in flags.photos):
         return paint_photos(flags.photos, painter, look, output, flags.stages)
     if flags.stages:
         raise OptionError("--stages is for photos: leave it out, or choose one with --stage")
-    sources = flags.photos if flags.camera is None else [*flags.photos, flags.camera]
-    return paint_video(sources, painter, look, output, flags.steady, flags.flicker)
+    return paint_video(flags.photos, painter, look, output, flags.steady, flags.flicker, flags.camera, flags.resume)

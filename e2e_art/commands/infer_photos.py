@@ -18,7 +18,7 @@ import numpy as np
 from tqdm import tqdm
 
 from ..errors import ImageError, OptionError, UserError
-from ..images.io import WRITABLE_SUFFIXES, check_suffix, encode_image, list_images, read_image, write_image
+from ..images.io import WRITABLE_SUFFIXES, check_suffix, encode_image, is_animated, list_images, read_image, write_image
 from ..images.resize import resize
 from ..images.sheet import sheet
 from ..models.folder import Model
@@ -151,6 +151,8 @@ def _read_ahead(reader: ThreadPoolExecutor, photos: Iterable[str]) -> Iterator[F
 
 def _read(photo: str) -> np.ndarray:
     if photo != STREAM:
+        if (frames := is_animated(photo)) > 1:
+            log.info("the first of %d frames of %s", frames, photo)
         return read_image(photo)
     content = io.BytesIO(sys.stdin.buffer.read())
     content.name = "standard input"  # what messages call it

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -14,7 +14,7 @@ Item = TypeVar("Item")
 MOST = 4  # items that wait, read or to be written
 
 
-def ahead(items: Iterator[Item]) -> Iterator[Item]:
+def ahead(items: Iterator[Item]) -> Generator[Item, None, None]:
     """Yields what an iterator yields, made by a thread some items before their turn."""
     end: Any = object()
     with ThreadPoolExecutor(1) as thread:

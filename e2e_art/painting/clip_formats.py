@@ -60,9 +60,11 @@ FORMATS = {
     ".mkv": Format("matroska", "libx264", "yuv420p", _H264, _MKV_SOUNDS, "aac", even=True),
     ".webm": Format("webm", "libvpx-vp9", "yuv420p", _VP9, ("opus", "vorbis"), "libopus"),
     ".avi": Format(
-        "avi", "mjpeg", "yuvj420p", {"q": "2"}, ("mp3", "ac3", "pcm_s16le", "pcm_u8"), "libmp3lame", clock=None
+        "avi", "mjpeg", "yuvj420p", {"q": "2"}, ("mp3", "ac3", "pcm_s16le", "pcm_u8"), "pcm_s16le", clock=None
     ),
-    ".gif": Format("gif", "gif", "pal8", clock=Fraction(1, 100), shortest=2, animated=True),  # browsers slow down what is faster
+    ".gif": Format(
+        "gif", "gif", "pal8", clock=Fraction(1, 100), shortest=2, animated=True
+    ),  # browsers slow down what is faster
     ".webp": Format("webp", "libwebp", "bgra", {"quality": "90"}, clock=Fraction(1, 1000), animated=True),
     ".png": Format("apng", "apng", "rgb24", clock=Fraction(1, 1000), animated=True),
 }

@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections.abc import Iterator
+from contextlib import ExitStack
 from fractions import Fraction
 from pathlib import Path
 
 import av
-import numpy as np
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from ..errors import first_line
 from ..images.io import MAX_PIXELS
 from .clip import Clip, Frame
 from .clip_formats import VideoError
-from .container import open_to_read, seconds
+from .container import begins_anew, open_to_read, seconds
 from .frame_pixels import Sight
+from .timeline import Timeline
 
 __all__ = ["ClipFile"]
 
 log = logging.getLogger(__name__)
 
+ONE_BY_ONE = ("h264", "hevc", "mpeg2video", "mpeg1video")  # whose packets are a frame each, or half of one
 MOST_STEPS = 120  # a second
 RATE = Fraction(25)  # frames a second, where a clip does not say
 CLOCK = Fraction(1, 1_000_000)  # the finest
@@ -38,8 +40,9 @@ class ClipFile(Clip):
 
     def __init__(self, path: Path):
         self.path, self.name = path, str(path)
+        self._stack = ExitStack()
         try:
-            self._container = open_to_read(path)
+            self._container = self._stack.enter_context(open_to_read(path))
         except FileNotFoundError:
             raise VideoError(f"There is no file {path}: check the path") from None
         except av.FFmpegError as error:
@@ -49,11 +52,11 @@ class ClipFile(Clip):
         try:
             self._begin()
         except BaseException:
-            self._container.close()
+            self.close()
             raise
 
     def _begin(self) -> None:
-        container, self._lost, self._end = self._container, 0, Fraction(0)
+        container, self._lost, self._packets_read, self._end = self._container, 0, 0, Fraction(0)
         pictures = [stream for stream in container.streams.video if not stream.disposition & _ATTACHED]
         if not pictures:
             raise VideoError(f"{self.name} holds no moving pictures: give a clip")
@@ -64,7 +67,6 @@ class ClipFile(Clip):
         self.rate = rate if 0 < rate < 1000 else RATE
         base = self._stream.time_base or CLOCK
         self.clock = max(base, CLOCK)
-        starts = [seconds(stream.start_time, stream.time_base) for stream in sounds if stream.start_time is not None]
         self._decoder = _decoder(self._stream)
         self._frames = self._decoded()
         self._first = next(self._frames, None)
@@ -75,39 +77,52 @@ class ClipFile(Clip):
         self._sight = Sight(self._first, self._stream)
         self.size = self._sight.size
         length = self._stream.duration
-        self.length = seconds(length, base) if length else seconds(container.duration or 0, None)
+        self._whole = seconds(container.duration or 0, None)
+        if container.format.name == "avi":  # whose duration is that of what is there
+            self._whole = max(self._whole, self._stream.frames / self.rate)
+        self.length = seconds(length, base) if length else self._whole
         self.count = self._stream.frames or round(self.length * self.rate)
         first = self._first.pts if self._first.pts is not None else self._first.dts
+        starts = [seconds(stream.start_time, stream.time_base) for stream in sounds if stream.start_time is not None]
         self.start = min([Fraction(0) if first is None else seconds(first, self._first.time_base), *starts])
 
     def __iter__(self) -> Iterator[Frame]:
         """Yields the frames, once; then `count` and `damaged` tell how many there should have been."""
-        due, size, yielded = Fraction(0), (self._first.width, self._first.height), 0
-        frame: VideoFrame | None = self._first
-        while frame is not None:
+        timeline, yielded, last = Timeline(self.start, begins_anew(self._container)), 0, -self.clock
+        size = self._first.width, self._first.height
+        for frame in itertools.chain([self._first], self._frames):
             stamp = frame.pts if frame.pts is not None else frame.dts
-            length = seconds(frame.duration, frame.time_base) if getattr(frame, "duration", 0) else 1 / self.rate
-            time = due if stamp is None else max(seconds(stamp, frame.time_base) - self.start, Fraction(0))
-            if yielded and time < due - length / 2 and time <= last:
-                time = last + self.clock
+            length = seconds(frame.duration, frame.time_base) if frame.duration else 1 / self.rate
+            time = timeline.at(None if stamp is None else seconds(stamp, frame.time_base), length)
+            if self._lost and time <= last:  # behind what is damaged, a frame from before it
+                self._lost += 1
+                continue
             if (frame.width, frame.height) != size:
                 log.warning("%s changes its size: frames are scaled to the first", self.name)
                 size = frame.width, frame.height
-            yield Frame(self._sight.pixels(frame), time, length)
-            last, due, yielded = time, time + length, yielded + 1
-            frame = next(self._frames, None)
-        short = self.length > 0 and self._container.duration and self._ends_early(due)
-        self.damaged = self.damaged or bool(short)
-        self.count = max(yielded + self._lost, self.count if short or self.damaged else 0) if self.damaged else yielded
+            last = max(time, last + self.clock)
+            yield Frame(self._sight.pixels(frame), last, length)
+            yielded += 1
+        self._conclude(yielded, last + length)
+
+    def _conclude(self, frames: int, end: Fraction) -> None:
+        """Sets `damaged` and `count` by what was read, up to a time."""
+        begun = seconds(self._container.start_time or 0, None)
+        read = max(end + self.start, self._end) - begun
+        short = read < self._whole - SLACK
+        dropped = self._packets_read - frames - self._lost
+        if self._stream.codec_context.name in ONE_BY_ONE and 0 < dropped < frames // 2:
+            self._lost += dropped
+        self.damaged = self.damaged or short or self._lost > 0
+        due = (
+            self._stream.frames if self._container.format.name.startswith("mov") else round(self._whole * frames / end)
+        )
+        self.count = max(frames + self._lost, due if short else 0) if self.damaged else frames
 
     @property
     def steps(self) -> Fraction:
         base = self._stream.base_rate or 0
         return base if 0 < base <= MOST_STEPS else self.rate
-
-    def _ends_early(self, end: Fraction) -> bool:
-        whole = seconds(self._container.duration or 0, None)
-        return max(end + self.start, self._end) < whole + seconds(self._container.start_time or 0, None) - SLACK
 
     def _packets(self) -> Iterator[av.Packet]:
         """Yields the picture's packets, and goes on behind what cannot be read; notes how far any stream goes."""
@@ -118,7 +133,8 @@ class ClipFile(Clip):
                     failures = 0
                     if packet.pts is not None:
                         self._end = max(self._end, seconds(packet.pts + (packet.duration or 0), packet.time_base))
-                    if packet.stream_index == self._stream.index:
+                    if packet.stream.index == self._stream.index:
+                        self._packets_read += bool(packet.size) and not packet.is_discard
                         yield packet
                 return
             except (av.FFmpegError, OSError):
@@ -142,7 +158,7 @@ class ClipFile(Clip):
                     yield frame
 
     def close(self) -> None:
-        self._container.close()
+        self._stack.close()
 
 
 _ATTACHED = av.stream.Disposition.attached_pic

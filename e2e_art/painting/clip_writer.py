@@ -52,7 +52,9 @@ class Encoder:
         self._plan = plan
         self._output = self._stack.enter_context(open_to_write(path, "nut"))
         codec, pixels = LOSSLESS if plan.format.animated else (plan.format.codec, plan.format.pixels)
-        self._stream = _video_stream(self._output, codec, pixels, plan, {} if plan.format.animated else plan.format.options)
+        self._stream = _video_stream(
+            self._output, codec, pixels, plan, {} if plan.format.animated else plan.format.options
+        )
 
     def write(self, picture: np.ndarray, tick: int) -> None:
         """Encodes a picture, uint8 (H, W, 3); odd sides grow by repeating the edge where the coding wants even ones."""
@@ -101,14 +103,20 @@ def _converted(frame: VideoFrame, pixels: str) -> VideoFrame:
     )
 
 
-def join(target: Path, segments: Sequence[Path], plan: Plan, clip: Clip, end: int, whole: bool) -> Sound | None:
+def join(
+    target: Path, segments: Sequence[Path], plan: Plan, clip: Clip, times: tuple[int, int], whole: bool
+) -> Sound | None:
     """Writes segments as one file, with the clip's sound, which is returned; None where there is none.
 
-    end: tick at which the last frame ends.  whole: whether the clip was painted to its end; else its sound ends there.
-    Raises OSError and `av.FFmpegError`.
+    times: ticks at which the last frame begins and ends.  whole: whether the clip was
+    painted to its end; else its sound ends there.  Raises OSError and `av.FFmpegError`.
     """
-    format = plan.format
-    with open_to_write(target, format.container, {**format.muxing, **_repetition(plan)}) as output:
+    format, (last, end) = plan.format, times
+    options = {**format.muxing, **_repetition(plan)}
+    if format.container == "apng":
+        options["final_delay"] = f"{(end - last) * plan.clock}"
+    with ExitStack() as stack:
+        output = stack.enter_context(open_to_write(target, format.container, options))
         if format.animated:
             stream = _video_stream(output, format.codec, format.pixels, plan, format.options)
             packets = _encoded(stream, segments, plan)
@@ -118,7 +126,10 @@ def join(target: Path, segments: Sequence[Path], plan: Plan, clip: Clip, end: in
                 stream = output.add_stream_from_template(first.streams.video[0])
             stream.time_base = plan.clock
             packets = _packets(segments, plan)
-            sound = Sound(clip.path, output, format, clip.start) if clip.has_sound and clip.path else None
+            sound = None
+            if clip.path and clip.has_sound:
+                source = stack.enter_context(open_to_read(clip.path))
+                sound = Sound(source, clip.name, output, format, clip.start)
         picture = _lasting(stream, packets, plan, end)
         until = None if whole else end * plan.clock
         for _, packet in heapq.merge(picture, sound.packets(until) if sound else (), key=lambda timed: timed[0]):

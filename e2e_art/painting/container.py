@@ -12,7 +12,7 @@ from typing import Any
 import av
 from av.container import InputContainer, OutputContainer
 
-__all__ = ["open_to_read", "open_to_write", "seconds"]
+__all__ = ["begins_anew", "open_to_read", "open_to_write", "seconds"]
 
 # Formats of one file each.  FFmpeg's others hold lists of files and addresses, or are pictures and sound alone.
 CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,asf,flv,ogg,nut"
@@ -25,20 +25,19 @@ class _Nameless(io.BufferedReader):
     name = "clip"
 
 
-def open_to_read(path: Path) -> InputContainer:
-    """Opens a clip's file.  Raises OSError and `av.FFmpegError`, and nothing is said on the terminal."""
+class _Unnamed(io.FileIO):
+    name = _Nameless.name
+
+
+@contextmanager
+def open_to_read(path: Path) -> Iterator[InputContainer]:
+    """Yields a clip's file.  Raises OSError and `av.FFmpegError`, and nothing is said on the terminal."""
     av.logging.set_level(None)
     options = {"format_whitelist": CONTAINERS, "protocol_whitelist": "none"}
-    limit = {"max_pixels": str(LARGEST)}
-    file = _Nameless(io.FileIO(path))
-    try:
-        container = av.open(file, options=options, metadata_errors="replace")
-    except BaseException:
-        file.close()
-        raise
-    for stream in container.streams.video:
-        stream.codec_context.options = limit
-    return container
+    with _Nameless(io.FileIO(path)) as file, av.open(file, options=options, metadata_errors="replace") as container:
+        for stream in container.streams.video:
+            stream.codec_context.options = {"max_pixels": str(LARGEST)}
+        yield container
 
 
 @contextmanager
@@ -49,13 +48,13 @@ def open_to_write(path: Path, container: str, options: dict[str, str] | None = N
     def reread(url: str, flags: int, options: Any) -> io.FileIO:  # by an MP4, to bring its index to the front
         return io.FileIO(path)
 
-    with _Unnamed(path, "w") as file:
-        with av.open(file, "w", format=container, options=options or {}, io_open=reread) as output:
-            yield output
+    with _Unnamed(path, "w") as file, av.open(file, "w", container, options or {}, io_open=reread) as output:
+        yield output
 
 
-class _Unnamed(io.FileIO):
-    name = "clip"
+def begins_anew(container: InputContainer) -> bool:
+    """Says whether the clock of a file may jump back, where recordings were strung together."""
+    return container.format.name in ("mpegts", "mpeg")
 
 
 def seconds(ticks: int, time_base: Fraction | None) -> Fraction:

@@ -81,7 +81,7 @@ def paint_clip(
         done = Painted(**(segments.state or {}))
         interrupted = _paint_frames(clip, paint, plan, segments, done, steady, measure, on_frame)
         joined = segments.folder / f"joined{target.suffix}"
-        sound = join(joined, segments.paths, plan, clip, done.ends, whole=interrupted is None)
+        sound = join(joined, segments.paths, plan, clip, (done.last, done.ends), whole=interrupted is None)
         os.replace(joined, target)
     except KeyboardInterrupt:
         raise
