@@ -30,7 +30,7 @@ class Camera(Clip):
         found, first = self._capture.read()
         if not found:
             raise VideoError(f"{self.name} gives no pictures: check that it is connected, and that nobody else uses it")
-        self.size = first.shape[:2]
+        self.size = first.shape[0], first.shape[1]
         rate = self._capture.get(cv2.CAP_PROP_FPS)
         self.rate = Fraction(rate).limit_denominator(1001) if 0 < rate < 1000 else Fraction(RATE)
 

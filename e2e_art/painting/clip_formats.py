@@ -11,8 +11,7 @@ from ..errors import UserError
 
 __all__ = ["ANIMATED", "FORMATS", "READABLE", "Format", "VideoError", "format_of"]
 
-READABLE = (".mp4", ".m4v", ".mov", ".mkv", ".avi", ".webm", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts", ".wmv", ".flv")
-READABLE += (".3gp", ".ogv")
+READABLE = tuple(".mp4 .m4v .mov .mkv .avi .webm .mpg .mpeg .ts .mts .m2ts .wmv .flv .3gp .ogv".split())
 ANIMATED = (".gif", ".webp", ".png")  # pictures that may hold several frames
 
 
@@ -44,7 +43,7 @@ class Format:
 
 
 # Without frames that refer to later ones segments can be joined as they are.
-_H264 = {"crf": "18", "preset": "fast", "bf": "0"}
+_H264 = {"crf": "18", "preset": "veryfast", "bf": "0"}
 _VP9 = {"crf": "24", "b": "0", "deadline": "good", "cpu-used": "5", "row-mt": "1"}
 _IN_BROWSERS = ("aac", "mp3", "opus", "flac")
 _PCM = ("pcm_s16le", "pcm_s16be", "pcm_s24le", "pcm_s24be", "pcm_f32le", "pcm_u8")

@@ -64,14 +64,15 @@ class ClipFile(Clip):
         sounds = [stream for stream in container.streams.audio if stream.codec_context]
         self.has_sound = bool(sounds)
         rate = self._stream.average_rate or self._stream.guessed_rate or 0
-        self.rate = rate if 0 < rate < 1000 else RATE
+        self.rate = Fraction(rate) if 0 < rate < 1000 else RATE
         base = self._stream.time_base or CLOCK
         self.clock = max(base, CLOCK)
         self._decoder = _decoder(self._stream)
         self._frames = self._decoded()
-        self._first = next(self._frames, None)
-        if self._first is None:
+        decoded = next(self._frames, None)
+        if decoded is None:
             raise VideoError(f"{self.name} gives no pictures: it is damaged, or in a coding that is not known")
+        self._first: VideoFrame = decoded
         if self._first.width * self._first.height > MAX_PIXELS:
             raise VideoError(f"{self.name} has more than {MAX_PIXELS // 10**6} megapixels a frame: make it smaller")
         self._sight = Sight(self._first, self._stream)
@@ -122,7 +123,7 @@ class ClipFile(Clip):
     @property
     def steps(self) -> Fraction:
         base = self._stream.base_rate or 0
-        return base if 0 < base <= MOST_STEPS else self.rate
+        return Fraction(base) if 0 < base <= MOST_STEPS else self.rate
 
     def _packets(self) -> Iterator[av.Packet]:
         """Yields the picture's packets, and goes on behind what cannot be read; notes how far any stream goes."""

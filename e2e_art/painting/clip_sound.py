@@ -35,7 +35,7 @@ class Sound:
 
     def __init__(self, source: InputContainer, name: str, output: OutputContainer, format: Format, start: Fraction):
         self._source, self._name = source, name
-        self._timelines = defaultdict(lambda: Timeline(start, begins_anew(self._source)))
+        self._timelines: dict[int, Timeline] = defaultdict(lambda: Timeline(start, begins_anew(self._source)))
         self._tracks: dict[int, _Copied | _Encoded] = {}
         for stream in self._source.streams.audio:
             if stream.codec_context is None:

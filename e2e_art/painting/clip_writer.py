@@ -18,6 +18,7 @@ from .clip import Clip
 from .clip_formats import Format
 from .clip_sound import Sound
 from .container import open_to_read, open_to_write
+from .frame_pixels import EXACT
 
 __all__ = ["Encoder", "Plan", "join"]
 
@@ -99,7 +100,7 @@ def _converted(frame: VideoFrame, pixels: str) -> VideoFrame:
         src_color_range="JPEG",
         dst_colorspace="ITU601" if whole else "ITU709",
         dst_color_range="JPEG" if whole else "MPEG",
-        interpolation="BICUBIC",
+        interpolation=EXACT,
     )
 
 

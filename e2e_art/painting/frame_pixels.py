@@ -10,13 +10,14 @@ from av.video.stream import VideoStream
 
 from .high_range import to_standard_range
 
-__all__ = ["Sight"]
+__all__ = ["EXACT", "Sight"]
 
 HIGH_DEFINITION = 720  # rows from which colors without a tag are those of HD
 # Numbers of ITU-T H.273.
 MATRICES = {1: "ITU709", 9: "BT2020", 10: "BT2020", 4: "FCC", 7: "SMPTE240M", 5: "ITU601", 6: "ITU601"}
 PQ, HLG = 16, 18
 FULL = 2
+EXACT = 0x4 | 0x2000 | 0x40000  # of libswscale: bicubic, with chroma at every pixel, rounded and not cut
 SQUAREST = (Fraction(1, 8), Fraction(8))  # a pixel that claims more is taken for square
 
 
@@ -51,7 +52,7 @@ class Sight:
             src_colorspace=None if rgb else MATRICES.get(frame.colorspace, guess),
             src_color_range="JPEG" if full else "MPEG",
             dst_color_range="JPEG",
-            interpolation="BICUBIC",
+            interpolation=EXACT,
         ).to_ndarray()
         if high:
             seen = to_standard_range(seen, hlg=self._curve == HLG)

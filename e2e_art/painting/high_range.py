@@ -11,14 +11,14 @@ __all__ = ["to_standard_range"]
 WHITE = 203.0  # candelas a square meter, of paper: ITU-R BT.2408
 KNEE = 0.7  # of white, from which brightness is compressed
 PEAK = 1000.0  # of an HLG display
-TO_BT709 = np.float32([[1.6605, -0.5876, -0.0728], [-0.1246, 1.1329, -0.0083], [-0.0182, -0.1006, 1.1187]])
+TO_BT709 = np.array([[1.6605, -0.5876, -0.0728], [-0.1246, 1.1329, -0.0083], [-0.0182, -0.1006, 1.1187]], np.float32)
 
 
 def to_standard_range(pixels: np.ndarray, hlg: bool) -> np.ndarray:
     """Returns uint8 (H, W, 3) sRGB of uint16 (H, W, 3) in BT.2020 and PQ, or HLG: ITU-R BT.2100."""
     light = _light(hlg)[pixels >> 4]  # (H, W, 3), 1 is white
     if hlg:  # a display's own curve, by the luminance of the scene
-        luminance = light @ np.float32([0.2627, 0.6780, 0.0593])
+        luminance = light @ np.array([0.2627, 0.6780, 0.0593], np.float32)
         light = light * (PEAK / WHITE) * np.maximum(luminance, 1e-6)[..., np.newaxis] ** 0.2
     light = np.maximum(light @ TO_BT709.T, 0)
     brightest = light.max(axis=2, keepdims=True)

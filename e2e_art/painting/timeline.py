@@ -6,7 +6,7 @@ from fractions import Fraction
 
 __all__ = ["Timeline"]
 
-SLACK = Fraction(1, 2)  # seconds; who goes back further begins anew, as where recordings were strung together
+SLACK = Fraction(1, 4)  # seconds; who goes back further begins anew, as where recordings were strung together
 
 
 class Timeline:

@@ -12,7 +12,6 @@ from typing import Any
 import av
 import numpy as np
 
-from ..errors import first_line
 from ..images.io import is_animated
 from .ahead import ahead, behind
 from .animation import Animation
@@ -89,8 +88,8 @@ def paint_clip(
         if segments and not resume:
             segments.remove()
         if isinstance(error, (OSError, av.FFmpegError)):
-            reason = error.strerror or first_line(error)
-            fix = f"{target} could not be written whole ({reason}): free space, or choose another -o"
+            reason = "" if isinstance(error, av.FFmpegError) else f" ({error.strerror})"
+            fix = f"{target} could not be written whole{reason}: free space, or choose another -o"
             raise VideoError(fix) from error
         raise
     if interrupted and clip.path:
@@ -99,7 +98,7 @@ def paint_clip(
         segments.remove()
     pairs = max(1, done.frames - 1)
     done.flicker, done.flicker_of_clip = done.flicker / pairs, done.flicker_of_clip / pairs
-    done.rate = _rate(done, plan)
+    done.rate = _rate(done, plan, clip.damaged)
     done.size = plan.size
     if sound:
         done.copied, done.encoded = sound.copied, sound.encoded
@@ -129,6 +128,7 @@ def _paint_frames(
                 continue
             done.read += 1
             tick = round((frame.time - origin) / plan.clock)
+            done.ends = max(done.ends, round((frame.time - origin + frame.duration) / plan.clock))
             if done.frames and tick < done.last + plan.format.shortest:
                 if plan.format.shortest > 1:  # than which the format shows none shorter
                     continue
@@ -144,7 +144,7 @@ def _paint_frames(
             later(segments.write, painting, tick)
             last = (frame.pixels, painting) if steady or measure else ()
             done.first = done.first if done.frames else tick
-            done.last, done.ends = tick, max(tick + 1, round((frame.time - origin + frame.duration) / plan.clock))
+            done.last, done.ends = tick, max(tick + plan.format.shortest, done.ends)
             done.frames += 1
             if done.frames % FRAMES == 0:
                 later(segments.finish, asdict(done), last)
@@ -157,7 +157,7 @@ def _paint_frames(
     return None
 
 
-def _rate(done: Painted, plan: Plan) -> float:
-    """Returns the frames a second of what was written; the clip's own number, where clocks alone make a difference."""
+def _rate(done: Painted, plan: Plan, damaged: bool) -> float:
+    """Returns the frames a second of what was written; the clip's own, where clocks or damage differ."""
     measured = float(done.frames / ((done.ends - done.first) * plan.clock))
-    return float(plan.rate) if abs(measured / plan.rate - 1) < 0.02 else measured
+    return float(plan.rate) if damaged or abs(measured / plan.rate - 1) < 0.02 else measured
