@@ -11,7 +11,8 @@ from ..errors import UserError
 
 __all__ = ["ANIMATED", "FORMATS", "READABLE", "Format", "VideoError", "format_of"]
 
-READABLE = tuple(".mp4 .m4v .mov .mkv .avi .webm .mpg .mpeg .ts .mts .m2ts .wmv .flv .3gp .ogv".split())
+READABLE: tuple[str, ...] = (".mp4", ".m4v", ".mov", ".mkv", ".avi", ".webm", ".mpg", ".mpeg")
+READABLE += (".ts", ".mts", ".m2ts", ".wmv", ".flv", ".3gp", ".ogv")
 ANIMATED = (".gif", ".webp", ".png")  # pictures that may hold several frames
 
 
