@@ -60,7 +60,10 @@ class ClipFile(Clip):
         pictures = [stream for stream in container.streams.video if not stream.disposition & _ATTACHED]
         if not pictures:
             raise VideoError(f"{self.name} holds no moving pictures: give a clip")
-        self._stream = pictures[0]
+        known = [stream for stream in pictures if stream.codec_context]
+        if not known:
+            raise VideoError(f"{self.name} is in a coding that is not known: convert it to .mp4 first")
+        self._stream = known[0]
         sounds = [stream for stream in container.streams.audio if stream.codec_context]
         self.has_sound = bool(sounds)
         rate = self._stream.average_rate or self._stream.guessed_rate or 0

@@ -105,12 +105,19 @@ def _converted(frame: VideoFrame, pixels: str) -> VideoFrame:
 
 
 def join(
-    target: Path, segments: Sequence[Path], plan: Plan, clip: Clip, times: tuple[int, int], whole: bool
+    target: Path,
+    segments: Sequence[Path],
+    plan: Plan,
+    clip: Clip,
+    times: tuple[int, int],
+    whole: bool,
+    with_sound: bool,
 ) -> Sound | None:
     """Writes segments as one file, with the clip's sound, which is returned; None where there is none.
 
     times: ticks at which the last frame begins and ends.  whole: whether the clip was
-    painted to its end; else its sound ends there.  Raises OSError and `av.FFmpegError`.
+    painted to its end; else its sound ends there.  with_sound: not where it holds none, or none that can be written.
+    Raises OSError and `av.FFmpegError`.
     """
     format, (last, end) = plan.format, times
     options = {**format.muxing, **_repetition(plan)}
@@ -128,7 +135,7 @@ def join(
             stream.time_base = plan.clock
             packets = _packets(segments, plan)
             sound = None
-            if clip.path and clip.has_sound:
+            if clip.path and with_sound:
                 source = stack.enter_context(open_to_read(clip.path))
                 sound = Sound(source, clip.name, output, format, clip.start)
         picture = _lasting(stream, packets, plan, end)

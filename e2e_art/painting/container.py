@@ -36,7 +36,8 @@ def open_to_read(path: Path) -> Iterator[InputContainer]:
     options = {"format_whitelist": CONTAINERS, "protocol_whitelist": "none"}
     with _Nameless(io.FileIO(path)) as file, av.open(file, options=options, metadata_errors="replace") as container:
         for stream in container.streams.video:
-            stream.codec_context.options = {"max_pixels": str(LARGEST)}
+            if stream.codec_context:  # whose coding is known
+                stream.codec_context.options = {"max_pixels": str(LARGEST)}
         yield container
 
 

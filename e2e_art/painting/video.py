@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Mapping
 from contextlib import closing
@@ -24,6 +25,9 @@ from .segments import FRAMES, Segments
 from .steady import blend
 
 __all__ = ["Clip", "Painted", "VideoError", "open_clip", "paint_clip"]
+
+
+log = logging.getLogger(__name__)
 
 
 def open_clip(path: Path | str) -> Clip:
@@ -80,7 +84,14 @@ def paint_clip(
         done = Painted(**(segments.state or {}))
         interrupted = _paint_frames(clip, paint, plan, segments, done, steady, measure, on_frame)
         joined = segments.folder / f"joined{target.suffix}"
-        sound = join(joined, segments.paths, plan, clip, (done.last, done.ends), whole=interrupted is None)
+        times, whole = (done.last, done.ends), interrupted is None
+        try:
+            sound = join(joined, segments.paths, plan, clip, times, whole, clip.has_sound)
+        except av.FFmpegError:
+            if not clip.has_sound:
+                raise
+            sound = join(joined, segments.paths, plan, clip, times, whole, with_sound=False)
+            log.warning("the sound of %s is damaged, and was left out", clip.name)
         os.replace(joined, target)
     except KeyboardInterrupt:
         raise
