@@ -14,7 +14,7 @@ from interleaved import command_line, table
 
 import e2e_art
 from e2e_art.images.io import read_image
-from e2e_art.painting.video import Clip, paint_clip
+from e2e_art.painting.video import open_clip, paint_clip
 
 PICTURES = Path(skimage.__file__).parent / "data"
 WIDTH, HEIGHT, FRAMES, RATE = 320, 240, 48, 24
@@ -49,7 +49,7 @@ def main() -> None:
         for path in clips + options.clips:
             row, own = [path.stem], 0.0
             for steady in (False, True):
-                clip = Clip(str(path))
+                clip = open_clip(path)
                 started = time.perf_counter()
                 done = paint_clip(clip, folder / "out.mp4", painter, steady=steady, measure=True)
                 seconds = time.perf_counter() - started

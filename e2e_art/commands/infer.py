@@ -13,20 +13,19 @@ from __future__ import annotations
 
 import argparse
 import os
-from pathlib import Path
 
 from .. import load, load_doodle, load_texture
 from ..errors import OptionError
 from ..losses.options import Number
 from ..models.folder import Model, read_model
 from ..networks.inputs import SEEDS
-from ..painting import external, video
+from ..painting import external
 from ..painting.engines import ENGINES
 from ..painting.photo import STRONGEST
 from .flags import add_overwrite, check_job, number, whole
 from .infer_noise import make_textures, paint_doodle
 from .infer_photos import Output, paint_photos
-from .infer_video import paint_video
+from .infer_video import is_clip, paint_video
 from .models import describe_model, describe_models
 
 __all__ = ["FLAGS", "add_arguments", "run"]
@@ -59,6 +58,7 @@ FLAGS = {
     "--camera": (CAMERA,),
     "--steady": (CLIPS, CAMERA),
     "--flicker": (CLIPS, CAMERA),
+    "--resume": (CLIPS,),
     "--engine": MADE,
     "--gpu": MADE,
     "--threads": MADE,
@@ -99,12 +99,13 @@ def add_arguments(parser) -> None:
     seed = whole(0, SEEDS - 1)
     noise.add_argument("--seed", nargs="+", type=seed, default=[0], metavar="N", help="several write a file each")
     noise.add_argument("--tile-check", action="store_true", help="print how well a texture continues at its edges")
-    clips = parser.add_argument_group("clips", "One clip as PHOTO, or the camera; size, rate and sound are kept.")
+    clips = parser.add_argument_group("clips", "One clip as PHOTO, or the camera; size, times and sound are kept.")
     clips.add_argument(
         "--camera", nargs="?", type=camera, const="0", metavar="N", help="record the camera N (0) until Ctrl-C"
     )
     clips.add_argument("--steady", action="store_true", help="less flicker: blend in the frame before, warped")
     clips.add_argument("--flicker", action="store_true", help="measure how much the painted clip flickers")
+    clips.add_argument("--resume", action="store_true", help="go on with a clip that was interrupted")
     devices = parser.add_argument_group("devices")
     devices.add_argument("--engine", choices=ENGINES, default="auto", help="library that computes")
     devices.add_argument("--gpu", type=whole(), metavar="N", help="number of the GPU to use; the CPU by default")
@@ -143,8 +144,7 @@ def run(flags: argparse.Namespace) -> None:
     painter.last(flags.stage)  # raises for a stage that there is not
     if job == PHOTOS:
         return paint_photos(flags.photos, painter, look, output, flags.stages)
-    sources = flags.photos if flags.camera is None else [flags.camera]
-    return paint_video(sources, painter, look, output, flags.steady, flags.flicker)
+    return paint_video(flags.photos, painter, look, output, flags.steady, flags.flicker, flags.camera, flags.resume)
 
 
 def _job(flags: argparse.Namespace) -> tuple[str, str | Model]:
@@ -164,5 +164,4 @@ def _job(flags: argparse.Namespace) -> tuple[str, str | Model]:
         return CAMERA, model
     if isinstance(model, Model) and model.kind.paints_regions:
         return DOODLES, model
-    clips = any(Path(photo).suffix.lower() in video.SUFFIXES for photo in flags.photos)
-    return CLIPS if clips else PHOTOS, model
+    return CLIPS if any(is_clip(photo, flags.out) for photo in flags.photos) else PHOTOS, model

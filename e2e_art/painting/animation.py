@@ -1,0 +1,70 @@
+"""Animated GIF, WebP and PNG as clips, by Pillow, which composes their frames."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from ..images.io import MAX_PIXELS
+from .clip import Clip, Frame
+from .clip_formats import VideoError
+
+__all__ = ["Animation"]
+
+log = logging.getLogger(__name__)
+
+TOO_SHORT, INSTEAD = 10, 100  # milliseconds: frames that claim less than browsers believe, and what they show
+
+
+class Animation(Clip):
+    """An animated picture; transparency is laid onto white.  Raises VideoError where it cannot be read."""
+
+    clock = Fraction(1, 1000)
+
+    def __init__(self, path: Path):
+        self.path, self.name = path, str(path)
+        try:
+            self._image = Image.open(path)
+            self._frames = range(bool(self._image.info.get("default_image")), getattr(self._image, "n_frames", 1))
+        except Exception as error:  # as many kinds as decoders
+            raise VideoError(f"{path} cannot be read ({error}): check that it is a whole picture") from error
+        if self._image.width * self._image.height > MAX_PIXELS:
+            raise VideoError(f"{path} has more than {MAX_PIXELS // 10**6} megapixels a frame: make it smaller first")
+        self.size = self._image.height, self._image.width
+        self.count = len(self._frames)
+        loops = self._image.info.get("loop", 1 if self._image.format != "GIF" else None)
+        repeats = self._image.format == "GIF" and loops  # a GIF counts the times after the first
+        self.plays = 1 if loops is None else loops + 1 if repeats else loops
+        self.rate = 1 / self._read(self._frames[0], Fraction(0)).duration
+
+    def __iter__(self) -> Iterator[Frame]:
+        time = Fraction(0)
+        for number in self._frames:
+            try:
+                frame = self._read(number, time)
+            except VideoError as error:
+                log.warning("%s", error)
+                self.damaged = True
+                return
+            yield frame
+            time += frame.duration
+
+    def _read(self, number: int, time: Fraction) -> Frame:
+        try:
+            self._image.seek(number)
+            picture = self._image.convert("RGBA")
+        except Exception as error:
+            raise VideoError(f"{self.name} is damaged or cut short at frame {number} ({error})") from error
+        shown = float(self._image.info.get("duration") or 0)
+        shown = shown if shown > TOO_SHORT else INSTEAD
+        white = Image.new("RGBA", picture.size, "white")
+        pixels = np.array(Image.alpha_composite(white, picture).convert("RGB"))
+        return Frame(pixels, time, Fraction(round(shown), 1000))
+
+    def close(self) -> None:
+        self._image.close()

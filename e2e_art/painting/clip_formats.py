@@ -1,0 +1,80 @@
+"""What clips can be read from, and what they are written as: one row a suffix."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+
+from ..errors import UserError
+
+__all__ = ["ANIMATED", "FORMATS", "READABLE", "Format", "VideoError", "format_of"]
+
+READABLE: tuple[str, ...] = (".mp4", ".m4v", ".mov", ".mkv", ".avi", ".webm", ".mpg", ".mpeg")
+READABLE += (".ts", ".mts", ".m2ts", ".wmv", ".flv", ".3gp", ".ogv")
+ANIMATED = (".gif", ".webp", ".png")  # pictures that may hold several frames
+
+
+class VideoError(UserError):
+    """A clip that cannot be read or written; the message names file, reason and fix."""
+
+
+@dataclass(frozen=True)
+class Format:
+    """How a clip is written.
+
+    container, muxing: FFmpeg's name, and options.  codec, pixels, options: of the picture.  sounds: codecs that are
+    copied.  encoder: what other sound becomes, "" where the container holds none.  even: sides must be.  clock: what
+    times are multiples of, 0 for the clip's own, None for one tick a frame.  shortest: ticks that a frame is shown at
+    least.  animated: a picture of several frames, whose segments are lossless, and are encoded when they are joined.
+    """
+
+    container: str
+    codec: str
+    pixels: str = "yuv420p"
+    options: Mapping[str, str] = field(default_factory=dict)
+    sounds: tuple[str, ...] = ()
+    encoder: str = ""
+    muxing: Mapping[str, str] = field(default_factory=dict)
+    even: bool = False
+    clock: Fraction | None = Fraction(0)
+    shortest: int = 1
+    animated: bool = False
+
+
+# Without frames that refer to later ones segments can be joined as they are.
+_H264 = {"crf": "18", "preset": "veryfast", "bf": "0"}
+_VP9 = {"crf": "24", "b": "0", "deadline": "good", "cpu-used": "5", "row-mt": "1"}
+_IN_BROWSERS = ("aac", "mp3", "opus", "flac")
+_PCM = ("pcm_s16le", "pcm_s16be", "pcm_s24le", "pcm_s24be", "pcm_f32le", "pcm_u8")
+_MP4 = Format("mp4", "libx264", "yuv420p", _H264, _IN_BROWSERS, "aac", {"movflags": "+faststart"}, even=True)
+_MOV = Format(
+    "mov", "libx264", "yuv420p", _H264, ("aac", "mp3", "ac3", "alac", *_PCM), "aac", {"movflags": "+faststart"}, True
+)
+_MKV_SOUNDS = ("aac", "mp3", "mp2", "opus", "vorbis", "flac", "ac3", "eac3", "dts", "truehd", "alac", *_PCM)
+FORMATS = {
+    ".mp4": _MP4,
+    ".m4v": _MP4,
+    ".mov": _MOV,
+    ".mkv": Format("matroska", "libx264", "yuv420p", _H264, _MKV_SOUNDS, "aac", even=True),
+    ".webm": Format("webm", "libvpx-vp9", "yuv420p", _VP9, ("opus", "vorbis"), "libopus"),
+    ".avi": Format(
+        "avi", "mjpeg", "yuvj420p", {"q": "2"}, ("mp3", "ac3", "pcm_s16le", "pcm_u8"), "pcm_s16le", clock=None
+    ),
+    ".gif": Format(
+        "gif", "gif", "pal8", clock=Fraction(1, 100), shortest=2, animated=True
+    ),  # browsers slow down what is faster
+    ".webp": Format("webp", "libwebp", "bgra", {"quality": "90"}, clock=Fraction(1, 1000), animated=True),
+    ".png": Format("apng", "apng", "rgb24", clock=Fraction(1, 1000), animated=True),
+}
+
+
+def format_of(target: Path) -> Format:
+    """Returns how a clip of that name is written; raises VideoError where clips cannot be."""
+    suffix = target.suffix.lower()
+    if suffix not in FORMATS:
+        *others, last = FORMATS
+        why = "can be read, but not written" if suffix in READABLE else "is no clip's name"
+        raise VideoError(f"-o {target} {why}: choose one ending in {', '.join(others)} or {last}")
+    return FORMATS[suffix]
