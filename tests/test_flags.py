@@ -184,7 +184,7 @@ def test_numbers(reader, text, value):
         ("", "COMMAND is missing"),
         ("paint", "unknown command 'paint': choose infer, train, "),
         ("--verbose infer", "unknown flag '--verbose': flags stand after the command"),
-        ("infer --str 1", "unknown flag '--str': did you mean --strength?"),
+        ("infer --stren 1", "unknown flag '--stren': did you mean --strength?"),
         ("infer --stage 1 --sta 2", "unknown flag '--sta': did you mean --stage or --stages?"),
         ("infer --qwerty", "unknown flag '--qwerty': see e2e-art infer --help"),
         ("infer -x", "unknown flag '-x'"),

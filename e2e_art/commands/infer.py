@@ -25,6 +25,7 @@ from ..painting.photo import STRONGEST
 from .flags import add_overwrite, check_job, number, whole
 from .infer_noise import make_textures, paint_doodle
 from .infer_photos import Output, paint_photos
+from .infer_sheet import ALL, paint_sheets
 from .infer_video import is_clip, paint_video
 from .models import describe_model, describe_models
 
@@ -43,6 +44,9 @@ FLAGS = {
     "--model": (*PICTURES, DOODLES, INFO),
     "-o": MADE,
     "--overwrite": MADE,
+    "--skip-existing": (PHOTOS,),
+    "--strip": (PHOTOS,),
+    "--json": (PHOTOS, TEXTURES, DOODLES),
     "--strength": PICTURES,
     "--keep-colors": PICTURES,
     "--stage": MADE,
@@ -65,14 +69,20 @@ FLAGS = {
 }
 EXTERNAL, TRAINED = "ONNX files of others", ("trained models",)
 NOT_EXTERNAL = {"--tile": TRAINED, "--info": TRAINED}  # flags that such a file does not take
+SHEETS, ONE_MODEL = f"--model {ALL}", ("one model's paintings",)
+NOT_SHEETS = dict.fromkeys(("--stages", "--as-painted", "--guided", "--strip"), ONE_MODEL)  # nor do sheets of all
 
 
 def add_arguments(parser) -> None:
     """Adds the flags of `infer`."""
     parser.add_argument("photos", nargs="*", metavar="PHOTO", help="files, folders, patterns, or - for standard input")
-    parser.add_argument("--model", default="starry_night", metavar="MODEL", help="a shipped name, folder, or ONNX file")
+    names = "a shipped name, folder, or ONNX file; all: a sheet of every shipped style"
+    parser.add_argument("--model", default="starry_night", metavar="MODEL", help=names)
     parser.add_argument("-o", "--out", metavar="OUT", help="a file for one photo, a folder for several, - for stdout")
     add_overwrite(parser)
+    parser.add_argument("--skip-existing", action="store_true", help="leave out photos whose files exist, to go on")
+    parser.add_argument("--strip", action="store_true", help="leave out the photo's EXIF data and color profile")
+    parser.add_argument("--json", action="store_true", help="print a line of JSON for each picture, for programs")
     instead = parser.add_mutually_exclusive_group()
     instead.add_argument("--list", action="store_true", help="list the shipped models")
     instead.add_argument("--info", action="store_true", help="print how the model was trained")
@@ -121,9 +131,9 @@ def camera(text: str) -> str:
 
 
 def run(flags: argparse.Namespace) -> None:
-    """Does the one of the seven jobs that the flags ask for."""
+    """Does the one of the eight jobs that the flags ask for."""
     job, model = _job(flags)
-    check_job(flags.given, job, FLAGS)
+    check_job(flags.given, PHOTOS if job == SHEETS else job, FLAGS)
     if job == LIST:
         return describe_models()
     if job == INFO:
@@ -131,7 +141,7 @@ def run(flags: argparse.Namespace) -> None:
     if flags.threads is not None:
         os.environ["OMP_NUM_THREADS"] = str(flags.threads)  # MXNet reads it when it is imported
     device = (flags.engine, flags.threads, flags.gpu)
-    output = Output(flags.out, flags.stage, flags.overwrite)
+    output = Output(flags.out, flags.stage, flags.overwrite, flags.skip_existing, flags.strip, flags.json)
     if job == TEXTURES:
         return make_textures(load_texture(model, *device), flags.size, flags.seed, output, flags.tile_check)
     if job == DOODLES:
@@ -140,6 +150,8 @@ def run(flags: argparse.Namespace) -> None:
         raise OptionError(f"--size takes the long edge of a photo in pixels, such as 800, not '{flags.size}'")
     look = {name: getattr(flags, name) for name in LOOK}
     look["size"] = None if flags.size is None else int(flags.size)
+    if job == SHEETS:
+        return paint_sheets(flags.photos, look, output, device)
     painter = load(model, *device)
     painter.last(flags.stage)  # raises for a stage that there is not
     if job == PHOTOS:
@@ -153,6 +165,11 @@ def _job(flags: argparse.Namespace) -> tuple[str, str | Model]:
         return LIST, ""
     if flags.texture is not None:
         return INFO if flags.info else TEXTURES, flags.texture
+    if flags.model == ALL and not flags.info:
+        if any(is_clip(photo, None) for photo in flags.photos):
+            raise OptionError(f"{SHEETS} is for photos: choose one model for a clip")
+        check_job(flags.given, SHEETS, NOT_SHEETS)
+        return SHEETS, ALL
     if flags.model.lower().endswith(external.SUFFIX):
         check_job(flags.given, EXTERNAL, NOT_EXTERNAL)
         model: str | Model = flags.model

@@ -16,7 +16,8 @@ from ..images.sheet import sheet
 from ..painting.noise import DoodlePainter, TexturePainter, seam
 from .console import read_bytes, write_bytes
 from .flags import check_free, find_double, parse_size
-from .infer_photos import STREAM, Output
+from .infer_targets import STREAM, Output, check_kept
+from .report import report
 
 __all__ = ["make_textures", "paint_doodle"]
 
@@ -31,9 +32,10 @@ def make_textures(
     """Makes a texture for each seed, and of several a sheet; tile_check: print how well each continues at its edges."""
     paths = _files(output, seeds, TEXTURE_USAGE, "_sheet.jpg")
     height, width = parse_size(EDGE if size is None else size, "--size", shape=(1, 1))
-    textures = _make(lambda seed: painter(height, width, seed, output.stage), seeds, paths, output)
+    name = painter.model.name
+    textures = _make(lambda seed: painter(height, width, seed, output.stage), seeds, paths, output, name)
     if tile_check:
-        console = sys.stderr if output.out == STREAM else sys.stdout
+        console = sys.stderr if output.json or output.out == STREAM else sys.stdout
         for path, texture in zip(paths, textures):
             print(f"{_name(path)}: {_seam_text(texture)}", file=console)
     for path in paths[len(seeds) :]:
@@ -48,15 +50,21 @@ def paint_doodle(
     if len(doodles) != 1:
         raise OptionError(f"One doodle at a time: {DOODLE_USAGE}")
     paths = _files(output, seeds, DOODLE_USAGE)
+    check_kept(doodles, paths)
     name = "standard input" if doodles[0] == STREAM else doodles[0]
     doodle = read_image(read_bytes() if doodles[0] == STREAM else name)
     if size not in (None, "0"):
         doodle = resize(doodle, *parse_size(size, "--size", doodle.shape))
-    _make(lambda seed: painter(doodle, seed, output.stage, name), seeds, paths, output)
+    _make(lambda seed: painter(doodle, seed, output.stage, name), seeds, paths, output, painter.model.name, doodles[0])
 
 
 def _make(
-    make: Callable[[int], np.ndarray], seeds: Sequence[int], paths: Sequence[Path], output: Output
+    make: Callable[[int], np.ndarray],
+    seeds: Sequence[int],
+    paths: Sequence[Path],
+    output: Output,
+    model: str,
+    source: str | None = None,
 ) -> list[np.ndarray]:
     """Makes a picture of each seed, writes it, and says so; returns all."""
     pictures = []
@@ -68,6 +76,8 @@ def _make(
             write_bytes(encode_image(picture, ".png"))
         else:
             write_image(path, picture, output.overwrite)
+        if output.json:
+            report(source, path, model, picture, seconds, seed=seed)
         height, width = picture.shape[:2]
         print(f"{_name(path)}: {width}x{height} painted in {seconds:.2f} s", file=sys.stderr)
     return pictures

@@ -12,6 +12,8 @@ from .resize import resize_long_edge
 __all__ = ["sheet"]
 
 MARGIN = 12
+NARROWEST = 160  # pixels of a column
+ROOM = 320  # pixels that a column of narrow pictures has for its labels
 INK, PAPER, FAINT = (30, 30, 30), (250, 248, 243), (110, 110, 110)
 
 
@@ -21,14 +23,16 @@ def sheet(
     """Returns a grid of pictures, each with its label below it, under a title: uint8 (H, W, 3).
 
     pictures: uint8 (H, W, 3) each, shown at long edge `edge` at most.  labels: as many, of one line or more.
-    columns: how many in a row; 3 at most by default.
+    columns: how many in a row at most, 3 by default.
     """
     small = [resize_long_edge(picture, edge) if max(picture.shape) > edge else picture for picture in pictures]
-    columns = columns or min(len(small), 3)
-    width = max(max(picture.shape[1] for picture in small), 160)
+    columns = min(len(small), columns or 3)
+    width = max(max(picture.shape[1] for picture in small), NARROWEST)
     height = max(picture.shape[0] for picture in small)
     size, title_size = max(12, width // 36), max(16, width // 22)
     text, large = ImageFont.load_default(size), ImageFont.load_default(title_size)
+    widest = max(text.getlength(_printable(line)) for label in labels for line in label.split("\n"))
+    width = max(width, min(int(widest) + 1, ROOM))
     line = int(size * 1.4)
     caption = line * max(label.count("\n") + 1 for label in labels) + MARGIN
     head = int(title_size * 1.6) + MARGIN
@@ -41,5 +45,20 @@ def sheet(
         top = head + place // columns * (height + caption + MARGIN)
         canvas.paste(Image.fromarray(picture), (left, top))
         for number, words in enumerate(label.split("\n")):
-            draw.text((left, top + picture.shape[0] + 4 + number * line), words, FAINT if number else INK, text)
+            place_of_line = (left, top + picture.shape[0] + 4 + number * line)
+            draw.text(place_of_line, _fitting(words, width, text), FAINT if number else INK, text)
     return np.asarray(canvas)
+
+
+def _printable(words: str) -> str:
+    return "".join(letter if letter.isprintable() else "?" for letter in words)
+
+
+def _fitting(words: str, width: int, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> str:
+    """Returns words that can be drawn, cut to a width in pixels."""
+    words = _printable(words)
+    if font.getlength(words) <= width:
+        return words
+    while words and font.getlength(words + "…") > width:
+        words = words[:-1]
+    return words + "…"
