@@ -16,12 +16,12 @@ from e2e_art.losses.style_target import StyleTarget
 from e2e_art.models import folder as models
 from e2e_art.models.folder import FORMAT, find_model, list_models, model_folders, read_model, write_model
 
+STAGE = {"kind": "conv", "residual_weight": 0.4, "norm": "instance", "widths": [8] * 6, "file": "stage-0.params"}
 FILES = {"stage-0.params": b"weights " * 50, "model.onnx": bytes(range(256)), "sheet.jpg": b"picture"}
 
 
 def write(folder, files=FILES, **options):
-    stages = [{"kind": "pyramid", "file": "stage-0.params"}]
-    return write_model(folder, kind="chain", stages=stages, record={"seed": 1}, files=files, **options)
+    return write_model(folder, kind="chain", stages=[STAGE], record={"seed": 1}, files=files, **options)
 
 
 @pytest.fixture
@@ -198,7 +198,6 @@ def test_an_incomplete_description_names_what_it_lacks(folder, entry):
 
 
 DEEP = "[" * 100_000 + "]" * 100_000
-STAGE = {"kind": "pyramid", "file": "stage-0.params"}
 
 
 @pytest.mark.parametrize(

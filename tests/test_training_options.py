@@ -49,9 +49,7 @@ def test_a_description_makes_the_same_options_again():
     assert made.differences({**made.describe(), "seed": 4, "steps": [9]}) == "seed: 4, steps: [9, 9, 9, 9]"
 
 
-@pytest.mark.parametrize(
-    "description", [{}, {"loss": 5}, {"loss": {}, "steps": "abc"}, {"loss": {}, "x": 1}, [1], None, 5]
-)
+@pytest.mark.parametrize("description", [{"loss": 5}, {"loss": {}, "steps": "abc"}, {"loss": {}, "x": 1}, [1], None, 5])
 def test_a_description_of_something_else_differs(description):
     assert "kind" in TrainingOptions().differences(description)
 
@@ -73,6 +71,14 @@ def test_records_of_shipped_models_can_be_read(folder):
         ({"optimizer": "x"}, "unknown optimizer 'x': choose muon or adam"),
         ({"kind": "x"}, "unknown kind of model 'x': choose chain, texture or doodle"),
         ({"batch": 0}, "the batch size at least 1"),
+        ({"batch": -1}, "entry 'batch': expected int >= 0"),
+        ({"batch": 1.5}, "entry 'batch': expected int, got float"),
+        ({"style_size": 10**9}, "entry 'style_size': expected int <= 100000"),
+        ({"learning_rates": [float("nan")]}, "entry 'learning_rates.*expected float >= 0"),
+        ({"stages": "conv," * 16 + "conv"}, "at most 16 stages"),
+        ({"stages": 3}, "entry 'stages': expected str, got int"),
+        ({"loss": {"style_weight": "much"}}, "entry 'loss.style_weight': expected float, got str"),
+        ({"oil": 1}, "there is no option 'oil'"),
         ({"gradient_clip": 0.0}, "gradient clip must be above 0, not 0.0: it clips the gradient norm"),
         ({"steps": [1, 2]}, "4 stages were asked for, but 2 steps"),
         ({"sizes": [16]}, "at least 32 pixels"),

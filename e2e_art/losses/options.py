@@ -9,8 +9,9 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from ..errors import OptionError, unknown
+from ..untrusted import Measure, Name, check_fields
 
-__all__ = ["LossOptions", "check_choices", "check_shares", "option"]
+__all__ = ["LossOptions", "check_bounds", "check_choices", "check_shares", "option"]
 
 
 def option(default, help: str, flag: str | None = None, kind: type | None = None, choices=None) -> Any:
@@ -26,6 +27,14 @@ def check_choices(options) -> None:
             raise OptionError(unknown(each.name.replace("_", " "), value, choices))
 
 
+def check_bounds(options) -> None:
+    """Raises OptionError where an option has a value of another type than its own, or out of its bounds."""
+    try:
+        check_fields(options)
+    except ValueError as error:
+        raise OptionError(str(error)) from error
+
+
 def check_shares(shares: Sequence[float], name: str) -> None:
     """Raises OptionError where a share is below 0, or all are 0."""
     if shares and not (min(shares) >= 0 and sum(shares) > 0):
@@ -36,24 +45,28 @@ def check_shares(shares: Sequence[float], name: str) -> None:
 class LossOptions:
     """Layers and weights of the perceptual loss."""
 
-    style_weight: float = option(20.0, "weight of the style term")
-    content_weight: float = option(1.0, "weight of the content term")
-    tv_weight: float = option(1e-5, "weight of the total variation")
-    style_layers: tuple[str, ...] = option(tuple(f"relu{block}_1" for block in range(1, 6)), "layers of the style term")
-    style_layer_weights: tuple[float, ...] = option((), "weight of each style layer; equal by default", kind=float)
-    content_layers: tuple[str, ...] = option(("relu4_2",), "layers of the content term", "--content-layer")
-    content_layer_weights: tuple[float, ...] = option((), "weight of each content layer; equal by default", kind=float)
-    convention: str = option(
+    style_weight: Measure = option(20.0, "weight of the style term")
+    content_weight: Measure = option(1.0, "weight of the content term")
+    tv_weight: Measure = option(1e-5, "weight of the total variation")
+    style_layers: tuple[Name, ...] = option(
+        tuple(f"relu{block}_1" for block in range(1, 6)), "layers of the style term"
+    )
+    style_layer_weights: tuple[Measure, ...] = option((), "weight of each style layer; equal by default", kind=float)
+    content_layers: tuple[Name, ...] = option(("relu4_2",), "layers of the content term", "--content-layer")
+    content_layer_weights: tuple[Measure, ...] = option(
+        (), "weight of each content layer; equal by default", kind=float
+    )
+    convention: Name = option(
         "relative",
         "how squared errors are normalized: docs/losses.md",
         choices=("relative", "gatys", "bing-xu", "mean"),
     )
     covariance: bool = option(False, "center features before the Gram matrix")
-    patch_weight: float = option(0.0, "weight of the patch term; for optimize with one painting")
-    patch_layers: tuple[str, ...] = option(("relu3_1", "relu4_1"), "layers of the patch term")
+    patch_weight: Measure = option(0.0, "weight of the patch term; for optimize with one painting")
+    patch_layers: tuple[Name, ...] = option(("relu3_1", "relu4_1"), "layers of the patch term")
     normalize_gradients: bool = option(False, "scale the gradient of each layer to the same norm")
-    pooling: str = option("average", "pooling of the loss network", choices=("average", "max"))
-    loss_network: str = option("vgg19", "vgg19 (shipped), or zoo:vgg11, zoo:vgg13, zoo:vgg16, zoo:vgg19 from gluoncv")
+    pooling: Name = option("average", "pooling of the loss network", choices=("average", "max"))
+    loss_network: Name = option("vgg19", "vgg19 (shipped), or zoo:vgg11, zoo:vgg13, zoo:vgg16, zoo:vgg19 from gluoncv")
 
     def __post_init__(self):
         for name in ("style_weight", "content_weight", "tv_weight", "patch_weight"):
@@ -72,3 +85,4 @@ class LossOptions:
         for layer in (*self.style_layers, *self.content_layers, *self.patch_layers):
             if not re.fullmatch(r"relu\d_\d", layer):
                 raise OptionError(f"unknown loss network layer '{layer}': choose names such as relu1_1")
+        check_bounds(self)
