@@ -69,7 +69,7 @@ def check(value: Any, schema: type[Checked]) -> Checked:
 
 
 def check_fields(value: Any) -> None:
-    """Raises ValueError where a field of a dataclass does not fit its type; those that are dataclasses do this alone."""
+    """Raises ValueError where a field of a dataclass does not fit its type; nested dataclasses check themselves."""
     for name, schema in get_type_hints(type(value), include_extras=True).items():
         if not is_dataclass(each := getattr(value, name)):
             try:

@@ -195,7 +195,8 @@ def _read(folder: Path) -> Model:
 
 def _parse(folder: Path, description: dict[str, Any]) -> Model:
     """Returns the model that a model.json describes; raises ModelError where this e2e-art can build no such model."""
-    path, version, kind = folder / DESCRIPTION, description["format"], description.get("kind")
+    path, version = folder / DESCRIPTION, description["format"]
+    kind: Any = description.get("kind")
     if version != FORMAT:
         version = shortened(ascii(version))
         raise ModelError(
@@ -207,7 +208,8 @@ def _parse(folder: Path, description: dict[str, Any]) -> Model:
             "that wrote it"
         )
     try:
-        check(description, KINDS[kind].schema if isinstance(kind, str) else PHOTO.schema)
+        schema = KINDS[kind].schema if isinstance(kind, str) else PHOTO.schema  # which says that it is none
+        check(description, schema)
     except ValueError as error:
         raise ModelError(f"{path} describes no model ({error}): train it again, or ask who made it") from error
     name, stages, record, files, shared = (

@@ -44,7 +44,7 @@ def _array(reader: _Reader) -> np.ndarray:
     dtype = np.dtype(_DTYPES[number])
     array = np.frombuffer(reader.take(math.prod(shape) * dtype.itemsize), dtype).reshape(shape)
     if not np.isfinite(array).all():
-        raise ValueError("it holds numbers that are not finite")
+        raise ValueError("it holds infinite numbers or none (NaN)")
     return array
 
 

@@ -23,7 +23,8 @@ __all__ = ["PRESETS", "TrainingOptions", "stages_of"]
 SMALLEST_CROP = 32  # pixels
 Pixels = Annotated[int, Meta(ge=1, le=100_000)]
 Seed = Annotated[int, Meta(ge=-(2**53), le=2**53)]
-MaybeText, MaybeCount = Optional[Text], Optional[Count]
+MaybeText = Optional[Text]
+MaybeCount = Optional[Count]
 
 RESIDUAL_WEIGHT = 0.4  # Bing Xu's, where a preset has no other
 PRESETS: dict[str, list[dict]] = {
