@@ -29,21 +29,25 @@ _MOST_FIELDS = 500_000  # of a graph: the largest networks have thousands
 _FIXED = {1: 8, 5: 4}  # bytes of what a protobuf field holds, by its type
 
 # What onnxruntime says, and what that means to people.
-_MEANINGS = (
-    (r"Unsupported model IR version|opset \d+ is under dev|op\w* version .* higher", "it was written for a newer "
-     "onnxruntime: pip install --upgrade onnxruntime"),
-    (r"(\S+) is not a registered function/op", "it needs the operator {0}, which onnxruntime does not have: export it "
-     "with those of ONNX alone"),
-    (r"Could not find an implementation for (\w+)", "onnxruntime cannot compute its operator {0} here: export it with "
-     "another opset, in float32"),
-    (r"INVALID_PROTOBUF|Protobuf parsing failed|no ONNX graph", "it is no ONNX graph, or a part of one: get a whole "
-     "copy"),
-    (r"external.*(?:does not exist|not found|No such file|cannot get file size)|model_path must not be empty|"
-     r"file_size.*|External initializer", "its weights lie in another file, which is missing or too short: get both, "
-     "side by side"),
-    (r"invalid dimensions for input|Invalid rank for input|Unexpected input data type", "it takes pictures of another "
-     "size or type: give another --size"),
-)  # fmt: skip
+_MEANINGS = {
+    r"unsupported model IR version|opset \d+ is under development": (
+        "it was written for a newer onnxruntime: pip install --upgrade onnxruntime"
+    ),
+    r"(\S+?)(?:\(-?\d+\))? is not a registered function/op|No Op registered for (\w+)": (
+        "it needs the operator {}, which onnxruntime does not have: export it with those of ONNX alone"
+    ),
+    r"Could not find an implementation for (\w+)": (
+        "onnxruntime cannot compute its operator {} here: export it in float32, or with another opset"
+    ),
+    r"protobuf|no ONNX graph": "it is no ONNX graph, or a part of one: get a whole copy",
+    r"external (?:data|initializer)|model_path must not be empty": (
+        "its weights lie in another file, which is missing or too short: get both, side by side"
+    ),
+    r"invalid dimensions for input|invalid rank for input|unexpected input data type": (
+        "it takes pictures of another size or type: give another --size"
+    ),
+    r"This is an invalid model.*?Error,? (.*)": "it breaks a rule of ONNX ({}): export it again",
+}
 
 
 def has_gpu() -> bool:
@@ -112,9 +116,9 @@ def run_session(
 def _meaning(error: Exception) -> str:
     """Returns what an error of onnxruntime means, in words for people where they are known."""
     text = first_line(error)
-    for pattern, words in _MEANINGS:
-        if found := re.search(pattern, text):
-            return words.format(*map(shortened, found.groups()))
+    for pattern, words in _MEANINGS.items():
+        if found := re.search(pattern, text, re.IGNORECASE):
+            return words.format(shortened(next(filter(None, found.groups()), "")))
     text = re.sub(r"^.*Status Message: |^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", text)
     text = re.sub(r"\S*/onnxruntime/\S+:\d+ [^)]*\)( const)?", "", text)  # a place in its source
     return shortened(" ".join(text.split())) or type(error).__name__

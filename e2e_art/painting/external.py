@@ -129,7 +129,7 @@ def _is_picture(place) -> bool:
         return False
     batch, channels, _, last = place.shape
     any_batch = batch in (1, -1) or not isinstance(batch, int)
-    return any_batch and (3 in (channels, last) or not isinstance(channels, int))
+    return any_batch and (3 in (channels, last) or (not isinstance(channels, int) and last not in (1, 2, 4)))
 
 
 def _resized(picture: np.ndarray, height: int, width: int) -> np.ndarray:
