@@ -96,7 +96,8 @@ class Painter(ModelPainter):
         """Returns the pictures of stages, uint8 (H, W, 3), in the photo's size; larger where the network enlarges."""
         has_tiles = tile_file(0) in self.model.files
         if tile and not has_tiles:
-            raise OptionError(f"{self.model.name} has no graphs for tiles: leave --tile out")
+            way = "train it again, or leave" if self.model.files else "leave"  # an external model has none
+            raise OptionError(f"{self.model.name} has no graphs for tiles: {way} --tile out")
         if tile is None and has_tiles and photo.shape[0] * photo.shape[1] * BYTES_A_PIXEL > free_memory():
             tile = TILE
         if tile:
