@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import pickle
 import zipfile
 from dataclasses import replace
@@ -175,9 +176,12 @@ def test_an_optimizer_that_is_missing_after_the_first_step(saved, refused, tmp_p
     "entries",
     [
         {"phase": 3}, {"phase": -1}, {"phase": True}, {"phase": "0"}, {"phase": None}, {"phase": 2}, {"step": 4},
-        {"step": 0.5}, {"position": -1}, {"seconds": float("nan")}, {"seconds": float("inf")}, {"skipped": {"a": 1}},
+        {"step": 0.5}, {"position": -1}, {"position": 3}, {"position": 2**60}, {"step": 10**400},
+        {"seconds": float("nan")}, {"seconds": float("inf")}, {"skipped": {"a": 1}},
         {"skipped": []}, {"engine": 5}, {"photo_count": -5}, {"best_total": float("nan")}, {"options": None},
-        {"options": {}}, {"options": {"loss": {}, "steps": "abc"}}, {"options": [1]},
+        {"options": {}}, {"options": {"loss": {}, "steps": "abc"}}, {"options": [1]}, {"engine": "x" * 2**21},
+        {"options": {"stages": "conv," * 10**6}}, {"options": {"steps": [10**30] * 10**5}},
+        {"skipped": {"a": "x" * 2**21}},
     ],
 )  # fmt: skip
 def test_states_that_cannot_be(saved, refused, tmp_path, entries):
@@ -250,6 +254,10 @@ def test_every_truncation_is_found(saved, refused, tmp_path):
         assert "is no whole checkpoint" in refused(tmp_path / "checkpoint.npz")
 
 
-def test_a_folder_is_no_checkpoint(refused, tmp_path):
-    (tmp_path / "checkpoint.npz").mkdir()
-    assert "is no whole checkpoint" in refused(tmp_path / "checkpoint.npz")
+def test_folders_pipes_and_gigabytes_are_no_checkpoints(refused, tmp_path):
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe")  # would keep its reader waiting for good
+    with (tmp_path / "gigabytes").open("wb") as file:
+        file.truncate(20 * 2**30)  # takes no room on the disk
+    for name, reason in (("folder", "a folder"), ("pipe", "no regular file"), ("gigabytes", "larger than 537 MB")):
+        assert f"is no whole checkpoint (it is {reason})" in refused(tmp_path / name)

@@ -16,12 +16,12 @@ from e2e_art.losses.style_target import StyleTarget
 from e2e_art.models import folder as models
 from e2e_art.models.folder import FORMAT, find_model, list_models, model_folders, read_model, write_model
 
+STAGE = {"kind": "conv", "residual_weight": 0.4, "norm": "instance", "widths": [8] * 6, "file": "stage-0.params"}
 FILES = {"stage-0.params": b"weights " * 50, "model.onnx": bytes(range(256)), "sheet.jpg": b"picture"}
 
 
 def write(folder, files=FILES, **options):
-    stages = [{"kind": "pyramid", "file": "stage-0.params"}]
-    return write_model(folder, kind="chain", stages=stages, record={"seed": 1}, files=files, **options)
+    return write_model(folder, kind="chain", stages=[STAGE], record={"seed": 1}, files=files, **options)
 
 
 @pytest.fixture
@@ -149,7 +149,7 @@ def test_files_outside_of_the_folder_are_refused(published, tmp_path, name):
     shutil.copytree(published, folder)
     files = json.loads((folder / "model.json").read_text())["files"]
     edit_description(folder, files={**files, name: "0" * 64})
-    with pytest.raises(ModelError, match="names a file outside of its folder"):
+    with pytest.raises(ModelError, match="describes no model .entry 'key in files': expected str of another form"):
         read_model(folder)
 
 
@@ -191,14 +191,11 @@ def test_a_broken_description_is_refused(folder, text):
 @pytest.mark.parametrize("entry", ["name", "kind", "stages", "record", "files", "share_weights"])
 def test_an_incomplete_description_names_what_it_lacks(folder, entry):
     edit_description(folder, **{entry: None})
-    with pytest.raises(
-        ModelError, match=f"model.json cannot be read .its entry '{entry}' is missing.*: get a whole copy"
-    ):
+    with pytest.raises(ModelError, match=f"model.json describes no model .(no field {entry}|entry '{entry}')"):
         read_model(folder)
 
 
 DEEP = "[" * 100_000 + "]" * 100_000
-STAGE = {"kind": "pyramid", "file": "stage-0.params"}
 
 
 @pytest.mark.parametrize(
@@ -282,16 +279,15 @@ def test_a_model_of_another_kind_or_with_weights_of_another_is_refused(copied):
 
     for kind, says in (
         ("mosaic", "small_model is a model of kind 'mosaic', which this e2e-art does not know: install the one that"),
-        ("texture", "small_model cannot be loaded .*'pyramid' make no texture"),
+        ("texture", r"small_model/model.json describes no model .entry 'stages\[0\].kind': invalid value 'pyramid'"),
     ):
         edit_description(copied, kind=kind)
         with pytest.raises(ModelError, match=says):
             load_chain(read_model(copied))
     stages = json.loads((copied / "model.json").read_text())["stages"]
-    huge = ({"channels": [8, 10**9]}, {"blocks": [1] * 999}, {"channels": [4000, 4000]}, {"details": 1e99})
-    for change in ({"channels": 16}, {"kind": "oil"}, {"colour": "red"}, {"blocks": "many"}, {"blocks": {}}, *huge):
+    for change in ({"channels": [8, 8]}, {"blocks": [0, 1]}, {"details": 8}, {"norm": "batch"}):
         edit_description(copied, kind="chain", stages=[{**stage, **change} for stage in stages])
-        with pytest.raises(ModelError, match="small_model cannot be loaded .*get a whole copy"):
+        with pytest.raises(ModelError, match="stage-0.params is of another model .these weights do not fit stage 0"):
             load_chain(read_model(copied))
 
 

@@ -7,7 +7,6 @@ import os
 import threading
 
 import numpy as np
-import onnx
 import pytest
 from browser import CHROMIUM, FLAGS, PATIENCE, canvas, change, difference, give, needs_browser, served, wait
 from helpers import ROOT, pixels, save
@@ -31,18 +30,35 @@ def files(tmp_path_factory):
     (folder / "broken.jpg").write_bytes((folder / "rocket.png").read_bytes()[:300])
     (folder / "inverse.onnx").write_bytes(inverse())
     (folder / "broken.onnx").write_bytes(b"nothing of the kind")
+    (folder / "LOUD.ONNX").write_bytes(inverse(["batch_size", 3, "H", "W"]))
+    (folder / "square.onnx").write_bytes(inverse([1, 3, 64, 80]))
+    (folder / "four.onnx").write_bytes(inverse([1, 4, "H", "W"]))
+    (folder / "future.onnx").write_bytes(inverse(version=99))
+    zero = helper.make_node("Sub", ["input1", "input1"], ["zero"])
+    (folder / "nan.onnx").write_bytes(inverse(nodes=[zero, helper.make_node("Div", ["zero", "zero"], ["output1"])]))
+    for name, pads in (("smaller", [0, 0, -4, -4, 0, 0, -4, -4]), ("larger", None)):
+        sizes = {"Pad": pads} if pads else {"Resize": [1.0, 1.0, 2.0, 2.0]}
+        (folder / f"{name}.onnx").write_bytes(inverse(**sizes))
     return folder
 
 
-def inverse() -> bytes:
-    """A model as Johnson's are exported: one picture of 0..255 in, one out; it paints the negative."""
-    shape = [1, 3, "H", "W"]
-    nodes = [helper.make_node("Sub", ["white", "input1"], ["output1"])]
-    places = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name in ("input1", "output1")]
-    white = helper.make_tensor("white", TensorProto.FLOAT, [1], [255.0])
-    graph = helper.make_graph(nodes, "inverse", places[:1], places[1:], [white])
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    onnx.checker.check_model(model)
+def inverse(shape=(1, 3, "H", "W"), version=8, nodes=(), **sizes) -> bytes:
+    """A model as Johnson's are exported: one picture of 0..255 in, one out; it paints the negative.
+
+    sizes: an operator that changes the size of what it paints, with its argument.
+    """
+    last = "output1" if not sizes else "negative"
+    nodes = [*(nodes or [helper.make_node("Sub", ["white", "input1"], [last])])]
+    constants = [helper.make_tensor("white", TensorProto.FLOAT, [1], [255.0])]
+    for operator, values in sizes.items():
+        inputs = [last, "sizes"] if operator == "Pad" else [last, "", "sizes"]
+        nodes.append(helper.make_node(operator, inputs, ["output1"]))
+        kind = TensorProto.INT64 if operator == "Pad" else TensorProto.FLOAT
+        constants.append(helper.make_tensor("sizes", kind, [len(values)], values))
+    places = [helper.make_tensor_value_info("input1", TensorProto.FLOAT, shape)]
+    places.append(helper.make_tensor_value_info("output1", TensorProto.FLOAT, None))
+    graph = helper.make_graph(nodes, "inverse", places[:1], places[1:], constants)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=version)
     return model.SerializeToString()
 
 
@@ -199,6 +215,21 @@ def test_a_model_from_elsewhere_can_be_dropped(open_page, files):
     page.evaluate("document.body.dataset.state = 'given'")
     page.check("input[name=style][value='1']", force=True)
     assert "after Small Model" in wait(page, "painted")
+
+
+def test_models_from_elsewhere_in_other_forms(open_page, files):
+    page = open_page(query="?style=small_model")
+    give(page, files / "rocket.png")
+    negative = 255 - pixels(files / "rocket.png")
+    assert "after LOUD, " in give(page, files / "LOUD.ONNX")
+    assert difference(canvas(page), negative) <= 1
+    for name in ("square", "smaller", "larger"):
+        assert f"after {name}, 161 x 127 pixels" in give(page, files / f"{name}.onnx")
+        assert np.abs(canvas(page)[8:-8, 8:-8] - negative[8:-8, 8:-8]).mean() < (12 if name == "square" else 6)
+    says = "it takes input1 [1,4,H,W] float32, not one picture (1, 3, H, W)"
+    assert says in give(page, files / "four.onnx", "wrong")
+    assert "it was written for a newer onnxruntime" in give(page, files / "future.onnx", "wrong")
+    assert "it gives infinite numbers or none (NaN)" in give(page, files / "nan.onnx", "wrong")
 
 
 # Everywhere

@@ -19,6 +19,8 @@ def newest() -> tuple[str, str]:
     """Returns the version and the date, if any, of the newest heading of CHANGELOG.md."""
     text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     headings = re.findall(r"^## .*$", text, re.MULTILINE)
+    if headings[0] == "## [Unreleased]" and not RELEASING:
+        del headings[0]
     assert all(map(HEADING.match, headings)), headings
     return HEADING.match(headings[0]).groups()
 

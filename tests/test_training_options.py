@@ -49,9 +49,7 @@ def test_a_description_makes_the_same_options_again():
     assert made.differences({**made.describe(), "seed": 4, "steps": [9]}) == "seed: 4, steps: [9, 9, 9, 9]"
 
 
-@pytest.mark.parametrize(
-    "description", [{}, {"loss": 5}, {"loss": {}, "steps": "abc"}, {"loss": {}, "x": 1}, [1], None, 5]
-)
+@pytest.mark.parametrize("description", [{"loss": 5}, {"loss": {}, "steps": "abc"}, {"loss": {}, "x": 1}, [1], None, 5])
 def test_a_description_of_something_else_differs(description):
     assert "kind" in TrainingOptions().differences(description)
 
@@ -73,9 +71,17 @@ def test_records_of_shipped_models_can_be_read(folder):
         ({"optimizer": "x"}, "unknown optimizer 'x': choose muon or adam"),
         ({"kind": "x"}, "unknown kind of model 'x': choose chain, texture or doodle"),
         ({"batch": 0}, "--batch takes a whole number of 1 or more, not 0"),
+        ({"batch": -1}, "--batch takes a whole number of 1 or more, not -1"),
+        ({"batch": 1.5}, "entry 'batch': expected int, got float"),
+        ({"style_size": 10**9}, "--style-size takes a whole number from 1 to 100000, not 1000000000"),
+        ({"learning_rates": [float("nan")]}, "--learning-rate takes a number above 0, not nan"),
+        ({"stages": "conv," * 16 + "conv"}, "at most 16 stages"),
+        ({"stages": 3}, "entry 'stages': expected str, got int"),
+        ({"loss": {"style_weight": "much"}}, "entry 'loss.style_weight': expected float, got str"),
+        ({"oil": 1}, "there is no option 'oil'"),
         ({"gradient_clip": 0.0}, "--gradient-clip takes a number above 0, not 0.0"),
         ({"steps": [1, 2]}, "--steps takes one number for all 4 stages, or 4, not 2"),
-        ({"sizes": [16]}, "--size takes a whole number of 32 or more, not 16"),
+        ({"sizes": [16]}, "--size takes a whole number from 32 to 100000, not 16"),
     ],
 )
 def test_what_makes_no_sense_is_refused(options, says):

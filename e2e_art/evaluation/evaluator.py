@@ -14,6 +14,7 @@ from ..losses.perceptual import SMALLEST, PerceptualLoss
 from ..losses.regions import region_weights
 from ..losses.style_target import StyleTarget
 from ..models.folder import STYLE_FILE, Model
+from ..untrusted import shortened
 
 __all__ = ["Evaluator"]
 
@@ -27,12 +28,17 @@ class Evaluator:
     """
 
     def __init__(self, model: Model):
-        path = model.path(STYLE_FILE)
+        path, regions = model.path(STYLE_FILE), 1
+        if model.kind.paints_regions:
+            regions = len(model.record["palette"])
+        self.options = LossOptions() if model.kind.paints_photos else LossOptions(content_weight=0.0)
         try:
             self.target = StyleTarget.load(path.read_bytes())
+            self.target.check(self.options.style_layers, regions)
         except Exception as error:  # zipfile and numpy each have their own kinds for damage
-            raise ModelError(f"{path} is damaged ({first_line(error)}): get a whole copy of the model") from error
-        self.options = LossOptions() if model.kind.paints_photos else LossOptions(content_weight=0.0)
+            raise ModelError(
+                f"{path} holds no style ({shortened(first_line(error))}): train the model again"
+            ) from error
         self._loss = PerceptualLoss(self.options, self.target)
 
     def losses(self, photo: np.ndarray, pictures: Sequence[np.ndarray]) -> list[dict[str, float]]:

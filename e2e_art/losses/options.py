@@ -9,11 +9,12 @@ from dataclasses import Field, dataclass, field, fields
 from typing import Any
 
 from ..errors import OptionError, unknown
+from ..untrusted import Name, check_fields
 
 __all__ = ["LossOptions", "Number", "check_options", "check_shares", "flag_of", "option"]
 
 
-MOST = 2**31 - 1  # of whole numbers, unless an option says otherwise
+MOST = {int: 2**31 - 1, float: 1e30}  # unless an option says otherwise
 
 
 @dataclass(frozen=True)
@@ -26,17 +27,15 @@ class Number:
     above: bool = False  # whether `least` itself is none of them
 
     def __contains__(self, value: float) -> bool:
-        most = self.most if self.most is not None else MOST if self.kind is int else math.inf
-        return self.least <= value <= most and math.isfinite(value) and not (self.above and value == self.least)
+        most = MOST[self.kind] if self.most is None else self.most
+        return self.least <= value <= most and not (self.above and value == self.least)
 
     def range_text(self, value: float = 0) -> str:
         """Returns in words which numbers these are, for one who gave another value."""
         noun = "a whole number" if self.kind is int else "a number"
-        if self.above:
-            return f"{noun} above {self.least:g}"
-        if self.most is None and not (self.kind is int and value > MOST):
-            return f"{noun} of {self.least:g} or more"
-        return f"{noun} from {self.least:g} to {self.most or MOST:.10g}"
+        if self.most is None and not MOST[self.kind] < value < math.inf:
+            return f"{noun} above {self.least:g}" if self.above else f"{noun} of {self.least:g} or more"
+        return f"{noun} from {self.least:g} to {self.most or MOST[self.kind]:.10g}"
 
 
 def option(default, help: str, flag: str | None = None, kind: type | Number | None = None, choices=None) -> Any:
@@ -53,7 +52,11 @@ def flag_of(option: Field) -> str:
 
 
 def check_options(options) -> None:
-    """Raises OptionError where an option, or one value of several, is none of its choices or numbers."""
+    """Raises OptionError where an option, or one value of several, is not of its type, its choices or its numbers."""
+    try:
+        check_fields(options)
+    except ValueError as error:
+        raise OptionError(str(error)) from error
     for each in fields(options):
         value, choices, kind = (getattr(options, each.name), *map(each.metadata.get, ("choices", "kind")))
         if choices and value not in choices:
@@ -79,21 +82,23 @@ class LossOptions:
     style_weight: float = option(20.0, "weight of the style term", kind=WEIGHT)
     content_weight: float = option(1.0, "weight of the content term", kind=WEIGHT)
     tv_weight: float = option(1e-5, "weight of the total variation", kind=WEIGHT)
-    style_layers: tuple[str, ...] = option(tuple(f"relu{block}_1" for block in range(1, 6)), "layers of the style term")
+    style_layers: tuple[Name, ...] = option(
+        tuple(f"relu{block}_1" for block in range(1, 6)), "layers of the style term"
+    )
     style_layer_weights: tuple[float, ...] = option((), "weight of each style layer; equal by default", kind=WEIGHT)
-    content_layers: tuple[str, ...] = option(("relu4_2",), "layers of the content term", "--content-layer")
+    content_layers: tuple[Name, ...] = option(("relu4_2",), "layers of the content term", "--content-layer")
     content_layer_weights: tuple[float, ...] = option((), "weight of each content layer; equal by default", kind=WEIGHT)
-    convention: str = option(
+    convention: Name = option(
         "relative",
         "how squared errors are normalized: docs/losses.md",
         choices=("relative", "gatys", "bing-xu", "mean"),
     )
     covariance: bool = option(False, "center features before the Gram matrix")
     patch_weight: float = option(0.0, "weight of the patch term; for optimize with one painting", kind=WEIGHT)
-    patch_layers: tuple[str, ...] = option(("relu3_1", "relu4_1"), "layers of the patch term")
+    patch_layers: tuple[Name, ...] = option(("relu3_1", "relu4_1"), "layers of the patch term")
     normalize_gradients: bool = option(False, "scale the gradient of each layer to the same norm")
-    pooling: str = option("average", "pooling of the loss network", choices=("average", "max"))
-    loss_network: str = option("vgg19", "vgg19 (shipped), or zoo:vgg11, zoo:vgg13, zoo:vgg16, zoo:vgg19 from gluoncv")
+    pooling: Name = option("average", "pooling of the loss network", choices=("average", "max"))
+    loss_network: Name = option("vgg19", "vgg19 (shipped), or zoo:vgg11, zoo:vgg13, zoo:vgg16, zoo:vgg19 from gluoncv")
 
     def __post_init__(self):
         check_options(self)

@@ -11,13 +11,16 @@ import numpy as np
 
 from ..engines.mxnet import mx
 from ..errors import OptionError
-from ..networks.vgg import load_vgg
+from ..networks.vgg import CHANNELS, load_vgg
+from ..untrusted import load_arrays
 from .options import LossOptions, check_shares
 from .patches import Patches, extract_patches
 from .perceptual import gram_matrix, normalized
 from .regions import patch_regions, region_weights
 
 __all__ = ["StyleTarget"]
+
+MOST_BYTES = 2**27  # that the arrays of a file may take
 
 
 @dataclass(frozen=True)
@@ -77,15 +80,28 @@ class StyleTarget:
 
     @classmethod
     def load(cls, content: bytes) -> StyleTarget:
-        """Returns the style target that `save` saved; files of before layers had names have the default ones."""
+        """Returns the style target that `save` saved; files of before layers had names have the default ones.
+
+        Raises ValueError or the like for a file that holds no Gram matrices.
+        """
         grams = {}
-        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-            layers = arrays["layers"].tolist() if "layers" in arrays else LossOptions().style_layers
-            for index, layer in enumerate(layers):
-                triangles = np.atleast_2d(arrays[f"triangle_{index}"].astype(np.float32) * arrays[f"scale_{index}"])
-                channels = int((2 * triangles.shape[1]) ** 0.5)
-                rows, columns = np.triu_indices(channels)
-                gram = np.empty((len(triangles), channels, channels), np.float32)
-                gram[:, rows, columns] = gram[:, columns, rows] = triangles
-                grams[layer] = gram
+        arrays = load_arrays(content, MOST_BYTES)
+        layers = arrays["layers"].tolist() if "layers" in arrays else LossOptions().style_layers
+        for index, layer in enumerate(layers):
+            scale = float(arrays[f"scale_{index}"])
+            triangles = np.atleast_2d(arrays[f"triangle_{index}"].astype(np.float32) * scale)
+            channels = int((2 * triangles.shape[1]) ** 0.5)
+            rows, columns = np.triu_indices(channels)
+            if triangles.ndim != 2 or triangles.shape[1] != len(rows) or not np.isfinite(triangles).all():
+                raise ValueError(f"{layer} has no Gram matrices")
+            gram = np.empty((len(triangles), channels, channels), np.float32)
+            gram[:, rows, columns] = gram[:, columns, rows] = triangles
+            grams[layer] = gram
         return cls(grams)
+
+    def check(self, layers: Sequence[str], regions: int = 1) -> None:
+        """Raises ValueError where it is not of these layers of VGG, and of so many regions."""
+        channels = {layer: CHANNELS[int(layer[4]) - 1] for layer in layers}  # of "relu1_1": those of block 1
+        shapes = {layer: gram.shape for layer, gram in self.grams.items()}
+        if shapes != {layer: (regions, count, count) for layer, count in channels.items()}:
+            raise ValueError("its Gram matrices are of other layers or regions")

@@ -10,10 +10,10 @@ when the model is loaded.
 from __future__ import annotations
 
 import difflib
+import errno
 import hashlib
 import json
 import os
-import re
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -22,7 +22,9 @@ from typing import Any
 
 from ..errors import ModelError, OptionError, first_line
 from ..files import pretrained_folder, write_folder
-from .kinds import KINDS, Kind
+from ..networks.inputs import noise_tile
+from ..untrusted import check, parse_json, read_file, shortened
+from .kinds import KINDS, PHOTO, Kind
 
 __all__ = ["FORMAT", "NOISE_FILE", "STYLE_FILE", "THUMBNAIL", "Model", "find_model", "graph_file", "list_models"]
 __all__ += ["model_folders", "read_model", "tile_file", "write_model"]
@@ -33,6 +35,10 @@ CHECKSUM = "seal"  # the entry of model.json that holds the sha256 of the others
 THUMBNAIL = "thumbnail.jpg"
 STYLE_FILE = "style.npz"
 NOISE_FILE = "noise.int8"
+
+MOST_DESCRIPTION = 2**22  # bytes of model.json
+MOST_BYTES = 2**28  # of all other files
+SURE = 0.6  # how alike a name is to one that was meant
 
 _SMALL_WORDS = ("A", "At", "In", "Of", "On", "Over", "The", "With")  # within a title
 
@@ -121,17 +127,23 @@ def list_models(folder: str | Path | None = None) -> list[Model]:
 
 def find_model(name: str) -> Path:
     """Returns the folder of a model given by its shipped name or by path; raises ModelError with the nearest name."""
-    if name and os.path.isfile(os.path.join(name, DESCRIPTION)):
+    if name and os.path.exists(os.path.join(name, DESCRIPTION)):
         return Path(name)
     shipped = {path.name: path for path in model_folders()}
     if name in shipped:
         return shipped[name]
-    if os.path.exists(name):
+    if name.lower().endswith(".onnx") and os.path.isfile(name):
+        raise ModelError(
+            f"{name} is an ONNX file, which paints photos and no more (e2e-art infer PHOTO --model {name}): give the "
+            "folder that train.py wrote"
+        )
+    if name and os.path.exists(name):
         raise ModelError(f"{name} is no model: it has no {DESCRIPTION}; give the folder that train.py wrote")
     hint = f"shipped are {', '.join(shipped) or 'none'}, or give a model's folder"
-    if os.path.basename(name) == name and (near := difflib.get_close_matches(name.lower(), shipped, n=1, cutoff=0.7)):
+    is_path = os.path.basename(name) != name
+    if near := [] if is_path else difflib.get_close_matches(name.lower(), shipped, n=1, cutoff=SURE):
         hint = f"did you mean {near[0]}?"
-    raise ModelError(f"There is no model '{name}': {hint}")
+    raise ModelError(f"There is no model '{shortened(name)}': {hint}")
 
 
 def read_model(name: str | Path | Model, kind: Kind | None = None) -> Model:
@@ -155,98 +167,59 @@ def _read(folder: Path) -> Model:
     """Returns the model in a folder, whoever wrote it, all of its files verified."""
     path = folder / DESCRIPTION
     try:
-        model = _parse(folder, path.read_text(encoding="utf-8"))
+        description = parse_json(read_file(path, MOST_DESCRIPTION))
+        version = description["format"]
+        if version == FORMAT and description.get(CHECKSUM) != _checksum(description):
+            raise ValueError("it has changed since it was written: its sha256 differs")
     except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
         raise ModelError(
-            f"{path} cannot be read ({first_line(error)}): get a whole copy of the model, or train it again"
+            f"{path} cannot be read ({_reason(error)}): get a whole copy of the model, or train it again"
         ) from error
+    model = _parse(folder, description)
+    left = MOST_BYTES
     for name, expected in model.files.items():
         path = folder / name
         try:
-            found = hashlib.sha256(path.read_bytes()).hexdigest()
+            if path.is_symlink():
+                raise OSError(errno.EINVAL, "it is a link to elsewhere")
+            content = read_file(path, left)
         except OSError as error:
             raise ModelError(f"{path} is missing or unreadable ({error.strerror}): get a whole copy") from error
-        if found != expected:
+        if hashlib.sha256(content).hexdigest() != expected:
             raise ModelError(f"{path} has changed since it was trained (sha256 differs): get a whole copy")
+        if name == NOISE_FILE and content != noise_tile().tobytes():
+            raise ModelError(f"{path} is not the noise that all models paint on: train the model again")
+        left -= len(content)
     return model
 
 
-def _parse(folder: Path, text: str) -> Model:
-    """Returns the model that a model.json describes; raises ValueError or the like where it describes none."""
-    description = json.loads(text, object_pairs_hook=_unique)
-    if (version := description["format"]) != FORMAT:
-        other = f"has format version {version!r}, this e2e-art reads {FORMAT}"
-        raise ModelError(f"{folder / DESCRIPTION} {other}: install the e2e-art that wrote it")
-    if description.get(CHECKSUM) != _checksum(description):
-        raise ValueError("it has changed since it was written: its sha256 differs")
-    json.dumps(description, ensure_ascii=False).encode()  # what cannot be printed, half a character, cannot be encoded
-    for entry, shape in _SHAPES.items():
-        if not _fits(description.get(entry), shape):
-            raise ValueError(f"its entry '{entry}' is missing or makes no sense")
-    name, kind, shared, stages, files, record = (description[entry] for entry in _SHAPES)
-    if kind not in KINDS:
+def _parse(folder: Path, description: dict[str, Any]) -> Model:
+    """Returns the model that a model.json describes; raises ModelError where this e2e-art can build no such model."""
+    path, version = folder / DESCRIPTION, description["format"]
+    kind: Any = description.get("kind")
+    if version != FORMAT:
+        version = shortened(ascii(version))
         raise ModelError(
-            f"{folder} is a model of kind {kind!r}, which this e2e-art does not know: install the one that wrote it"
+            f"{path} has format version {version}, this e2e-art reads {FORMAT}: install the e2e-art that wrote it"
         )
-    if not stages or not {stage["file"] for stage in stages} <= files.keys():
-        raise ValueError("its stages have no weights")
-    if outside := [file for file in files if not _is_file_name(file)]:
-        raise ValueError(f"it names a file outside of its folder, {outside[0]!r}")
-    if KINDS[kind].paints_regions and not record.get("palette"):
-        raise ValueError("its record has no palette")
+    if isinstance(kind, str) and kind not in KINDS:
+        raise ModelError(
+            f"{folder} is a model of kind {shortened(ascii(kind))}, which this e2e-art does not know: install the one "
+            "that wrote it"
+        )
+    try:
+        schema = KINDS[kind].schema if isinstance(kind, str) else PHOTO.schema  # which says that it is none
+        check(description, schema)
+    except ValueError as error:
+        raise ModelError(f"{path} describes no model ({error}): train it again, or ask who made it") from error
+    name, stages, record, files, shared = (
+        description[entry] for entry in ("name", "stages", "record", "files", "share_weights")
+    )
     return Model(folder, name, KINDS[kind], stages, record, files, shared)
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    if len(dict(pairs)) < len(pairs):
-        raise ValueError("an entry stands there twice")
-    return dict(pairs)
-
-
-def _is_file_name(text: Any) -> bool:
-    return isinstance(text, str) and text.isprintable() and text not in ("", ".", "..") and Path(text).name == text
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, float) or (isinstance(value, int) and abs(value) < 2**53)
-
-
-# What entries look like: a type or a test; [shape] is a list of such, {name: shape} a dict with these, of which "name?"
-# may be missing; "*" stands for its others.
-_RECORD: dict[str, Any] = {
-    "command?": str,
-    "engine?": str,
-    "photos?": _is_number,
-    "seconds?": _is_number,
-    "styles?": [{"file": str}],
-    "validation_photos?": _is_number,
-    "validation?": [{"total": _is_number, "*": _is_number}],
-    "palette?": [{"color": re.compile("#[0-9a-f]{6}").fullmatch, "name": str}],
-}
-_RECORD["started_from?"] = _RECORD
-_SHAPES: dict[str, Any] = {
-    "name": _is_file_name,
-    "kind": str,
-    "share_weights": bool,
-    "stages": [{"kind": str, "file": str}],
-    "files": {"*": str},
-    "record": _RECORD,
-}
-
-
-def _fits(value: Any, shape: Any) -> bool:
-    if isinstance(shape, type):
-        return isinstance(value, shape)
-    if isinstance(shape, list):
-        return isinstance(value, list) and all(_fits(each, shape[0]) for each in value)
-    if isinstance(shape, dict):
-        names = {name.rstrip("?"): each for name, each in shape.items()}
-        return (
-            isinstance(value, dict)
-            and all(name in value or name.endswith(("?", "*")) for name in shape)
-            and all(_fits(each, names.get(name, names.get("*", object))) for name, each in value.items())
-        )
-    return bool(shape(value))
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or shortened(first_line(error))
 
 
 def _checksum(description: dict) -> str:

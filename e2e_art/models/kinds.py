@@ -8,6 +8,8 @@ from functools import partial
 from importlib import import_module
 from typing import Any
 
+from .schema import DoodleModel, PhotoModel, TextureModel
+
 __all__ = ["DOODLE", "EXTERNAL", "KINDS", "PHOTO", "TEXTURE", "Kind"]
 
 _NOISE = "float32, even in -1..1, as e2e_art/networks/inputs.py makes it of a seed"
@@ -28,6 +30,7 @@ class Kind:
 
     name: str  # in model.json
     usage: str  # what follows "e2e-art infer" to paint with it
+    schema: Any = None  # what its model.json may say
     convention: str = ""  # inputs and outputs of its ONNX graph
     chain: Callable[..., Any] = _call  # makes its chain of generators
     task: Callable[..., Any] = _call  # makes its training task
@@ -43,6 +46,7 @@ class Kind:
 PHOTO = Kind(
     name="chain",
     usage="PHOTO --model",
+    schema=PhotoModel,
     convention=(
         "image: float32 (N, 3, H, W), RGB in 0..255, any H, W >= 1; strength: float32 (1,), 0 is the photo, 1 the "
         "trained look; outputs stage_0, stage_1, ...: as image, one for each boosted stage"
@@ -56,6 +60,7 @@ PHOTO = Kind(
 TEXTURE = Kind(
     name="texture",
     usage="--texture",
+    schema=TextureModel,
     convention=(
         f"noise: (1, 6, H, W), {_NOISE}, H and W multiples of 32; outputs stage_0, ...: float32 (1, 3, H, W), RGB in "
         "0..255, which tile"
@@ -70,6 +75,7 @@ TEXTURE = Kind(
 DOODLE = Kind(
     name="doodle",
     usage="DOODLE --model",
+    schema=DoodleModel,
     convention=(
         "regions: float32 (1, R, H, W), 1 where a region is and 0 elsewhere, in the order of the palette; "
         f"noise: (1, 16, H, W), {_NOISE}; outputs stage_0, ...: float32 (1, 3, H, W), RGB in 0..255"

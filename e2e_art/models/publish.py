@@ -5,15 +5,16 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from ..engines.mxnet import mx
-from ..errors import ModelError, first_line
+from ..errors import ModelError
 from ..networks.chain import Chain
+from ..untrusted import shortened
 from .folder import Model, write_model
 from .kinds import KINDS
+from .params_file import read_params
 from .quantization import dequantize, quantize
 
 __all__ = ["load_chain", "publish"]
@@ -42,31 +43,27 @@ def publish(
 
 def load_chain(model: Model, contexts: Sequence | None = None) -> Chain:
     """Returns the chain of a model, ready to paint; raises ModelError where its files do not fit its description."""
+    weights = {name: _weights(model.path(name)) for name in dict.fromkeys(model.stage_files())}
     stages = [{key: value for key, value in stage.items() if key != "file"} for stage in model.stages]
-    try:
-        _check_numbers(stages)
-        chain = model.kind.chain(stages, model.share_weights)
-        files = [mx.nd.load_frombuffer(model.path(name).read_bytes()) for name in model.stage_files()]
-        weights = [dequantize({name: array.asnumpy() for name, array in arrays.items()}) for arrays in files]
-        for index, arrays in enumerate(weights):
-            chain.check_stage_weights(index, arrays)  # before memory is taken for what a description says
-        chain.initialize(ctx=contexts or [mx.cpu()])
-        for index, arrays in enumerate(weights):
-            chain.set_stage_weights(index, arrays)
-    except Exception as error:  # a description may be wrong in as many ways as generators have arguments
-        raise ModelError(
-            f"The model {model.folder} cannot be loaded ({first_line(error)}): get a whole copy"
-        ) from error
+    chain = model.kind.chain(stages, model.share_weights)
+    for index, name in enumerate(model.stage_files()):
+        try:
+            chain.check_stage_weights(index, weights[name])  # before memory is taken for what a description says
+        except ValueError as error:
+            raise ModelError(f"{model.path(name)} is of another model ({error}): train it again") from error
+    chain.initialize(ctx=contexts or [mx.cpu()])
+    for index, name in enumerate(model.stage_files()):
+        chain.set_stage_weights(index, weights[name])
     chain.hybridize()
     return chain
 
 
-def _check_numbers(value: Any) -> None:
-    """Raises ValueError for arguments of generators that no machine could compute with."""
-    for each in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
-        _check_numbers(each)
-    if isinstance(value, (list, dict)) and len(value) > 64 or isinstance(value, (int, float)) and abs(value) > 4096:
-        raise ValueError(f"no generator is as large as {value if isinstance(value, (int, float)) else len(value)}")
+def _weights(path: Path) -> dict[str, np.ndarray]:
+    """Returns the weights of a stage by name; raises ModelError for a file that holds none."""
+    try:
+        return dequantize(read_params(path.read_bytes()))
+    except ValueError as error:
+        raise ModelError(f"{path} holds no weights ({shortened(str(error))}): train the model again") from error
 
 
 def _to_params(weights: dict[str, np.ndarray]) -> bytes:

@@ -31,9 +31,12 @@ def quantize(name: str, weight: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def dequantize(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Returns the weights that `quantize` quantized, in single precision."""
+    """Returns the weights that `quantize` quantized, in single precision; raises ValueError for scales of others."""
     weights = {}
     for name, array in arrays.items():
         if not name.endswith(SCALE):
-            weights[name] = array.astype(np.float32) * arrays.get(name + SCALE, np.float32(1))
+            scales = arrays.get(name + SCALE, np.float32(1))
+            if scales.ndim and scales.shape != (len(array), *[1] * (array.ndim - 1)):
+                raise ValueError(f"the scales of {name} are not one for each of its rows")
+            weights[name] = array.astype(np.float32) * scales
     return weights

@@ -22,13 +22,13 @@ from ..files import pretrained_folder
 from ..images.arrays import CHANNEL_MEANS
 from ..machine import bfloat16_is_fast
 
-__all__ = ["LossNetworkError", "VGGFeatures", "layers_of", "load_vgg"]
+__all__ = ["CHANNELS", "LossNetworkError", "VGGFeatures", "layers_of", "load_vgg"]
 
 log = logging.getLogger(__name__)
 
 # Convolutions in each of the five blocks, by the number of weight layers of the network.
 _BLOCKS = {11: (1, 1, 2, 2, 2), 13: (2, 2, 2, 2, 2), 16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
-_CHANNELS = (64, 128, 256, 512, 512)
+CHANNELS = (64, 128, 256, 512, 512)  # of each block
 
 _POOL_TYPES = {"average": "avg", "max": "max"}
 
@@ -68,7 +68,7 @@ class VGGFeatures(mx.gluon.HybridBlock):
         self.shift = self.params.get("shift", shape=(1, 3, 1, 1), init="zeros", grad_req="null")
         channels = 3
         for position in self.positions:
-            filters = _CHANNELS[int(position[0]) - 1]
+            filters = CHANNELS[int(position[0]) - 1]
             for part, shape in (("weight", (filters, channels, 3, 3)), ("bias", (filters,))):
                 name = f"conv{position}_{part}"
                 setattr(self, name, self.params.get(name, shape=shape, grad_req="null"))
@@ -91,7 +91,7 @@ class VGGFeatures(mx.gluon.HybridBlock):
             if index == 1 and block > 1:
                 x = F.Pooling(x, kernel=(2, 2), stride=(2, 2), pool_type=_POOL_TYPES[self.pooling])  # halves H and W
             weight, bias = weights[f"conv{position}_weight"], weights[f"conv{position}_bias"]
-            x = F.Convolution(x, weight, bias, kernel=(3, 3), pad=(1, 1), num_filter=_CHANNELS[block - 1])
+            x = F.Convolution(x, weight, bias, kernel=(3, 3), pad=(1, 1), num_filter=CHANNELS[block - 1])
             x = F.Activation(x, act_type="relu")  # (N, channels of the block, H / 2**(block - 1), W / 2**(block - 1))
             if (layer := f"relu{position}") in self.layers:
                 features[layer] = x

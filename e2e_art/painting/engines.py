@@ -82,12 +82,22 @@ class OnnxEngine:
         """Returns the pictures of the stages (see `Engine`); stages after them are not computed."""
         graph = self.model.path(graph_file(max(stages), len(self.model.stages)))
         if graph not in self._sessions:
-            self._sessions[graph] = open_session(graph, *self.device)
+            self._sessions[graph] = self._open(graph, inputs, max(stages))
         pictures = run_session(self._sessions[graph], [f"stage_{stage}" for stage in stages], inputs, graph)
         size = next(iter(inputs.values())).shape[2:]
         if any(picture.shape != (1, 3, *size) for picture in pictures):
-            raise ModelError(f"{graph} gives no pictures of {size[1]}x{size[0]} pixels: get a whole copy of the model")
+            raise ModelError(f"{graph} gives no pictures of {size[1]}x{size[0]} pixels: train the model again")
         return pictures
+
+    def _open(self, graph: Path, inputs: Mapping[str, np.ndarray], last: int) -> Any:
+        """Returns a session; raises ModelError for a graph that takes or gives other than its description says."""
+        session = open_session(graph, *self.device)
+        takes = {place.name: [place.type, *place.shape[1:2]] for place in session.get_inputs()}
+        wanted = {name: ["tensor(float)", *array.shape[1:2]] for name, array in inputs.items()}
+        gives = {place.name for place in session.get_outputs()}
+        if takes != wanted or not gives >= {f"stage_{stage}" for stage in range(last + 1)}:
+            raise ModelError(f"{graph} is not the graph of the model that model.json describes: train the model again")
+        return session
 
 
 class MxnetEngine:
@@ -112,8 +122,13 @@ class MxnetEngine:
             means = means.astype(np.float32)  # only here: models are to paint every pixel as they always have
             planes["image"] = planes["image"] - means
         given = mx.nd.array(np.concatenate(list(planes.values()), axis=1), ctx=self._context)
-        pictures = self._chain(given, float(strength), max(stages) + 1)
-        painted = [np.clip(pictures[stage].asnumpy() + means, 0, 255) for stage in stages]
+        try:
+            pictures = self._chain(given, float(strength), max(stages) + 1)
+            painted = [np.clip(pictures[stage].asnumpy() + means, 0, 255) for stage in stages]
+        except mx.MXNetError as error:
+            if "alloc" in str(error).lower():
+                raise MemoryError from error
+            raise
         if not all(np.isfinite(picture).all() for picture in painted):
-            raise ModelError(f"{self.model.folder} gives infinite numbers, no picture: get a whole copy")
+            raise ModelError(f"{self.model.folder} gives infinite numbers or none (NaN), so no picture: train it again")
         return painted

@@ -79,10 +79,9 @@ class Painter(ModelPainter):
             paintings = self._paint(small, stages, strength, tile, on_tile)
         except MemoryError as error:
             raise UserError(f"There is not enough memory for {width}x{height} pixels: give a smaller --size") from error
-        if not as_painted:
-            height, width = photo.shape[:2]
         finished = []
         for painting in paintings:
+            height, width = (painting if as_painted else photo).shape[:2]
             painting = remove_noise(painting, denoise) if denoise else painting
             grows = guided and painting.shape[0] < height
             painting = upsample_guided(painting, photo) if grows else resize(painting, height, width)
@@ -94,10 +93,11 @@ class Painter(ModelPainter):
     def _paint(
         self, photo: np.ndarray, stages: list[int], strength: float, tile: int | None, on_tile: Callable
     ) -> list[np.ndarray]:
-        """Returns the pictures of stages, uint8 (H, W, 3), in the photo's size."""
+        """Returns the pictures of stages, uint8 (H, W, 3), in the photo's size; larger where the network enlarges."""
         has_tiles = tile_file(0) in self.model.files
         if tile and not has_tiles:
-            raise OptionError(f"{self.model.name} has no graphs for tiles: train it again, or leave --tile out")
+            way = "train it again, or leave" if self.model.files else "leave"  # an external model has none
+            raise OptionError(f"{self.model.name} has no graphs for tiles: {way} --tile out")
         if tile is None and has_tiles and photo.shape[0] * photo.shape[1] * BYTES_A_PIXEL > free_memory():
             tile = TILE
         if tile:

@@ -25,6 +25,7 @@ __all__ = ["TILE", "TiledPainter"]
 TILE = 512  # pixels of a tile's edge, its overlap aside
 OVERLAP = 96  # pixels on each side; the deepest generator, the pyramid, sees 82 far
 MULTIPLE = 8  # what the sides of a tile divide by
+MOST_STATISTICS = 2**16  # means that a stage measures: the largest has thousands
 THUMBNAIL_EDGE = 1024  # of the copy that statistics are measured on
 MEANS = np.reshape(CHANNEL_MEANS, (3, 1, 1)).astype(np.float32)
 Part = tuple[slice, ...]  # rows and columns of a picture
@@ -128,8 +129,9 @@ class _Stage:
     def __init__(self, path: Path, threads: int | None, gpu: int | None):
         self._path, self._session = path, open_session(path, threads, gpu, thrifty=True)
         self._inputs: dict[str, Any] = {place.name: place.shape for place in self._session.get_inputs()}
-        if self._inputs.get("picture", ())[1:2] not in ([3], [7]):
-            raise ModelError(f"{path} paints no tiles: get a whole copy of the model")
+        channels, (_, self._count) = self._inputs.get("picture", ())[1:2], self._inputs.get("statistics", (2, 0))
+        if channels not in ([3], [7]) or not isinstance(self._count, int) or not 0 <= self._count <= MOST_STATISTICS:
+            raise ModelError(f"{path} paints no tiles: train the model again")
 
     def run(
         self, picture: np.ndarray, padded: _PaddedPhoto, part: Part, strength: float, given: np.ndarray | None = None
@@ -145,4 +147,7 @@ class _Stage:
             feeds["statistics"] = np.zeros(self._inputs["statistics"], np.float32) if given is None else given
             feeds["own"] = np.array([given is None], np.float32)
         painting, *measured = run_session(self._session, None, feeds, self._path)
-        return painting[0], measured[0] if measured else np.empty((2, 0), np.float32)
+        statistics = measured[0] if measured else np.empty((2, 0), np.float32)
+        if painting.shape != (1, 3, *picture.shape[1:]) or statistics.shape != (2, self._count):
+            raise ModelError(f"{self._path} paints no tiles: train the model again")
+        return painting[0], statistics

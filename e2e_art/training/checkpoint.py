@@ -14,12 +14,14 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import UserError
+from ..errors import UserError, first_line
 from ..files import write_atomically
+from ..untrusted import load_arrays, parse_json, read_file, shortened
 
 __all__ = ["Checkpoint", "CheckpointError", "load_checkpoint", "save_checkpoint"]
 
 FORMAT = 2  # that of version 0.1, without a number, was not safe to open
+MOST_BYTES = 2**29  # of a file
 
 
 class CheckpointError(UserError):
@@ -55,15 +57,14 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
 def load_checkpoint(path: Path) -> Checkpoint:
     """Returns a checkpoint; raises CheckpointError for one that is damaged, or of another version."""
     try:
-        with path.open("rb") as content, np.load(content, allow_pickle=False) as file:
-            if sum(entry.file_size for entry in file.zip.infolist()) > path.stat().st_size:
-                raise ValueError("it unpacks to more than it is")  # and could fill the memory
-            state = json.loads(file["state"].tobytes())
-            version = state.pop("format", None)
-            if version == FORMAT:
-                return _read(state, {name: file[name] for name in file.files if name != "state"})
+        content = read_file(path, MOST_BYTES)
+        arrays = load_arrays(content, len(content))
+        state = parse_json(arrays.pop("state").tobytes())
+        version = state.pop("format", None)
+        if version == FORMAT:
+            return _read(state, arrays)
     except Exception as error:  # zipfile, numpy and json each have their own kinds for damage
-        reason = str(error).partition("\n")[0]
+        reason = getattr(error, "strerror", None) or shortened(first_line(error))
         raise CheckpointError(f"{path} is no whole checkpoint ({reason}): delete it to start anew") from error
     if version is not None:
         raise CheckpointError(f"{path} was written by a later version of e2e-art: install that one, or train anew")

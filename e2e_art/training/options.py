@@ -8,15 +8,22 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
-from typing import Any
+from typing import Annotated, Any, Optional
+
+from msgspec import Meta
 
 from ..errors import OptionError, unknown
 from ..losses.options import LossOptions, Number, check_options, check_shares, flag_of, option
+from ..models.schema import MOST_COLORS, MOST_STAGES
 from ..networks.inputs import SEEDS
+from ..untrusted import Name, Text, check, shortened
 
 __all__ = ["PRESETS", "TrainingOptions", "stages_of"]
 
 SMALLEST_CROP = 32  # pixels
+LARGEST = 100_000  # pixels of a painting or crop
+MaybeText = Optional[Text]
+MaybeCount = Optional[int]
 
 RESIDUAL_WEIGHT = 0.4  # Bing Xu's, where a preset has no other
 PRESETS: dict[str, list[dict]] = {
@@ -84,19 +91,19 @@ class TrainingOptions:
     Raises OptionError for values that contradict each other or make no sense.
     """
 
-    styles: tuple[str, ...] = ()
-    photos: str = ""
-    kind: str = "chain"  # what learns: a chain for photos, a texture, or a doodle
-    style_mask: str = ""  # of a doodle: its painting's regions
-    regions: int = 0  # how many those are
+    styles: tuple[Text, ...] = ()
+    photos: Text = ""
+    kind: Name = "chain"  # what learns: a chain for photos, a texture, or a doodle
+    style_mask: Text = ""  # of a doodle: its painting's regions
+    regions: Annotated[int, Meta(ge=0, le=MOST_COLORS)] = 0  # how many those are
     edge_jitter: float = option(
         0.0,
         "for doodles: pixels by which the loss moves the edges of regions, so that textures blend at them",
         kind=Number(float),
     )
     style_blend: tuple[float, ...] = option((), "weight of each painting; equal by default", kind=Number(float))
-    style_size: int = option(400, "long edge of the painting in pixels", kind=Number(int, 1))
-    stages: str = option(
+    style_size: int = option(400, "long edge of the painting in pixels", kind=Number(int, 1, LARGEST))
+    stages: Name = option(
         "",
         f"a preset ({', '.join(PRESETS)}), or kinds of generators separated by commas; boosted, texture or doodle by "
         "default",
@@ -107,19 +114,19 @@ class TrainingOptions:
         "--residual-weight",
         Number(float, 0, 1),
     )
-    norm: str = option("instance", "normalization", choices=("instance", "batch"))
+    norm: Name = option("instance", "normalization", choices=("instance", "batch"))
     share_weights: bool = option(False, "equal stages share their weights")
-    coupling: str = option("staged", "how stages learn", choices=("staged", "straight-through", "joint"))
+    coupling: Name = option("staged", "how stages learn", choices=("staged", "straight-through", "joint"))
     warm_start: bool = option(True, "do not begin a stage with the weights of the one before it", "--cold-start")
     steps: tuple[int, ...] = option((), f"steps of each stage; {_text(_CHAIN['steps'])} by default", kind=Number())
     sizes: tuple[int, ...] = option(
         (),
         f"size of the training crops in pixels, for each stage; {_text(_CHAIN['sizes'])} by default",
         "--size",
-        Number(int, SMALLEST_CROP),
+        Number(int, SMALLEST_CROP, LARGEST),
     )
     batch: int = option(1, "batch size", kind=Number(int, 1))
-    optimizer: str = option("muon", "optimizer of the weights", choices=("muon", "adam"))
+    optimizer: Name = option("muon", "optimizer of the weights", choices=("muon", "adam"))
     learning_rates: tuple[float, ...] = option(
         (),
         f"learning rate of each stage, which falls to 0 along a cosine; {_text(_CHAIN['learning_rates'])} by default, "
@@ -134,12 +141,12 @@ class TrainingOptions:
         Number(float, above=True),
     )
     gradient_clip: float = option(10.0, "clip the gradient norm to this", kind=Number(float, above=True))
-    list_file: str | None = option(
+    list_file: MaybeText = option(
         None, "text file with the photos to use, one path a line, as those of MIT Places", "--list"
     )
-    limit: int | None = option(None, "train on a random sample of so many photos", kind=Number(int, 1))
+    limit: MaybeCount = option(None, "train on a random sample of so many photos", kind=Number(int, 1))
     seed: int = option(0, "random seed of weights, photos and noise", kind=Number(int, 0, SEEDS - 1))
-    start_from: str | None = option(
+    start_from: MaybeText = option(
         None,
         "trained model of the same stages to begin with; stages of 0 steps are kept, and with --cold-start each stage "
         "begins with its own weights",
@@ -153,6 +160,8 @@ class TrainingOptions:
             raise OptionError(unknown("kind of model", self.kind, _RECIPES))
         recipe = _RECIPES[self.kind]
         self._set("stages", self.stages or recipe["stages"])
+        if self.stages.count(",") >= MOST_STAGES:
+            raise OptionError(f"A chain has at most {MOST_STAGES} stages: name fewer in --stages")
         generators = stages_of(self.stages, self.residual_weights)
         self._set("residual_weights", tuple(stage["residual_weight"] for stage in generators))
         count, flags = len(generators), {option.name: flag_of(option) for option in fields(self)}
@@ -193,17 +202,18 @@ class TrainingOptions:
         """Returns where a description differs, for people; options that came after it have their defaults there."""
         try:
             saved = TrainingOptions.of(description).describe()
-        except (AttributeError, KeyError, TypeError, ValueError):  # a description of something else
+        except OptionError:  # a description of something else
             saved = description if isinstance(description, dict) else {}
         mine = self.describe()
-        return ", ".join(f"{key}: {saved.get(key)}" for key in sorted(mine) if mine[key] != saved.get(key))
+        changed = [key for key in sorted(mine) if mine[key] != saved.get(key)]
+        return ", ".join(f"{key}: {shortened(str(saved.get(key)))}" for key in changed)
 
     @classmethod
     def of(cls, description: dict) -> TrainingOptions:
-        """Returns the options that `describe` described."""
-        return cls(**{**_values(description), "loss": LossOptions(**_values(description["loss"]))})
-
-
-def _values(description: dict[str, Any]) -> dict[str, Any]:
-    """Returns the values of a JSON description as options have them."""
-    return {key: tuple(value) if isinstance(value, list) else value for key, value in description.items()}
+        """Returns the options that `describe` described; raises OptionError for what describes none."""
+        if isinstance(description, dict) and (others := description.keys() - vars(cls()).keys()):
+            raise OptionError(f"there is no option '{shortened(str(others.pop()))}'")
+        try:
+            return check(description, cls)
+        except ValueError as error:
+            raise OptionError(str(error)) from error

@@ -13,14 +13,16 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from msgspec import Meta
 
 from ..engines.mxnet import mx
 from ..errors import UserError
 from ..models.kinds import KINDS
 from ..networks.chain import Chain
+from ..untrusted import Count, Measure, Text, check
 from .checkpoint import Checkpoint, CheckpointError, load_checkpoint, save_checkpoint
 from .muon import OPTIMIZERS, Adam, clip_gradients, sum_gradients
 from .options import TrainingOptions
@@ -56,25 +58,19 @@ class Step:
 class TrainingState:
     """Where a training stands: what a checkpoint holds beside arrays and options."""
 
-    phase: int = 0
-    step: int = 0  # steps done in this phase
-    position: int = 0  # crops shown so far
-    seconds: float = 0.0
-    photo_count: int = 0
-    best_total: float = math.inf  # of this phase, where the task keeps its best weights
-    engine: str = "MXNet"  # what the steps were computed by, for the record: benchmarks/gpu_training.py is another
-    skipped: dict[str, str] = field(default_factory=dict)  # why, by photo
+    phase: Count = 0
+    step: Count = 0  # steps done in this phase
+    position: Count = 0  # crops shown so far
+    seconds: Measure = 0.0
+    photo_count: Count = 0
+    best_total: Annotated[float, Meta(ge=0)] = math.inf  # of this phase, where the task keeps its best weights
+    engine: Text = "MXNet"  # what the steps were computed by, for the record: benchmarks/gpu_training.py is another
+    skipped: dict[str, Text] = field(default_factory=dict)  # why, by photo
 
     @classmethod
     def of(cls, values: dict[str, Any]) -> TrainingState:
         """Returns the state that a checkpoint holds; raises ValueError where it cannot be one."""
-        state = cls(**{name: values[name] for name in vars(cls())})
-        typed = all(type(value) is type(getattr(cls(), name)) for name, value in vars(state).items())
-        if typed and all(isinstance(reason, str) for reason in state.skipped.values()):
-            numbers = (state.phase, state.step, state.position, state.seconds, state.photo_count)
-            if all(0 <= number < math.inf for number in numbers) and not math.isnan(state.best_total):
-                return state
-        raise ValueError("its state cannot be that of a training")
+        return check({name: values[name] for name in vars(cls())}, cls)
 
 
 class Training:
@@ -293,6 +289,8 @@ class Training:
                 raise ValueError("it has weights of other stages")
             if self.state.step > (self.options.steps[self.state.phase] if stages else 0):
                 raise ValueError("it has more steps than its phase")
+            if self.state.position > self.total_step * self.options.batch:
+                raise ValueError("it has seen more crops than its steps have")
             for stage, weights in zip(stages, checkpoint.best):
                 self.chain.check_stage_weights(stage, weights)
             for stage, weights in enumerate(checkpoint.weights):

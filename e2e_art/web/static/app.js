@@ -122,7 +122,7 @@ function showWork() {
 
 async function take(file) {
   if (!file) return;
-  if (file.name?.endsWith(".onnx")) return takeGraph(file);
+  if (/\.onnx$/i.test(file.name)) return takeGraph(file);
   let canvas;
   try {
     canvas = await read(file);
@@ -137,7 +137,7 @@ async function take(file) {
 
 // A model from elsewhere: one picture of 0..255 in, one out, or a file that e2e-art exported.
 async function takeGraph(file) {
-  const own = { name: file.name, title: file.name.replace(/\.onnx$/, ""), stages: 1, bytes: new Uint8Array(await file.arrayBuffer()) };
+  const own = { name: file.name, title: file.name.replace(/\.onnx$/i, ""), stages: 1, bytes: new Uint8Array(await file.arrayBuffer()) };
   const before = style;
   choose(own);
   try {

@@ -23,9 +23,17 @@ self.onmessage = async ({ data }) => {
     const [answer, transfer] = await WAYS[data.type](data);
     self.postMessage({ type: "done", id: data.id, ...answer }, transfer);
   } catch (error) {
-    self.postMessage({ type: "failed", id: data.id, reason: String(error?.message ?? error) });
+    self.postMessage({ type: "failed", id: data.id, reason: meaning(String(error?.message ?? error)) });
   }
 };
+
+// What the engine says of a file, in words for people where they are known.
+function meaning(reason) {
+  if (/IR version|opset \d+ is under development/i.test(reason)) return "it was written for a newer onnxruntime than this page has";
+  if (/protobuf/i.test(reason)) return "it is no ONNX graph, or a part of one";
+  if (/is not a registered function|No Op registered|not find an implementation/i.test(reason)) return "it needs an operator that this page does not have";
+  return reason;
+}
 
 async function load({ id, style: wanted, engine: asked }) {
   const [graph, externalData] = await fetchFiles(wanted, (share) => self.postMessage({ type: "progress", id, share }));
@@ -39,9 +47,17 @@ async function load({ id, style: wanted, engine: asked }) {
     engine = await start("wasm"); // a graphics driver that cannot
     session = await open(graph, externalData);
   }
+  if (wanted.bytes) checkInputs();
   style = wanted;
   const outputs = isOurs() ? session.outputNames.length : 1;
   return [{ engine: engine.name, threaded: engine.threaded, outputs }, []];
+}
+
+// Throws where a file from elsewhere takes other than one picture.
+function checkInputs() {
+  const [{ name, type, shape }, ...others] = session.inputMetadata;
+  const takes = type === "float32" && shape.length === 4 && (shape[1] === 3 || typeof shape[1] !== "number") && !(shape[0] > 1);
+  if (!takes || others.some((other) => other.name !== "strength")) throw new Error(`it takes ${name} [${shape}] ${type}, not one picture (1, 3, H, W)`);
 }
 
 function isOurs() {
@@ -91,22 +107,47 @@ async function paint({ pixels, width, height, strength }) {
   const { Tensor } = engine.ort;
   const rgba = new Uint8ClampedArray(pixels);
   const ours = isOurs();
-  // External models round odd sizes up and have a smallest one: they get the photo with reflect padding.
-  const [wide, high] = ours ? [width, height] : [width, height].map((side) => Math.max(32, Math.ceil(side / 8) * 8));
-  const feeds = { [session.inputNames[0]]: new Tensor("float32", planes(rgba, width, height, wide, high), [1, 3, high, wide]) };
+  const { name: image, shape } = session.inputMetadata[0];
+  const [high, wide] = [height, width].map((side, axis) => {
+    const own = shape[2 + axis]; // of networks that take one size alone
+    // External models round odd sizes up and have a smallest one: they get the photo with reflect padding.
+    return own > 0 ? own : ours ? side : Math.max(32, Math.ceil(side / 8) * 8);
+  });
+  const stretched = shape[2] > 0 || shape[3] > 0;
+  const given = stretched ? planes(scaled(rgba, width, height, wide, high), wide, high, wide, high) : planes(rgba, width, height, wide, high);
+  const feeds = { [image]: new Tensor("float32", given, [1, 3, high, wide]) };
   if (ours) feeds.strength = new Tensor("float32", [strength], [1]);
   const results = await session.run(feeds);
   const stages = [];
   for (const name of ours ? session.outputNames : session.outputNames.slice(0, 1)) {
     const { dims, data } = results[name];
-    const fits = dims.length === 4 && dims[1] === 3 && dims[2] >= height && dims[3] >= width;
-    if (!fits) throw new Error("it gives no picture as large as the photo");
+    const [tall, broad] = dims.slice(2);
+    if (dims.length !== 4 || dims[1] !== 3) throw new Error(`it gives [${dims}], not a picture (1, 3, H, W)`);
+    if (tall < high / 2 || broad < wide / 2) throw new Error(`it makes ${broad} x ${tall} of ${wide} x ${high} pixels, too few for a painting`);
+    if (!data.every(Number.isFinite)) throw new Error("it gives infinite numbers or none (NaN), so no picture");
     if (!ours && data.every((value) => Math.abs(value) < 2)) throw new Error("it paints in 0..1, not in 0..255");
-    const painted = rgbaOf(data, width, height, dims[3], dims[2]);
+    const painted = tall === high && broad === wide && !stretched
+      ? rgbaOf(data, width, height, broad, tall)
+      : resized(data, broad, tall, stretched ? [width, height] : [wide, high], width, height);
     stages.push((ours ? painted : blend(rgba, painted, strength)).buffer);
     results[name].dispose();
   }
   return [{ stages }, stages];
+}
+
+// Three planes of broad x tall -> RGBA bytes of the upper left width x height, once they are scaled to a size.
+function resized(values, broad, tall, [wide, high], width, height) {
+  return scaled(rgbaOf(values, broad, tall, broad, tall), broad, tall, wide, high, width, height);
+}
+
+// RGBA bytes of width x height, scaled to wide x high; of that the upper left part.
+function scaled(rgba, width, height, wide, high, left = wide, upper = high) {
+  const [from, to] = [new OffscreenCanvas(width, height), new OffscreenCanvas(wide, high)];
+  from.getContext("2d").putImageData(new ImageData(rgba, width, height), 0, 0);
+  const context = to.getContext("2d");
+  context.imageSmoothingQuality = "high";
+  context.drawImage(from, 0, 0, wide, high);
+  return context.getImageData(0, 0, left, upper).data;
 }
 
 async function doodle({ labels, width, height, regions, seed }) {

@@ -1,0 +1,131 @@
+"""What a model.json may say: one type for each kind of model, with bounds that every training keeps to.
+
+What train.py writes lies far within them; a machine can build whatever they let pass.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Optional, Union
+
+from msgspec import Meta, Struct
+
+from ..untrusted import Count, FileName, Measure, Share, Text
+
+__all__ = ["MOST_STAGES", "DoodleModel", "PhotoModel", "TextureModel"]
+
+MOST_STAGES = 16
+MOST_FILES = 128
+MOST_COLORS = 64  # of a palette
+
+_Width = Annotated[int, Meta(ge=2, le=1024)]  # channels of a layer
+_Depth = Annotated[int, Meta(ge=0, le=16)]  # residual blocks in a row
+_Regions = Annotated[int, Meta(ge=1, le=MOST_COLORS)]
+_Color = Annotated[str, Meta(pattern=r"^#[0-9a-f]{6}\Z")]
+
+
+# Generators: the arguments of each, as `Generator.describe` returns them, and the file of its weights.
+
+
+class _Stage(Struct, tag_field="kind", forbid_unknown_fields=True):
+    file: FileName
+    residual_weight: Share
+    norm: Literal["instance", "batch"]
+
+
+class _Conv(_Stage, tag="conv"):
+    widths: Annotated[list[_Width], Meta(min_length=6, max_length=6)]
+
+
+class _Deconv(_Stage, tag="deconv"):
+    widths: Annotated[list[_Width], Meta(min_length=3, max_length=3)]
+
+
+class _Pyramid(_Stage, tag="pyramid"):
+    channels: Annotated[list[_Width], Meta(min_length=2, max_length=2)]
+    blocks: Annotated[list[_Depth], Meta(min_length=2, max_length=2)]
+    details: _Width
+
+
+_PhotoStage = Union[_Conv, _Deconv, _Pyramid]
+
+
+class _Texture(_Stage, tag="texture"):
+    sees_picture: bool
+
+
+class _Doodle(_Stage, tag="doodle"):
+    regions: _Regions
+    sees_picture: bool
+
+
+# The record of a training: what is read of it; other entries are free.
+
+
+class _Style(Struct):
+    file: Text
+
+
+class _RegionColor(Struct):
+    color: _Color
+    name: Annotated[str, Meta(min_length=1, max_length=100)]
+
+
+_Terms = Annotated[dict[str, Measure], Meta(max_length=32)]
+_Palette = Annotated[list[_RegionColor], Meta(min_length=1, max_length=MOST_COLORS)]
+_Earlier = Optional["_Record"]
+
+
+class _Record(Struct):
+    command: Text = ""
+    engine: Text = ""
+    photos: Count = 0
+    seconds: Measure = 0
+    styles: Annotated[list[_Style], Meta(max_length=1000)] = []
+    versions: Annotated[dict[str, Text], Meta(max_length=100)] = {}
+    validation_photos: Count = 0
+    validation: Annotated[list[_Terms], Meta(max_length=MOST_STAGES)] = []
+    palette: _Palette = []  # of a doodle, a color for each region
+    started_from: _Earlier = None
+
+    def __post_init__(self) -> None:
+        if not all("total" in terms for terms in self.validation):
+            raise ValueError("a validation has no total")
+
+
+# Models: the entries of model.json.
+
+
+class _Model(Struct):
+    name: FileName
+    kind: str
+    share_weights: bool
+    files: Annotated[dict[FileName, str], Meta(max_length=MOST_FILES)]
+    stages: Any
+    record: _Record
+
+    def __post_init__(self) -> None:
+        if missing := {stage.file for stage in self.stages} - self.files.keys():
+            raise ValueError(f"there is no file '{missing.pop()}' of weights")
+
+
+class PhotoModel(_Model):
+    """A chain that paints photos."""
+
+    stages: Annotated[list[_PhotoStage], Meta(min_length=1, max_length=MOST_STAGES)]
+
+
+class TextureModel(_Model):
+    """A chain that makes textures of noise."""
+
+    stages: Annotated[list[_Texture], Meta(min_length=1, max_length=MOST_STAGES)]
+
+
+class DoodleModel(_Model):
+    """A chain that paints drawings: its palette has a color for each region."""
+
+    stages: Annotated[list[_Doodle], Meta(min_length=1, max_length=MOST_STAGES)]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if any(stage.regions != len(self.record.palette) for stage in self.stages):
+            raise ValueError("the palette in its record has not one color for each region")
