@@ -7,7 +7,7 @@ import numpy as np
 
 from ..errors import ImageError
 
-__all__ = ["resize", "resize_long_edge", "resize_short_edge"]
+__all__ = ["resize", "resize_long_edge", "resize_short_edge", "with_long_edge", "with_short_edge"]
 
 
 def resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
@@ -29,16 +29,25 @@ def resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
 
 def resize_long_edge(image: np.ndarray, edge: int) -> np.ndarray:
     """Resizes so that the longer side has `edge` pixels, and the shorter one as many as keep the shape, at least 1."""
-    return _resize_by(image, edge, max(image.shape[:2]))
+    return resize(image, *with_long_edge(*image.shape[:2], edge))
 
 
 def resize_short_edge(image: np.ndarray, edge: int) -> np.ndarray:
     """Resizes so that the shorter side has `edge` pixels, and the longer one as many as keep the shape."""
-    return _resize_by(image, edge, min(image.shape[:2]))
+    return resize(image, *with_short_edge(*image.shape[:2], edge))
 
 
-def _resize_by(image: np.ndarray, numerator: int, denominator: int) -> np.ndarray:
+def with_long_edge(height: int, width: int, edge: int) -> tuple[int, int]:
+    """Returns height and width of a picture that `resize_long_edge` resizes."""
+    return _scaled(height, width, edge, max(height, width))
+
+
+def with_short_edge(height: int, width: int, edge: int) -> tuple[int, int]:
+    """Returns height and width of a picture that `resize_short_edge` resizes."""
+    return _scaled(height, width, edge, min(height, width))
+
+
+def _scaled(height: int, width: int, numerator: int, denominator: int) -> tuple[int, int]:
     if numerator < 1:
         raise ImageError(f"A picture cannot be resized to an edge of {numerator}: give at least 1 pixel")
-    height, width = (max(1, round(side * numerator / denominator)) for side in image.shape[:2])
-    return resize(image, height, width)
+    return max(1, round(height * numerator / denominator)), max(1, round(width * numerator / denominator))
