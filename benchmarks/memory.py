@@ -9,6 +9,7 @@ import os
 import resource
 import sys
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 from interleaved import command_line, interleave, serve, table
@@ -117,14 +118,14 @@ WAYS: dict[str, Callable[[], Callable[[int], object]]] = {
     "texture, mxnet": lambda: texture("mxnet"),
     "doodle, onnx": lambda: doodle("onnx"),
     "doodle, mxnet": lambda: doodle("mxnet"),
-    **{name: lambda name=name: finishing(name) for name in ("denoise", "keep_colors", "guided", "resize", "jpeg", "png")},
+    **{name: partial(finishing, name) for name in ("denoise", "keep_colors", "guided", "resize", "jpeg", "png")},
     "losses of one picture": losses,
     "style of a painting": style,
     "step of a chain": lambda: training("chain"),
     "step of a chain, batch of 2": lambda: training("chain", 2),
     "step of bing-xu, joint": lambda: training("bing-xu"),
     "step of a texture": lambda: training("texture"),
-}  # fmt: skip
+}
 
 
 def measure(way: str, edge: int) -> None:

@@ -89,5 +89,5 @@ def limit_threads(threads: int, flag: str) -> int:
     if threads < 1:
         raise OptionError(f"{flag} must be at least 1, not {threads}")
     if threads > cores():
-        log.info("%s is more than the cores that there are: %d are used", flag, cores())
+        log.info("%s %d is more than there are cores: %d are used", flag, threads, cores())
     return min(threads, cores())

@@ -119,11 +119,12 @@ def parse_size(text: str, flag: str, shape: tuple[int, ...] | None = None) -> tu
     shape: (H, W, ...) of a picture whose form a long edge such as "640" keeps; without one, an edge alone is no size.
     Raises OptionError for other texts.
     """
-    sides = [_pixels(part) for part in re.split("[xX\u00d7]", text)]
-    if len(sides) == 2 and all(sides):
-        return sides[1], sides[0]
-    if len(sides) == 1 and sides[0] and shape is not None:
-        height, width = (max(1, round(side * sides[0] / max(shape[:2]))) for side in shape[:2])
+    parts = re.split("[xX\u00d7]", text)
+    numbers = list(filter(None, map(_pixels, parts)))
+    if len(numbers) == len(parts) == 2:
+        return numbers[1], numbers[0]
+    if len(numbers) == len(parts) == 1 and shape is not None:
+        height, width = (max(1, round(side * numbers[0] / max(shape[:2]))) for side in shape[:2])
         return height, width
     edge = "" if shape is None else "a long edge such as 640, or "
     raise OptionError(f"{flag} takes {edge}width x height such as 480x320, not '{_shortened(text)}'")

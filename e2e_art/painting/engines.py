@@ -54,7 +54,7 @@ class ModelPainter:
         fix: as for `memory.check_memory`.
         """
         need = Need(self.need.pixel + more, self.need.always)
-        check_memory(need, height, width, fix, self.model.kind.multiple, self.held)
+        check_memory(need, height, width, fix, multiple=self.model.kind.multiple, held=self.held)
 
     def run(self, inputs: Mapping[str, np.ndarray], stages: Sequence[int], height: int, width: int) -> list[np.ndarray]:
         """Returns what `Engine.run` does; raises UserError where memory does not suffice for a picture of that size."""

@@ -36,9 +36,9 @@ class TexturePainter(ModelPainter):
         stages = self.model.check_stages(stages)
         if min(height, width) < 1:
             raise OptionError(f"A texture needs a width and a height of 1 pixel or more, not {width}x{height}")
-        whole = [side + -side % self.kind.multiple for side in (height, width)]
-        self.check_memory(*whole)
-        pictures = self.run({"noise": _noise(self.model, seed, *whole)}, stages, height, width)
+        rows, columns = (side + -side % self.kind.multiple for side in (height, width))
+        self.check_memory(rows, columns)
+        pictures = self.run({"noise": _noise(self.model, seed, rows, columns)}, stages, height, width)
         return [to_uint8(picture[..., :height, :width]) for picture in pictures]
 
 

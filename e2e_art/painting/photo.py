@@ -106,9 +106,10 @@ class Painter(ModelPainter):
         more = PICTURE_BYTES * pictures + (DENOISE_BYTES if denoise else 0)
         if not tile:
             return self.check_memory(height, width, "--size {long}", more)
-        tiles = [min(side, max(tile + 2 * OVERLAP, THUMBNAIL_EDGE)) for side in (height, width)]
-        self.check_memory(*tiles, "--size {long}")
-        check_memory(Need(TILED.pixel + more, self.need.at(*tiles)), height, width, "--size {long}")
+        most = max(tile + 2 * OVERLAP, THUMBNAIL_EDGE)
+        rows, columns = min(height, most), min(width, most)
+        self.check_memory(rows, columns, "--size {long}")
+        check_memory(Need(TILED.pixel + more, self.need.at(rows, columns)), height, width, "--size {long}")
 
     def _paint(
         self, photo: np.ndarray, stages: list[int], strength: float, tile: int, on_tile: Callable
@@ -132,4 +133,4 @@ def _size_to_paint(photo: np.ndarray, size: int | None) -> tuple[int, int]:
     if size is None and height * width > MOST_PIXELS:
         size = int(max(height, width) * (MOST_PIXELS / (height * width)) ** 0.5)
         log.info("%dx%d pixels are painted at long edge %d; --size chooses another", width, height, size)
-    return with_long_edge(height, width, size) if size else (height, width)
+    return with_long_edge(photo.shape, size) if size else (height, width)
