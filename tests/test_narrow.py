@@ -67,12 +67,12 @@ def test_patches_need_more():
 
 @pytest.mark.usefixtures("brief_trainings")
 @pytest.mark.parametrize("name", ["scroll", "row", "column"])
-def test_chains_learn_narrow_paintings(folder, tmp_path, capfd, name):
+def test_chains_learn_narrow_paintings(folder, tmp_path, caplog, name):
+    caplog.set_level(logging.INFO)
     style, out = folder / f"{name}.png", tmp_path / "out"
     words = ["--style", style, "--photos", folder / "photos", "--stages", "pyramid", "--out", out]
     assert run("train", *words, *TRAIN) == 0
-    said = capfd.readouterr().err
-    assert f"{style} is taken at " in said and "MXNetError" not in said
+    assert f"{style} is taken at " in caplog.text
     assert (out / "model.json").exists()
 
 
@@ -96,7 +96,9 @@ def test_photos_of_one_row_are_refused_in_a_sentence(folder, tmp_path, capfd):
     row, out = folder / "photos" / "row.png", tmp_path / "out.png"
     code = run("optimize", row, "--style", folder / "scroll.png", "--size", 640, "-o", out)
     assert_one_sentence(code, capfd.readouterr().err, "16 pixels or more on each side, not 640x1: give a larger --size")
-    assert_one_sentence(run("compare", row, "--short-edge", 1), capfd.readouterr().err, "16 pixels or more", "2400x1")
+    assert_one_sentence(
+        run("compare", row, "--short-edge", 1), capfd.readouterr().err, "row.png at 2400x1 pixels is too small"
+    )
     words = ["train", "--style", folder / "scroll.png", "--photos", folder / "photos", "--out", tmp_path / "model"]
     code = run(*words, "--validate", folder / "photos", *TRAIN)
     assert_one_sentence(code, capfd.readouterr().err, "row.png is too narrow to validate on")
@@ -112,11 +114,11 @@ def test_more_scales_than_a_picture_has(folder, tmp_path, capfd):
 
 
 def test_a_mask_fits_a_painting_to_a_pixel():
-    mask = np.zeros((60, 2400, 3), np.uint8)
+    mask = np.zeros((70, 2400, 3), np.uint8)
     mask[:, 1200:] = 255
-    for height, width in ((10, 400), (12, 400), (16, 640)):  # 11.7 rows became 12
-        _, regions = style_regions(np.zeros((height, width, 3), np.uint8), mask[: height * 6], "mask.png")
+    for rows, height, width in ((60, 10, 400), (70, 12, 400), (60, 16, 640)):  # of 70 rows 11.7 become 12
+        _, regions = style_regions(np.zeros((height, width, 3), np.uint8), mask[:rows], "mask.png")
         assert regions.shape == (2, height, width)
     for height, width in ((14, 400), (640, 16)):
         with pytest.raises(OptionError, match="draw the mask over the painting"):
-            style_regions(np.zeros((height, width, 3), np.uint8), mask, "mask.png")
+            style_regions(np.zeros((height, width, 3), np.uint8), mask[:60], "mask.png")

@@ -69,6 +69,7 @@ def run(flags: argparse.Namespace) -> None:
     """Prints one table: a row for the photos themselves and for each stage of each model."""
     from .. import load
     from ..evaluation.evaluator import Evaluator
+    from ..losses.perceptual import SMALLEST
 
     if flags.crop is not None and "--short-edge" in flags.given:
         raise OptionError("--crop takes the place of --short-edge: leave one out")
@@ -87,6 +88,9 @@ def run(flags: argparse.Namespace) -> None:
         raise OptionError(f"Two models are called {double}, and so would their files: rename one, or leave -o out")
     need = OPTIMIZE["lbfgs"] if flags.evaluations else LOSSES
     photos = [_resized(read_image(path), flags.short_edge, crop, need) for path in paths]
+    for path, (height, width, _) in zip(paths, (photo.shape for photo in photos)):
+        if min(height, width) < SMALLEST:
+            raise OptionError(f"{path} at {width}x{height} pixels is too small: its sides need {SMALLEST} or more")
     print(f"Mean of {plural(len(photos), 'photo')}\n")
     print("| picture | total | style term | content | tv | seconds | worth |\n|---|---|---|---|---|---|---|")
     for model in models:
