@@ -17,7 +17,8 @@ def measure(options: argparse.Namespace) -> None:
     """The side of one size: answers with seconds an evaluation, the estimate of memory, and megapixels."""
     from e2e_art.images.io import read_image
     from e2e_art.images.resize import resize_long_edge
-    from e2e_art.optimize.multiscale import memory_needed, optimize
+    from e2e_art.memory import OPTIMIZE
+    from e2e_art.optimize.multiscale import optimize
     from e2e_art.optimize.options import OptimizeOptions
 
     photo, style = resize_long_edge(read_image(options.photo), int(options.engine)), read_image(options.style)
@@ -27,7 +28,11 @@ def measure(options: argparse.Namespace) -> None:
         result = optimize(photo, [style], photo, wanted)
         times = [evaluation.seconds for evaluation in result.evaluations]
         seconds = statistics.median(later - earlier for earlier, later in zip(times[1:], times[2:]))
-        return [seconds, memory_needed(wanted, *photo.shape[:2]) / 2**20, photo.shape[0] * photo.shape[1] / 1e6]
+        return [
+            seconds,
+            OPTIMIZE[options.optimizer].at(*photo.shape[:2]) / 2**20,
+            photo.shape[0] * photo.shape[1] / 1e6,
+        ]
 
     serve(call)
 

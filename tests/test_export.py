@@ -83,7 +83,7 @@ def test_stages_and_sizes_that_there_are_not(published):
     model = read_model(published)
     with pytest.raises(OptionError, match="small_model has stages 0 to 1, not 2"):
         onnx_file(model, stage=2)
-    with pytest.raises(OptionError, match="at least 1 pixel, not 5x0"):
+    with pytest.raises(OptionError, match="have to be 1 pixel or more, up to 65536, not 5x0"):
         onnx_file(model, size=(0, 5))
 
 

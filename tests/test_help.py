@@ -7,7 +7,7 @@ import re
 import pytest
 
 from e2e_art import __version__
-from e2e_art.commands.flags import add_flags, check_free, gather, parse_size
+from e2e_art.commands.flags import add_flags, check_free, gather, parse_edge, parse_size
 from e2e_art.commands.main import main
 from e2e_art.errors import OptionError
 from e2e_art.losses.options import LossOptions, flag_of
@@ -92,13 +92,11 @@ def test_version(capsys):
 # Sizes
 
 
-def test_sizes_are_width_x_height(caplog):
+@pytest.mark.parametrize("text", ["480x320", "480X320", "480\u00d7320", " 480 x 320 ", "0480x0320"])
+def test_sizes_are_width_x_height(text, caplog):
     caplog.set_level(logging.INFO)
-    assert parse_size("480x320", "--crop") == (320, 480)
-    assert parse_size("64X64", "--size", (1, 1)) == (64, 64)
+    assert parse_size(text, "--crop") == parse_size(text, "--size", (1, 1)) == (320, 480)
     assert caplog.text == ""
-    assert parse_size("480x320", "--size") == (320, 480)
-    assert "480x320 is 480 wide and 320 high (before version 0.2 it was the other way)" in caplog.text
 
 
 def test_an_edge_keeps_a_picture_s_form():
@@ -107,7 +105,9 @@ def test_an_edge_keeps_a_picture_s_form():
     assert parse_size("512", "--size", (1, 1)) == (512, 512)
 
 
-@pytest.mark.parametrize("text", ["", "x", "large", "0", "-3", "0x64", "64x", "64x64x3", "6.4x5", "²"])
+@pytest.mark.parametrize(
+    "text", ["", "x", "large", "0", "-3", "0x64", "64x", "x64", "64x64x3", "6.4x5", "²", "٣", "1e3", "6_4", "+5"]
+)
 @pytest.mark.parametrize("shape", [None, (40, 50, 3)])
 def test_other_texts_are_no_sizes(text, shape):
     with pytest.raises(OptionError, match="--size takes .*width x height such as 480x320, not ") as refused:
@@ -115,6 +115,20 @@ def test_other_texts_are_no_sizes(text, shape):
     assert f"'{text}'" in str(refused.value)
     with pytest.raises(OptionError, match="not '640'"):
         parse_size("640", "--size")
+
+
+def test_numbers_of_any_length_are_read_or_refused():
+    assert parse_size("0" * 5000 + "640", "--size", (3, 4)) == (480, 640)
+    assert parse_size("9" * 20, "--size", (1, 1)) == (10**20, 10**20)  # as near as a float comes; no memory holds it
+    with pytest.raises(OptionError, match=rf"not '{'9' * 60}\.\.\.'"):  # more digits than int() reads
+        parse_size("9" * 5000, "--size", (1, 1))
+
+
+def test_the_long_edge_of_a_photo():
+    assert [parse_edge(text, "--size") for text in ("800", "0", "000", " 0800")] == [800, 0, 0, 800]
+    for text in ("", "-5", "640x480", "640.5", "٣", "1e3", "9" * 5000):
+        with pytest.raises(OptionError, match="--size takes the long edge of a photo in pixels, such as 800, not '"):
+            parse_edge(text, "--size")
 
 
 # Flags made of options, and files in the way

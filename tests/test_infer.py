@@ -543,13 +543,12 @@ def test_options_out_of_range(refused, photo, tmp_path):
     refused(photo, "-o", out, "--stage", "9", "--stages", says=["stages 0 to 3", "9"])
     refused(photo, "-o", out, "--size", "-3", says=["--size takes the long edge of a photo in pixels", "'-3'"])
     refused(photo, "-o", out, "--tile", "-3", says=["--tile takes a whole number of 0 or more or auto, not '-3'"])
-    refused(photo, "-o", out, "--size", "10000000", says=["not enough memory", "smaller size"])
-    refused(photo, "-o", out, "--size", "3000000000", says=["not enough memory", "smaller size"])
-    refused(photo, "-o", out, "--size", "99999999999999999999", says=["not enough memory", "smaller size"])
+    for size in ("10000000", "3000000000", "99999999999999999999"):
+        refused(photo, "-o", out, "--size", size, says=["GB are free: --size ", " would fit"])
     refused(photo, "-o", out, "--denoise", "nan", says=["--denoise", "'nan'"])
     refused(photo, "-o", out, "--denoise", "-1", says=["--denoise takes a number of 0 or more, not '-1'"])
-    for threads in ("0", "100000"):
-        refused(photo, "-o", out, "--threads", threads, says=["--threads", "1 to 256", threads])
+    for threads in ("0", "-2"):
+        refused(photo, "-o", out, "--threads", threads, says=["--threads takes a whole number of 1 or more", threads])
     refused(photo, "-o", "-", "--stages", says=["--stages"])
 
 
@@ -559,7 +558,8 @@ def test_several_photos_do_not_fit_into_the_name_of_one_picture(refused, photo, 
 
 
 @pytest.mark.parametrize("words", [["--engine", "onnx"], ["--engine", "mxnet"], ["--tile", "96"]])
-def test_a_model_of_weights_that_are_no_numbers_paints_nothing(refused, photo, tmp_path, words):
+def test_a_model_of_weights_that_are_no_numbers_paints_nothing(refused, photo, tmp_path, monkeypatch, words):
+    monkeypatch.setattr("e2e_art.models.publish.is_kept", lambda weight: True)  # which refuses to write such a model
     chain = tiny_chain(stages=1)
     weights = chain.stage_weights(0)
     chain.set_stage_weights(0, {name: np.full_like(weight, np.nan) for name, weight in weights.items()})

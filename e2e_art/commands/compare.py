@@ -25,9 +25,10 @@ from ..evaluation.baseline import baseline_curve, equivalent_evaluations_text
 from ..evaluation.charts import plot_worth
 from ..files import write_atomically
 from ..images.io import list_images, read_image, write_image
-from ..images.resize import resize, resize_short_edge
+from ..images.resize import resize, with_short_edge
 from ..images.sheet import sheet
 from ..losses.options import LossOptions
+from ..memory import LOSSES, OPTIMIZE, Need, check_memory
 from ..models.folder import read_model
 from ..painting.photo import Painter
 from .flags import add_overwrite, find_double, parse_size, plural, whole
@@ -68,6 +69,7 @@ def run(flags: argparse.Namespace) -> None:
     """Prints one table: a row for the photos themselves and for each stage of each model."""
     from .. import load
     from ..evaluation.evaluator import Evaluator
+    from ..losses.perceptual import SMALLEST
 
     if flags.crop is not None and "--short-edge" in flags.given:
         raise OptionError("--crop takes the place of --short-edge: leave one out")
@@ -84,7 +86,11 @@ def run(flags: argparse.Namespace) -> None:
     models = [read_model(name) for name in flags.model]
     if flags.out and (double := find_double(model.name for model in models)):
         raise OptionError(f"Two models are called {double}, and so would their files: rename one, or leave -o out")
-    photos = [_resized(read_image(path), flags.short_edge, crop) for path in paths]
+    need = OPTIMIZE["lbfgs"] if flags.evaluations else LOSSES
+    photos = [_resized(read_image(path), flags.short_edge, crop, need) for path in paths]
+    for path, (height, width, _) in zip(paths, (photo.shape for photo in photos)):
+        if min(height, width) < SMALLEST:
+            raise OptionError(f"{path} at {width}x{height} pixels is too small: its sides need {SMALLEST} or more")
     print(f"Mean of {plural(len(photos), 'photo')}\n")
     print("| picture | total | style term | content | tv | seconds | worth |\n|---|---|---|---|---|---|---|")
     for model in models:
@@ -145,10 +151,13 @@ def _report(figures: _Figures, name: str, out: Path | None) -> None:
             plot_worth(curve, [loss["total"] for loss in means[1:]], out / f"{name}_worth.png", title)
 
 
-def _resized(photo: np.ndarray, short_edge: int, crop: tuple[int, int] | None) -> np.ndarray:
-    """Returns the photo in the size to compare at; crop: height and width."""
+def _resized(photo: np.ndarray, short_edge: int, crop: tuple[int, int] | None, need: Need) -> np.ndarray:
+    """Returns the photo in the size to compare at; crop: height and width.  Raises UserError where memory is short."""
     if crop is None:
-        return resize_short_edge(photo, short_edge) if short_edge else photo
+        height, width = with_short_edge(photo.shape, short_edge) if short_edge else photo.shape[:2]
+        check_memory(need, height, width, "--short-edge {short}")
+        return resize(photo, height, width)
+    check_memory(need, *crop, "--crop {width}x{height}")
     scale = max(edge / side for edge, side in zip(crop, photo.shape))
     rows, columns = (max(1, round(edge / scale)) for edge in crop)
     top, left = (photo.shape[0] - rows) // 2, (photo.shape[1] - columns) // 2

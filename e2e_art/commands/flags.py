@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import logging
+import re
 from collections import Counter
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -16,13 +16,12 @@ from ..losses.options import Number, flag_of
 
 __all__ = [
     "add_flags", "add_overwrite", "check_free", "check_job", "default_text", "find_double", "gather", "number",
-    "parse_size", "plural", "whole",
+    "parse_edge", "parse_size", "plural", "whole",
 ]  # fmt: skip
-
-log = logging.getLogger(__name__)
 
 Each = TypeVar("Each", bound=Hashable)
 METAVARS = {int: "N", float: "X", str: "NAME"}
+MOST_DIGITS = 60  # of a size, and characters of one that messages show
 
 
 def default_text(default, help: str) -> str:
@@ -120,18 +119,33 @@ def parse_size(text: str, flag: str, shape: tuple[int, ...] | None = None) -> tu
     shape: (H, W, ...) of a picture whose form a long edge such as "640" keeps; without one, an edge alone is no size.
     Raises OptionError for other texts.
     """
-    parts = text.lower().split("x")
-    numbers = [int(part) for part in parts if part.isdecimal() and int(part)]
+    parts = re.split("[xX\u00d7]", text)
+    numbers = list(filter(None, map(_pixels, parts)))
     if len(numbers) == len(parts) == 2:
-        width, height = numbers
-        if flag == "--size" and width != height:  # for those who know it the other way; --crop never was
-            log.info("%s is %d wide and %d high (before version 0.2 it was the other way)", text, width, height)
-        return height, width
+        return numbers[1], numbers[0]
     if len(numbers) == len(parts) == 1 and shape is not None:
-        factor = numbers[0] / max(shape[:2])
-        return max(1, round(shape[0] * factor)), max(1, round(shape[1] * factor))
+        height, width = (max(1, round(side * numbers[0] / max(shape[:2]))) for side in shape[:2])
+        return height, width
     edge = "" if shape is None else "a long edge such as 640, or "
-    raise OptionError(f"{flag} takes {edge}width x height such as 480x320, not '{text}'")
+    raise OptionError(f"{flag} takes {edge}width x height such as 480x320, not '{_shortened(text)}'")
+
+
+def parse_edge(text: str, flag: str) -> int:
+    """Returns the long edge of a photo as people write it, 0 for its own; raises OptionError for other texts."""
+    edge = _pixels(text)
+    if edge is None:
+        raise OptionError(f"{flag} takes the long edge of a photo in pixels, such as 800, not '{_shortened(text)}'")
+    return edge
+
+
+def _pixels(text: str) -> int | None:
+    """Returns a number of pixels, None for another text."""
+    digits = text.strip().lstrip("0") or text.strip()[-1:]
+    return int(digits) if digits.isascii() and digits.isdecimal() and len(digits) <= MOST_DIGITS else None
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= MOST_DIGITS else f"{text[:MOST_DIGITS]}..."
 
 
 def check_free(paths: Iterable[Path], overwrite: bool, flag: str = "-o") -> None:

@@ -17,12 +17,13 @@ import os
 from .. import load, load_doodle, load_texture
 from ..errors import OptionError
 from ..losses.options import Number
+from ..machine import limit_threads
 from ..models.folder import Model, read_model
 from ..networks.inputs import SEEDS
 from ..painting import external
 from ..painting.engines import ENGINES
 from ..painting.photo import STRONGEST
-from .flags import add_overwrite, check_job, number, whole
+from .flags import add_overwrite, check_job, number, parse_edge, whole
 from .infer_noise import make_textures, paint_doodle
 from .infer_photos import Output, paint_photos
 from .infer_sheet import ALL, paint_sheets
@@ -31,7 +32,6 @@ from .models import describe_model, describe_models
 
 __all__ = ["FLAGS", "add_arguments", "run"]
 
-MOST_THREADS = 256  # far more than cores only take memory and time
 LOOK = ("strength", "as_painted", "keep_colors", "denoise", "tile", "guided")  # options of `Painter.stages`
 
 PHOTOS, CLIPS, CAMERA, TEXTURES, DOODLES = "photos", "clips", "the camera", "textures", "doodles"
@@ -119,7 +119,7 @@ def add_arguments(parser) -> None:
     devices = parser.add_argument_group("devices")
     devices.add_argument("--engine", choices=ENGINES, default="auto", help="library that computes")
     devices.add_argument("--gpu", type=whole(), metavar="N", help="number of the GPU to use; the CPU by default")
-    threads, count = "threads to use; as many as cores by default", whole(1, MOST_THREADS)
+    threads, count = "threads to use; as many as cores by default", whole(1)
     devices.add_argument("--threads", type=count, metavar="N", help=threads)
 
 
@@ -139,6 +139,7 @@ def run(flags: argparse.Namespace) -> None:
     if job == INFO:
         return describe_model(read_model(model))
     if flags.threads is not None:
+        flags.threads = limit_threads(flags.threads, "--threads")
         os.environ["OMP_NUM_THREADS"] = str(flags.threads)  # MXNet reads it when it is imported
     device = (flags.engine, flags.threads, flags.gpu)
     output = Output(flags.out, flags.stage, flags.overwrite, flags.skip_existing, flags.strip, flags.json)
@@ -146,10 +147,8 @@ def run(flags: argparse.Namespace) -> None:
         return make_textures(load_texture(model, *device), flags.size, flags.seed, output, flags.tile_check)
     if job == DOODLES:
         return paint_doodle(flags.photos, load_doodle(model, *device), flags.size, flags.seed, output)
-    if flags.size is not None and not (flags.size.isascii() and flags.size.isdecimal()):
-        raise OptionError(f"--size takes the long edge of a photo in pixels, such as 800, not '{flags.size}'")
     look = {name: getattr(flags, name) for name in LOOK}
-    look["size"] = None if flags.size is None else int(flags.size)
+    look["size"] = None if flags.size is None else parse_edge(flags.size, "--size")
     if job == SHEETS:
         return paint_sheets(flags.photos, look, output, device)
     painter = load(model, *device)

@@ -54,7 +54,9 @@ def paint_doodle(
     name = "standard input" if doodles[0] == STREAM else doodles[0]
     doodle = read_image(read_bytes() if doodles[0] == STREAM else name)
     if size not in (None, "0"):
-        doodle = resize(doodle, *parse_size(size, "--size", doodle.shape))
+        height, width = parse_size(size, "--size", doodle.shape)
+        painter.check_memory(height, width)
+        doodle = resize(doodle, height, width)
     _make(lambda seed: painter(doodle, seed, output.stage, name), seeds, paths, output, painter.model.name, doodles[0])
 
 

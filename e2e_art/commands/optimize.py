@@ -32,7 +32,7 @@ from ..images.io import check_suffix, encode_animation, read_image, write_image
 from ..images.regions import MOST_SEGMENTS, match_regions, one_hot, present, segment
 from ..images.resize import resize, resize_long_edge
 from ..losses.options import LossOptions, Number
-from ..machine import free_memory
+from ..memory import OPTIMIZE, PATCH_BYTES, Need, check_memory
 from ..networks.inputs import SEEDS
 from ..optimize.options import OptimizeOptions
 from ..optimize.presets import PRESETS, Preset
@@ -130,7 +130,9 @@ def run(flags: argparse.Namespace) -> None:
     photo = read_image(flags.photo) if flags.photo else None
     masks = [read_image(path) for path in (flags.style_mask, flags.mask)] if flags.mask else []
     size = _size(flags.size, masks[1] if masks and photo is None else photo, preset)
-    _check_memory(options, *size)
+    need = OPTIMIZE[options.optimizer]
+    patches = PATCH_BYTES if options.loss.patch_weight else 0
+    check_memory(Need(need.pixel + patches, need.always), *size)
     if photo is not None:
         photo = resize(photo, *size)
         if flags.keep_colors == "before":
@@ -214,19 +216,6 @@ def _size(text: str | None, picture: np.ndarray | None, preset: Preset | None) -
     if picture is not None and (size == "0" or (text is None and int(size) > max(shape))):  # by default, nothing grows
         return shape[0], shape[1]
     return parse_size(size, "--size", shape)
-
-
-def _check_memory(options: OptimizeOptions, height: int, width: int) -> None:
-    """Raises UserError before the work, and before a picture of that size is made, where it would not fit."""
-    from ..optimize.multiscale import fitting_edge, memory_needed
-
-    needed, free = memory_needed(options, height, width), free_memory()
-    if needed > free:
-        share = fitting_edge(options, height, width, free) / max(height, width)
-        raise UserError(
-            f"{width}x{height} pixels take about {needed / 1e9:.1f} GB of memory, and {free / 1e9:.1f} GB are free: "
-            f"--size {int(width * share)}x{int(height * share)} would fit"
-        )
 
 
 def _regions(

@@ -23,7 +23,10 @@ from ..errors import OptionError, UserError
 from ..evaluation.charts import plot_curves
 from ..images.io import list_images, read_image
 from ..images.regions import style_regions
+from ..images.resize import with_short_edge
 from ..losses.options import LossOptions
+from ..machine import limit_threads
+from ..memory import TRAINING, Need, check_memory
 from ..models.folder import DESCRIPTION, Model, read_model
 from ..models.kinds import DOODLE, KINDS, TEXTURE, Kind
 from ..training.options import TrainingOptions
@@ -53,6 +56,7 @@ FLAGS = {
     "--list": (CHAINS,),
     "--limit": (CHAINS,),
 }
+NARROWEST = 20  # times as long as wide that a validation photo may be
 STAGE_OPTIONS = "stages steps sizes residual_weights style_boosts learning_rates coupling warm_start share_weights norm"
 
 
@@ -98,6 +102,7 @@ def run(flags: argparse.Namespace) -> None:
     checkpoint = working / "checkpoint.npz"
     _check(flags, checkpoint)
     options = _options(flags)
+    _check_memory(options)
     from ..data.listing import PhotoError
     from ..engines.mxnet import contexts
     from ..models.publish import load_chain
@@ -203,6 +208,7 @@ def _check(flags: argparse.Namespace, checkpoint: Path) -> None:
         raise OptionError(f"{flags.out} is trained to its end: leave --resume out, and choose another --out")
     if flags.resume and not checkpoint.parent.exists():
         raise OptionError(f"There is no training to resume in {checkpoint.parent}: check --out, or leave --resume out")
+    flags.workers = limit_threads(flags.workers, "--workers")
     if flags.out.exists() and not flags.overwrite:
         raise OptionError(f"{flags.out} exists: choose another --out, or add --overwrite")
     if flags.out.exists() and not (flags.out / DESCRIPTION).is_file():
@@ -229,6 +235,14 @@ def _options(flags: argparse.Namespace) -> TrainingOptions:
     return TrainingOptions(styles=(flags.doodle,), **given)
 
 
+def _check_memory(options: TrainingOptions) -> None:
+    """Raises UserError where a step would not fit into the memory that is free."""
+    count = options.batch * (1 if options.coupling == "staged" else len(options.sizes))
+    need, size = TRAINING[options.kind], max(options.sizes)
+    fixes = ("at this --batch, --size {long}", "give a smaller --batch") if options.batch > 1 else ("--size {long}",)
+    check_memory(Need(need.pixel * count, need.always), size, size, *fixes, multiple=32)
+
+
 def _started_from(name: str, kind: Kind) -> Model:
     """Returns the model to begin with; raises OptionError for one of another kind than what learns."""
     model = read_model(name)
@@ -241,12 +255,16 @@ def _started_from(name: str, kind: Kind) -> Model:
 
 
 def _validation_photos(folder: Path) -> list[Path]:
-    """Lists the photos to validate on; all are read once, since one that cannot be would end the training later."""
+    """Lists the photos to validate on; all are read once, since one that is of no use would end the training."""
+    from ..training.tasks import VALIDATION_EDGE
+
     photos = list_images(folder)
     if not photos:
         raise OptionError(f"{folder} holds no pictures: check the path, or leave --validate out")
     for path in photos:
-        read_image(path)
+        height, width = with_short_edge(read_image(path).shape, VALIDATION_EDGE)
+        if max(height, width) > NARROWEST * VALIDATION_EDGE:
+            raise OptionError(f"{path} is too narrow to validate on: cut it, or take it out of {folder}")
     return photos
 
 

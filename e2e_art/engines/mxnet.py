@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import UserError
-from ..machine import processor_flags
+from ..machine import cores, processor_flags
 
 __all__ = ["EngineError", "contexts", "mx", "to_bfloat16"]
 
@@ -66,8 +66,7 @@ def _use_matrix_units() -> None:
 
 
 def _import_mxnet():
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    os.environ.setdefault("OMP_NUM_THREADS", str(cores))  # by default MXNet takes half of them, as if of hyperthreads
+    os.environ.setdefault("OMP_NUM_THREADS", str(cores()))  # by default MXNet takes half, as if of hyperthreads
     _use_matrix_units()
     _preload_cuda_libraries()
     for name, value in _NUMPY_NAMES.items():

@@ -13,6 +13,7 @@ from ..losses.options import LossOptions
 from ..losses.perceptual import SMALLEST, PerceptualLoss
 from ..losses.regions import region_weights
 from ..losses.style_target import StyleTarget
+from ..memory import LOSSES, check_memory
 from ..models.folder import STYLE_FILE, Model
 from ..untrusted import shortened
 
@@ -44,10 +45,12 @@ class Evaluator:
     def losses(self, photo: np.ndarray, pictures: Sequence[np.ndarray]) -> list[dict[str, float]]:
         """Returns the weighted terms of each picture, style, content and tv, and their total.
 
-        photo: uint8 (H, W, 3).  pictures: of the same size.  Raises OptionError for pictures that are too small.
+        photo: uint8 (H, W, 3).  pictures: of the same size.  Raises OptionError for pictures that are too small,
+        UserError where memory would not suffice.
         """
-        if min(photo.shape[:2]) < SMALLEST:
-            height, width = photo.shape[:2]
+        height, width = photo.shape[:2]
+        check_memory(LOSSES, height, width, "{width}x{height}")
+        if min(height, width) < SMALLEST:
             raise OptionError(f"Losses need pictures of {SMALLEST} pixels or more on each side, not {width}x{height}")
         content = self._loss.content_features(mx.nd.array(to_vgg_space(photo)))
         return [self._terms(picture, content) for picture in pictures]

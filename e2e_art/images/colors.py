@@ -12,6 +12,7 @@ from .resize import resize
 
 __all__ = ["denoise", "keep_colors", "recolor"]
 
+STRIP = 256  # rows that get their colors at a time
 _LUMINANCE = np.array((0.299, 0.587, 0.114), np.float32)
 
 
@@ -21,11 +22,20 @@ def keep_colors(painting: np.ndarray, photo: np.ndarray) -> np.ndarray:
     Where a color is out of range at its new luminance, its saturation is reduced: luminance and hue stay.
     painting, photo: uint8 RGB, (H, W, 3); the photo is resized to the painting.  Returns uint8 (H, W, 3).
     """
-    photo = resize(photo, *painting.shape[:2]).astype(np.float32)
-    luminance = (painting @ _LUMINANCE)[..., np.newaxis]  # (H, W, 1)
-    chroma = photo - (photo @ _LUMINANCE)[..., np.newaxis]  # (H, W, 3), of luminance 0
+    photo = resize(photo, *painting.shape[:2])
+    kept = np.empty_like(painting)
+    for begin in range(0, len(painting), STRIP):
+        rows = slice(begin, begin + STRIP)
+        kept[rows] = _with_chroma(painting[rows], photo[rows].astype(np.float32))
+    return kept
+
+
+def _with_chroma(painting: np.ndarray, photo: np.ndarray) -> np.ndarray:
+    """Returns rows of a painting, uint8 (h, W, 3), in the colors of those of a photo, float32 (h, W, 3)."""
+    luminance = (painting @ _LUMINANCE)[..., np.newaxis]  # (h, W, 1)
+    chroma = photo - (photo @ _LUMINANCE)[..., np.newaxis]  # (h, W, 3), of luminance 0
     limit = np.where(chroma > 0, 255 - luminance, luminance) / np.maximum(np.abs(chroma), 1e-6)
-    saturation = np.minimum(limit.min(axis=-1, keepdims=True), 1)  # (H, W, 1)
+    saturation = np.minimum(limit.min(axis=-1, keepdims=True), 1)  # (h, W, 1)
     return rounded(luminance + saturation * chroma)
 
 
@@ -58,4 +68,5 @@ def denoise(image: np.ndarray, weight: float = 0.02) -> np.ndarray:
         return image.copy()
     from skimage.restoration import denoise_tv_chambolle
 
-    return rounded(255 * denoise_tv_chambolle(image, weight, channel_axis=-1))
+    channels = [rounded(255 * denoise_tv_chambolle(channel, weight)) for channel in np.moveaxis(image, -1, 0)]
+    return np.stack(channels, axis=-1)

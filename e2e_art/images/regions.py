@@ -167,7 +167,8 @@ def style_regions(picture: np.ndarray, mask: np.ndarray, name: str) -> tuple[np.
     Raises OptionError for a mask of another shape than its painting, and for one without a few flat colors.
     """
     sizes = [f"{side.shape[1]}x{side.shape[0]}" for side in (mask, picture)]
-    if abs(mask.shape[0] / mask.shape[1] / (picture.shape[0] / picture.shape[1]) - 1) > 0.02:
+    scale = max(picture.shape[:2]) / max(mask.shape[:2])
+    if any(abs(own * scale - side) > max(1, 0.02 * side) for own, side in zip(mask.shape[:2], picture.shape[:2])):
         raise OptionError(f"{name} is {sizes[0]}, but its painting {sizes[1]}: draw the mask over the painting")
     palette = find_palette(mask, name=name)
     if len(palette) < 2:

@@ -7,7 +7,7 @@ import numpy as np
 
 from ..errors import ImageError
 
-__all__ = ["resize", "resize_long_edge", "resize_short_edge"]
+__all__ = ["resize", "resize_long_edge", "resize_short_edge", "with_long_edge", "with_most_pixels", "with_short_edge"]
 
 
 def resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
@@ -29,16 +29,33 @@ def resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
 
 def resize_long_edge(image: np.ndarray, edge: int) -> np.ndarray:
     """Resizes so that the longer side has `edge` pixels, and the shorter one as many as keep the shape, at least 1."""
-    return _resize_by(image, edge, max(image.shape[:2]))
+    return resize(image, *with_long_edge(image.shape, edge))
 
 
 def resize_short_edge(image: np.ndarray, edge: int) -> np.ndarray:
     """Resizes so that the shorter side has `edge` pixels, and the longer one as many as keep the shape."""
-    return _resize_by(image, edge, min(image.shape[:2]))
+    return resize(image, *with_short_edge(image.shape, edge))
 
 
-def _resize_by(image: np.ndarray, numerator: int, denominator: int) -> np.ndarray:
+def with_most_pixels(image: np.ndarray, pixels: int) -> np.ndarray:
+    """Returns a picture as it is, or smaller where it has more pixels than that."""
+    height, width = image.shape[:2]
+    factor = (pixels / (height * width)) ** 0.5
+    return image if factor >= 1 else resize_long_edge(image, max(1, int(max(height, width) * factor)))
+
+
+def with_long_edge(shape: tuple[int, ...], edge: int) -> tuple[int, int]:
+    """Returns height and width that `resize_long_edge` gives a picture; shape: its (H, W, ...)."""
+    return _scaled(shape, edge, max(shape[:2]))
+
+
+def with_short_edge(shape: tuple[int, ...], edge: int) -> tuple[int, int]:
+    """Returns height and width that `resize_short_edge` gives a picture; shape: its (H, W, ...)."""
+    return _scaled(shape, edge, min(shape[:2]))
+
+
+def _scaled(shape: tuple[int, ...], numerator: int, denominator: int) -> tuple[int, int]:
     if numerator < 1:
         raise ImageError(f"A picture cannot be resized to an edge of {numerator}: give at least 1 pixel")
-    height, width = (max(1, round(side * numerator / denominator)) for side in image.shape[:2])
-    return resize(image, height, width)
+    height, width = (max(1, round(side * numerator / denominator)) for side in shape[:2])
+    return height, width

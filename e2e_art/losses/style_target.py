@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,14 +12,45 @@ import numpy as np
 
 from ..engines.mxnet import mx
 from ..errors import OptionError
+from ..images.resize import resize, with_long_edge, with_short_edge
+from ..memory import STYLE, check_memory
 from ..networks.vgg import CHANNELS, load_vgg
 from ..untrusted import load_arrays
 from .options import LossOptions, check_shares
-from .patches import Patches, extract_patches
-from .perceptual import gram_matrix, normalized
+from .patches import PATCH_SIZE, Patches, extract_patches
+from .perceptual import SMALLEST, gram_matrix, normalized
 from .regions import patch_regions, region_weights
 
-__all__ = ["StyleTarget"]
+__all__ = ["StyleTarget", "painting_at", "smallest_side"]
+
+log = logging.getLogger(__name__)
+
+
+def smallest_side(options: LossOptions) -> int:
+    """Returns how many pixels a picture's sides need at least, so that the loss can see it in all its layers."""
+    layers = options.patch_layers if options.patch_weight else ()
+    return max([SMALLEST, *(PATCH_SIZE * 2 ** (int(layer[4]) - 1) for layer in layers)])  # of "reluB_N"
+
+
+def painting_at(painting: np.ndarray, edge: int, options: LossOptions, name: str = "") -> np.ndarray:
+    """Returns a painting with that long edge, or larger where a narrow one would be too small for the loss.
+
+    painting: uint8 (H, W, 3).  name: what the log calls it where it is larger; without one it says nothing.
+    Raises UserError where memory would not suffice.
+    """
+    height, width = with_long_edge(painting.shape, edge)
+    least = smallest_side(options)
+    if min(height, width) < least:
+        asked = f"{width}x{height}"
+        height, width = with_short_edge(painting.shape, least)
+        if name:
+            text = (
+                "%s is taken at %dx%d pixels, as its style cannot be seen in %s; a larger --style-size shows more of it"
+            )
+            log.info(text, name, width, height, asked)
+    check_memory(STYLE, height, width, "--style-size {long}")
+    return resize(painting, height, width)
+
 
 MOST_BYTES = 2**27  # that the arrays of a file may take
 

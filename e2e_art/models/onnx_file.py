@@ -12,6 +12,7 @@ __all__ = ["METADATA", "onnx_file"]
 
 METADATA = "e2e_art"  # the key below which a file says what it is
 LICENSE = "Apache-2.0"
+MOST_PIXELS = 65_536  # of a side of a graph made for one size
 
 
 def onnx_file(model: Model, stage: int | None = None, size: tuple[int, int] | None = None, half: bool = False) -> bytes:
@@ -27,8 +28,11 @@ def onnx_file(model: Model, stage: int | None = None, size: tuple[int, int] | No
     except ImportError as error:
         raise UserError("Exports need the onnx library: pip install onnx") from error
     last = model.check_stages(None if stage is None else [stage])[-1]
-    if size is not None and min(size) < 1:
-        raise OptionError(f"Both sides of a size need at least 1 pixel, not {size[1]}x{size[0]}")
+    if size is not None:
+        multiple = model.kind.multiple
+        if not all(1 <= side <= MOST_PIXELS and side % multiple == 0 for side in size):
+            sides = f"multiples of {multiple}" if multiple > 1 else "1 pixel or more"
+            raise OptionError(f"The sides of a size have to be {sides}, up to {MOST_PIXELS}, not {size[1]}x{size[0]}")
     graph = model.path(graph_file(last, len(model.stages)))
     try:
         proto = onnx.load_model_from_string(graph.read_bytes())

@@ -15,7 +15,7 @@ from ..untrusted import shortened
 from .folder import Model, write_model
 from .kinds import KINDS
 from .params_file import read_params
-from .quantization import dequantize, quantize
+from .quantization import dequantize, is_kept, quantize
 
 __all__ = ["load_chain", "publish"]
 
@@ -28,8 +28,11 @@ def publish(
     record: how it was trained.  extras: other files to go with it, by name.  Weights are kept once, as
     `quantization.py` has them: the ONNX graphs point into the .params files.
 
-    Raises ModelError where the folder cannot be written.
+    Raises ModelError where weights are not finite, or too large to keep, and where the folder cannot be written.
     """
+    for stage in range(len(chain.generators)):
+        if not all(is_kept(weight) for weight in chain.stage_weights(stage).values()):
+            raise ModelError(f"{folder} is not written, since stage {stage} has diverged: lower --learning-rate")
     firsts = [chain.generators.index(generator) for generator in chain.generators]  # stages with these very weights
     names = [f"stage-{first}.params" for first in firsts]
     stages = [{**generator.describe(), "file": name} for generator, name in zip(chain.generators, names)]

@@ -10,12 +10,17 @@ from collections.abc import Mapping
 
 import numpy as np
 
-__all__ = ["SCALE", "dequantize", "quantize"]
+__all__ = ["SCALE", "dequantize", "is_kept", "quantize"]
 
 HALF_FROM = 32  # numbers from which on a weight is kept in half precision
 EIGHT_FROM = 2**14  # ... and in 8 bits
 LARGEST = 127  # of the whole numbers that 8 bits hold, taken alike on both sides of 0
 SCALE = ".scale"  # ends the name of the scales that belong to a weight
+
+
+def is_kept(weight: np.ndarray) -> bool:
+    """Says whether a file can hold a weight: its numbers are finite, in half precision, too."""
+    return bool(np.abs(weight).max(initial=0) <= np.finfo(np.float16).max)  # which NaN is not
 
 
 def quantize(name: str, weight: np.ndarray) -> dict[str, np.ndarray]:

@@ -22,22 +22,17 @@ import numpy as np
 from ..errors import OptionError
 from ..images.arrays import CHANNEL_MEANS, from_vgg_space, to_vgg_space
 from ..images.regions import resize_regions
-from ..images.resize import resize, resize_long_edge, resize_short_edge
-from ..losses.patches import PATCH_SIZE
-from ..losses.perceptual import SMALLEST
-from ..losses.style_target import StyleTarget
+from ..images.resize import resize
+from ..losses.style_target import StyleTarget, painting_at, smallest_side
 from .objective import Objective
 from .options import OptimizeOptions
 from .solvers import SOLVERS, StopOptimization
 
-__all__ = ["Evaluation", "Result", "fitting_edge", "memory_needed", "noise_picture", "optimize"]
+__all__ = ["Evaluation", "Result", "noise_picture", "optimize"]
 
 log = logging.getLogger(__name__)
 
-# Bytes of memory, measured (docs/optimize.md): in any case; for each pixel; for each pixel with patches, in addition.
-BYTES = 0.45e9
-PIXEL_BYTES = {"lbfgs": 6300, "adam": 4600, "sgd": 4600}
-PATCH_BYTES = 2300
+MOST_SCALES = 4  # of the smallest pictures: as many as what begins with noise has by default
 PATIENCE = 10  # evaluations within which the loss has to fall
 
 
@@ -69,18 +64,6 @@ class Result:
     total: float
     reason: str
     evaluations: list[Evaluation]
-
-
-def memory_needed(options: OptimizeOptions, height: int, width: int) -> float:
-    """Returns about how many bytes of memory the optimization of a picture of that size takes."""
-    patch_bytes = PATCH_BYTES if options.loss.patch_weight else 0
-    return BYTES + height * width * (PIXEL_BYTES[options.optimizer] + patch_bytes)
-
-
-def fitting_edge(options: OptimizeOptions, height: int, width: int, free: float) -> int:
-    """Returns the long edge at which a picture of that shape fits into the free bytes; 0 where none does."""
-    share = max(0, free - BYTES) / (memory_needed(options, height, width) - BYTES)
-    return math.floor(max(height, width) * math.sqrt(share))
 
 
 def noise_picture(height: int, width: int, seed: int = 0) -> np.ndarray:
@@ -188,17 +171,23 @@ def optimize(
     if photo is None:
         options = replace(options, loss=replace(options.loss, content_weight=0.0))
     height, width = start.shape[:2]
-    patch_layers = options.loss.patch_layers if options.loss.patch_weight else ()
-    smallest = max([SMALLEST, *(PATCH_SIZE * 2 ** (int(layer[4]) - 1) for layer in patch_layers)])  # of "reluB_N"
+    smallest = smallest_side(options.loss)
     if min(height, width) < smallest:
-        raise OptionError(f"A picture needs {smallest} pixels or more on each side, not {width}x{height}")
+        raise OptionError(
+            f"A picture needs {smallest} pixels or more on each side, not {width}x{height}: give a larger --size, or "
+            "another picture"
+        )
+    most = max(MOST_SCALES, 1 + math.floor(2 * math.log2(min(height, width) / smallest)))
+    if options.scales > most:
+        raise OptionError(f"Of {width}x{height} pixels there are {most} --scales at most, not {options.scales}")
     minimizer, picture = _Minimizer(options, on_evaluation), start
     for scale in range(options.scales):
         factor = math.sqrt(0.5) ** (options.scales - 1 - scale)
         size = (max(smallest, round(height * factor)), max(smallest, round(width * factor)))
+        edge, name = max(1, round(options.style_size * factor)), "The painting" if factor == 1 else ""
+        paintings = [painting_at(style, edge, options.loss, name) for style in styles]
 
-        def make(bfloat16: bool | None, factor=factor, size=size) -> Objective:
-            paintings = [_scaled(style, round(options.style_size * factor), smallest) for style in styles]
+        def make(bfloat16: bool | None, size=size, paintings=paintings) -> Objective:
             parts = None if target or not regions else resize_regions(regions[0], *paintings[0].shape[:2])
             return Objective(
                 options.loss,
@@ -221,9 +210,3 @@ def optimize(
             break
     total = sum(minimizer.losses.values()) if minimizer.losses else math.inf
     return Result(resize(picture, height, width), minimizer.losses, total, reason, minimizer.evaluations)
-
-
-def _scaled(style: np.ndarray, edge: int, smallest: int) -> np.ndarray:
-    """Returns a painting with that long edge, but a short one of at least `smallest`."""
-    small = resize_long_edge(style, max(smallest, edge))
-    return small if min(small.shape[:2]) >= smallest else resize_short_edge(style, smallest)

@@ -11,6 +11,7 @@ import numpy as np
 from ..engines.onnxruntime import check_gpu, has_gpu, open_session, run_session
 from ..errors import ModelError, OptionError, UserError, unknown
 from ..images.arrays import CHANNEL_MEANS
+from ..memory import PAINTING, Need, check_memory
 from ..models.folder import Model, graph_file, read_model
 from ..models.kinds import Kind
 from .external import SUFFIX, ExternalEngine
@@ -44,13 +45,25 @@ class ModelPainter:
     ):
         self.engine = _make_engine(model, self.kind, engine, threads, gpu)
         self.model = self.engine.model
+        self.need = PAINTING[self.model.kind.name]["mxnet" if isinstance(self.engine, MxnetEngine) else "onnx"]
+        self.held = 0.0  # bytes that the engine keeps of pictures before
+
+    def check_memory(self, height: int, width: int, fix: str = "--size {width}x{height}", more: float = 0) -> None:
+        """Raises UserError where a picture would not fit into the memory that is free; more: bytes a pixel beside it.
+
+        fix: as for `memory.check_memory`.
+        """
+        need = Need(self.need.pixel + more, self.need.always)
+        check_memory(need, height, width, fix, multiple=self.model.kind.multiple, held=self.held)
 
     def run(self, inputs: Mapping[str, np.ndarray], stages: Sequence[int], height: int, width: int) -> list[np.ndarray]:
         """Returns what `Engine.run` does; raises UserError where memory does not suffice for a picture of that size."""
         try:
-            return self.engine.run(inputs, stages)
+            pictures = self.engine.run(inputs, stages)
         except MemoryError as error:
             raise UserError(f"There is not enough memory for {width}x{height} pixels: give a smaller --size") from error
+        self.held = max(self.held, self.need.pixel * height * width)
+        return pictures
 
     def last(self, stage: int | None) -> list[int]:
         """Returns a stage to stop at, or by default the last one, for `Engine.run`."""

@@ -36,8 +36,9 @@ class TexturePainter(ModelPainter):
         stages = self.model.check_stages(stages)
         if min(height, width) < 1:
             raise OptionError(f"A texture needs a width and a height of 1 pixel or more, not {width}x{height}")
-        whole = (side + -side % self.kind.multiple for side in (height, width))
-        pictures = self.run({"noise": _noise(self.model, seed, *whole)}, stages, height, width)
+        rows, columns = (side + -side % self.kind.multiple for side in (height, width))
+        self.check_memory(rows, columns)
+        pictures = self.run({"noise": _noise(self.model, seed, rows, columns)}, stages, height, width)
         return [to_uint8(picture[..., :height, :width]) for picture in pictures]
 
 
@@ -67,11 +68,11 @@ class DoodlePainter(ModelPainter):
         Raises OptionError for a doodle without any of the colors, and for options out of range, UserError where memory
         does not suffice.
         """
-        stages = self.last(stage)
+        stages, (height, width) = self.last(stage), doodle.shape[:2]
+        self.check_memory(height, width)
         if not matches(doodle, self.palette).any():
             known = ", ".join(f"{each['color']} {each['name']}" for each in self.model.record["palette"])
             raise OptionError(f"{name} has none of the colors that {self.model.name} paints: draw with {known}")
-        height, width = doodle.shape[:2]
         regions = one_hot(snap(doodle, self.palette), len(self.palette))[np.newaxis]
         noise = _noise(self.model, seed, height, width)
         return to_uint8(self.run({"regions": regions, "noise": noise}, stages, height, width)[0])

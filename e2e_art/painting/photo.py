@@ -12,20 +12,21 @@ from ..errors import OptionError, UserError
 from ..images.arrays import to_uint8
 from ..images.colors import denoise as remove_noise
 from ..images.colors import keep_colors as with_colors_of
-from ..images.resize import resize, resize_long_edge
+from ..images.resize import resize, with_long_edge
 from ..images.upsample import upsample_guided
 from ..machine import free_memory
+from ..memory import DENOISE_BYTES, PICTURE_BYTES, TILED, Need, check_memory
 from ..models.folder import tile_file
 from ..models.kinds import PHOTO
 from .engines import ModelPainter
-from .tiles import TILE, TiledPainter
+from .tiles import OVERLAP, THUMBNAIL_EDGE, TILE, TiledPainter
 
 __all__ = ["MOST_PIXELS", "STRONGEST", "Painter"]
 
 log = logging.getLogger(__name__)
 MOST_PIXELS = 4_000_000  # larger photos are painted at this size by default: strokes keep their scale
 STRONGEST = 2.0
-BYTES_A_PIXEL = 900  # of memory, to paint a photo whole: above what is left, it is painted in tiles
+BYTES_A_PIXEL = 900  # twice what painting a photo whole takes: where less is free, it is painted in tiles
 
 
 class Painter(ModelPainter):
@@ -67,18 +68,18 @@ class Painter(ModelPainter):
         stages = self.model.check_stages(stages)
         if not 0 <= strength <= STRONGEST:
             raise OptionError(f"A strength lies in 0..{STRONGEST:g}, not at {strength:g}")
-        if (least := min(size or 0, tile or 0)) < 0:
-            raise OptionError(f"Sizes are counted in pixels, not {least}")
+        for name, edge in (("size", size), ("tile", tile)):
+            if edge is not None and edge < 0:
+                raise OptionError(f"--{name} must be 0 pixels or more, not {edge}")
         if not 0 <= denoise < math.inf:
             raise OptionError(f"The weight of denoising must be 0 or more, not {denoise:g}")
         if photo.dtype != np.uint8 or photo.ndim != 3 or photo.shape[2] != 3 or 0 in photo.shape:
             raise OptionError(f"A photo is uint8 (H, W, 3), not {photo.dtype} {photo.shape}: use read_image")
-        small = _working_copy(photo, size)
-        height, width = small.shape[:2]
-        try:
-            paintings = self._paint(small, stages, strength, tile, on_tile)
-        except MemoryError as error:
-            raise UserError(f"There is not enough memory for {width}x{height} pixels: give a smaller --size") from error
+        height, width = _size_to_paint(photo, size)
+        tile = self._tile(height, width, tile)
+        self._check_size(height, width, len(stages), tile, denoise)
+        small = resize(photo, height, width) if (height, width) != photo.shape[:2] else photo
+        paintings = self._paint(small, stages, strength, tile, on_tile)
         finished = []
         for painting in paintings:
             height, width = (painting if as_painted else photo).shape[:2]
@@ -90,31 +91,46 @@ class Painter(ModelPainter):
             finished.append(np.ascontiguousarray(painting))
         return finished
 
-    def _paint(
-        self, photo: np.ndarray, stages: list[int], strength: float, tile: int | None, on_tile: Callable
-    ) -> list[np.ndarray]:
-        """Returns the pictures of stages, uint8 (H, W, 3), in the photo's size; larger where the network enlarges."""
+    def _tile(self, height: int, width: int, tile: int | None) -> int:
+        """Returns the edge of the tiles to paint in, 0 for none; raises OptionError where the model has none."""
         has_tiles = tile_file(0) in self.model.files
         if tile and not has_tiles:
             way = "train it again, or leave" if self.model.files else "leave"  # an external model has none
             raise OptionError(f"{self.model.name} has no graphs for tiles: {way} --tile out")
-        if tile is None and has_tiles and photo.shape[0] * photo.shape[1] * BYTES_A_PIXEL > free_memory():
-            tile = TILE
-        if tile:
-            self._tiled = self._tiled or TiledPainter(self.model, *self.engine.device)
+        if tile is None:
+            return TILE if has_tiles and height * width * BYTES_A_PIXEL > free_memory() + self.held else 0
+        return tile
+
+    def _check_size(self, height: int, width: int, pictures: int, tile: int, denoise: float) -> None:
+        """Raises UserError where pictures painted at a size would not fit into the memory that is free."""
+        more = PICTURE_BYTES * pictures + (DENOISE_BYTES if denoise else 0)
+        if not tile:
+            return self.check_memory(height, width, "--size {long}", more)
+        most = max(tile + 2 * OVERLAP, THUMBNAIL_EDGE)
+        rows, columns = min(height, most), min(width, most)
+        self.check_memory(rows, columns, "--size {long}")
+        check_memory(Need(TILED.pixel + more, self.need.at(rows, columns)), height, width, "--size {long}")
+
+    def _paint(
+        self, photo: np.ndarray, stages: list[int], strength: float, tile: int, on_tile: Callable
+    ) -> list[np.ndarray]:
+        """Returns the pictures of stages, uint8 (H, W, 3), in the photo's size; larger where the network enlarges."""
+        height, width = photo.shape[:2]
+        if not tile:
+            image = np.ascontiguousarray(photo.transpose(2, 0, 1)[np.newaxis], np.float32)  # (1, 3, H, W)
+            inputs = {"image": image, "strength": np.array([strength], np.float32)}
+            return [to_uint8(picture) for picture in self.run(inputs, stages, height, width)]
+        self._tiled = self._tiled or TiledPainter(self.model, *self.engine.device)
+        try:
             return self._tiled.paint(photo, stages, strength, tile, on_tile=on_tile)
-        image = np.ascontiguousarray(photo.transpose(2, 0, 1)[np.newaxis], np.float32)  # (1, 3, H, W)
-        inputs = {"image": image, "strength": np.array([strength], np.float32)}
-        return [to_uint8(picture) for picture in self.engine.run(inputs, stages)]
+        except MemoryError as error:
+            raise UserError(f"There is not enough memory for {width}x{height} pixels: give a smaller --size") from error
 
 
-def _working_copy(photo: np.ndarray, size: int | None) -> np.ndarray:
-    """Returns the photo in the size to paint it at."""
+def _size_to_paint(photo: np.ndarray, size: int | None) -> tuple[int, int]:
+    """Returns height and width to paint a photo at."""
     height, width = photo.shape[:2]
-    if size:
-        return resize_long_edge(photo, size)
-    if size == 0 or height * width <= MOST_PIXELS:
-        return photo
-    edge = int(max(height, width) * (MOST_PIXELS / (height * width)) ** 0.5)
-    log.info("%dx%d pixels are painted at long edge %d; --size chooses another", width, height, edge)
-    return resize_long_edge(photo, edge)
+    if size is None and height * width > MOST_PIXELS:
+        size = int(max(height, width) * (MOST_PIXELS / (height * width)) ** 0.5)
+        log.info("%dx%d pixels are painted at long edge %d; --size chooses another", width, height, size)
+    return with_long_edge(photo.shape, size) if size else (height, width)

@@ -20,7 +20,7 @@ from ..images.resize import resize_long_edge
 from ..models.folder import Model, tile_file
 from ..networks.inputs import NOISE_PERIOD, PADDING, noise_tile, reflect
 
-__all__ = ["TILE", "TiledPainter"]
+__all__ = ["OVERLAP", "THUMBNAIL_EDGE", "TILE", "TiledPainter"]
 
 TILE = 512  # pixels of a tile's edge, its overlap aside
 OVERLAP = 96  # pixels on each side; the deepest generator, the pyramid, sees 82 far

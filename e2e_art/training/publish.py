@@ -41,8 +41,10 @@ def publish_training(
 
     command: what trained it, for the record.  validation: the photos to validate on.  samples: what the sheet shows
     the first of, by name, as `Task.samples` returns them.  started_from: the model that the training began with, whose
-    record becomes part of the new one.  Raises ModelError where the folder cannot be written.
+    record becomes part of the new one.  Raises TrainingError where the training has diverged, ModelError where the
+    folder cannot be written.
     """
+    training.check_finite()
     options, state, task = training.options, training.state, training.task
     stages = range(len(training.chain.generators))
     # Whatever weights were trained with, records have the default ones, so that they compare.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,11 @@ from ..engines.mxnet import mx
 from ..images.arrays import to_vgg_space
 from ..images.io import read_image
 from ..images.regions import color_name, style_regions
-from ..images.resize import resize_long_edge, resize_short_edge
+from ..images.resize import resize_short_edge, with_most_pixels
 from ..losses.options import LossOptions
 from ..losses.perceptual import PerceptualLoss
 from ..losses.regions import region_weights
-from ..losses.style_target import StyleTarget
+from ..losses.style_target import StyleTarget, painting_at
 from ..models.kinds import DOODLE, KINDS, TEXTURE
 from ..networks.chain import Chain
 from ..networks.inputs import NOISE_PERIOD, seeded_noise
@@ -32,6 +32,8 @@ __all__ = ["DoodleTask", "PhotoTask", "Task", "TextureTask"]
 log = logging.getLogger(__name__)
 
 VALIDATION_EDGE = 320  # short edge of the validation photos
+PROBE_SIZE = 64
+PREVIEW_PIXELS = 4_000_000  # of a preview at most
 VALIDATION_SIZE = 256  # of validation noise and masks
 VALIDATION_MASKS = 2**31  # their seed: training has other ones
 COLLAPSED = 0.1  # diversity below which a texture network all but ignores its noise
@@ -49,8 +51,8 @@ class Task(ABC):
 
     def __init__(self, options: TrainingOptions, chain: Chain, contexts: Sequence, bfloat16: bool | None = None):
         self.options, self.chain, self.contexts = options, chain, contexts
-        styles = [to_vgg_space(resize_long_edge(read_image(path), options.style_size)) for path in options.styles]
-        self.styles = [mx.nd.array(style) for style in styles]  # each (1, 3, H, W)
+        styles = [painting_at(read_image(path), options.style_size, options.loss, path) for path in options.styles]
+        self.styles = [mx.nd.array(to_vgg_space(style)) for style in styles]  # each (1, 3, H, W)
         self.loss = PerceptualLoss(options.loss, self.target(options.loss), contexts, bfloat16)
 
     @abstractmethod
@@ -64,6 +66,10 @@ class Task(ABC):
     @abstractmethod
     def validation_samples(self, photos: Sequence[Path]) -> Iterator[np.ndarray]:
         """Yields what the chain is validated on, (1, C, H, W) each: photos, or noise where there are none."""
+
+    @abstractmethod
+    def probe(self) -> np.ndarray:
+        """Returns a small sample to see whether the chain still paints, (1, C, 64, 64)."""
 
     def inputs(self, batch: np.ndarray):
         """Returns a batch as networks take it, (N, C, H, W)."""
@@ -93,10 +99,15 @@ class Task(ABC):
         self, photos: Sequence[Path], stages: Sequence[int], loss: PerceptualLoss | None = None
     ) -> list[dict[str, float]]:
         """Returns the mean weighted terms of each of the stages, and their total; loss: the training's by default."""
-        loss = loss or self.loss
+        painted = ((sample, self.paint(sample, max(stages) + 1)) for sample in self.validation_samples(photos))
+        return self._mean_losses(painted, stages, loss or self.loss)
+
+    def _mean_losses(
+        self, painted: Iterable[tuple[np.ndarray, list]], stages: Sequence[int], loss: PerceptualLoss
+    ) -> list[dict[str, float]]:
+        """Returns the mean weighted terms of each of the stages, and their total; painted: samples, with pictures."""
         results: list[list[dict[str, float]]] = [[] for _ in stages]
-        for sample in self.validation_samples(photos):
-            pictures = self.paint(sample, max(stages) + 1)
+        for sample, pictures in painted:
             features = self.features(loss, mx.nd.array(sample, ctx=self.contexts[0]))
             for result, stage in zip(results, stages):
                 terms = self.losses(loss, pictures[stage], features)
@@ -137,10 +148,13 @@ class PhotoTask(Task):
         return PhotoStream(self.options.photos, size, position=position, workers=workers, **chosen)
 
     def samples(self, photos: Sequence[Path]) -> dict[str, np.ndarray]:
-        return {path.name: to_vgg_space(read_image(path)) for path in photos}
+        return {path.name: to_vgg_space(with_most_pixels(read_image(path), PREVIEW_PIXELS)) for path in photos}
 
     def validation_samples(self, photos: Sequence[Path]) -> Iterator[np.ndarray]:
         return (to_vgg_space(resize_short_edge(read_image(path), VALIDATION_EDGE)) for path in photos)
+
+    def probe(self) -> np.ndarray:
+        return to_vgg_space(np.random.default_rng(0).integers(0, 256, (PROBE_SIZE, PROBE_SIZE, 3), np.uint8))
 
     def inputs(self, batch: np.ndarray):
         return mx.nd.array(np.concatenate([to_vgg_space(crop) for crop in batch]))
@@ -170,6 +184,12 @@ class _NoiseTask(Task):
     def validation_samples(self, photos: Sequence[Path]) -> Iterator[np.ndarray]:
         return map(self.noise, VALIDATION_SEEDS)
 
+    def probe(self) -> np.ndarray:
+        regions = np.zeros((1, self.options.regions, PROBE_SIZE, PROBE_SIZE), np.float32)
+        regions[:, :1] = 1
+        noise = seeded_noise(0, KINDS[self.options.kind].noise_planes, PROBE_SIZE, PROBE_SIZE)
+        return np.concatenate([regions, noise], axis=1)
+
 
 class TextureTask(_NoiseTask):
     """A chain makes textures of noise that look like a painting everywhere."""
@@ -185,11 +205,11 @@ class TextureTask(_NoiseTask):
         Diversity is the variance of a pixel across the textures, as a share of that across the painting: 0 is a
         collapse, all seeds make one texture; about 1 is as it should be.
         """
-        results = super().validate(photos, stages, loss)
-        textures = [self.paint(noise, max(stages) + 1) for noise in self.validation_samples(photos)]
+        textures = [(noise, self.paint(noise, max(stages) + 1)) for noise in self.validation_samples(photos)]
+        results = self._mean_losses(textures, stages, loss or self.loss)
         painted = float(np.mean([style.asnumpy().var(axis=(2, 3)).mean() for style in self.styles]))
         for result, stage in zip(results, stages):
-            across = np.concatenate([pictures[stage].asnumpy() for pictures in textures]).var(axis=0, ddof=1).mean()
+            across = np.concatenate([pictures[stage].asnumpy() for _, pictures in textures]).var(axis=0, ddof=1).mean()
             result["diversity"] = diversity = float(across) / max(painted, 1e-9)
             if diversity < COLLAPSED:
                 log.warning("All seeds make nearly one texture (diversity %.2f): lower --learning-rate", diversity)
@@ -202,7 +222,7 @@ class DoodleTask(_NoiseTask):
     def target(self, loss: LossOptions) -> StyleTarget:
         """Returns the style of the painting's regions, in the layers that loss options name."""
         options = self.options
-        painting = resize_long_edge(read_image(options.styles[0]), options.style_size)
+        painting = painting_at(read_image(options.styles[0]), options.style_size, loss)
         self.palette, regions = style_regions(painting, read_image(options.style_mask), options.style_mask)
         return StyleTarget.of(loss, self.styles, regions=regions)
 

@@ -21,6 +21,7 @@ from msgspec import Meta
 from ..engines.mxnet import mx
 from ..errors import UserError
 from ..models.kinds import KINDS
+from ..models.quantization import is_kept
 from ..networks.chain import Chain
 from ..untrusted import Count, Measure, Text, check
 from .checkpoint import Checkpoint, CheckpointError, load_checkpoint, save_checkpoint
@@ -270,10 +271,27 @@ class Training:
         return losses, norm
 
     def save(self) -> None:
-        """Saves everything that the next step depends on; raises OSError where that cannot be written."""
+        """Saves everything that the next step depends on.
+
+        Raises TrainingError where the training has diverged, OSError where the file cannot be written; the checkpoint
+        before stays.
+        """
+        self.check_finite()
         state = {**asdict(self.state), "options": self.options.describe()}
         weights = [self.chain.stage_weights(index) for index in range(len(self.chain.generators))]
         save_checkpoint(self.checkpoint, Checkpoint(state, weights, self._best, self._optimizer.state()))
+
+    def check_finite(self) -> None:
+        """Raises TrainingError where weights, what the optimizer keeps, or painted pictures are not finite any more."""
+        pictures = self.task.paint(self.task.probe(), len(self.chain.generators))
+        for stage, picture in enumerate(pictures):
+            arrays = [picture.asnumpy(), *(self._optimizer.state().values() if stage in self.learning else ())]
+            weights = self.chain.stage_weights(stage).values()
+            if not (all(np.isfinite(array).all() for array in arrays) and all(map(is_kept, weights))):
+                raise TrainingError(
+                    f"Stage {stage} has diverged, its numbers grow without end: lower --learning-rate or "
+                    "--gradient-clip; the last checkpoint is kept"
+                )
 
     def _resume(self) -> None:
         checkpoint = load_checkpoint(self.checkpoint)

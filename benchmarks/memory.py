@@ -1,0 +1,165 @@
+"""Memory of each way to work on a picture, in bytes a pixel: what the checks of sizes count with.
+
+python benchmarks/memory.py [WAY ...]
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import sys
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+from interleaved import command_line, interleave, serve, table
+
+EDGES = (768, 1536)  # of square pictures, each in a process of its own: the slope between them is what a pixel takes
+SMALL = 64  # painted first, so that what is loaded once does not count
+
+
+def picture(edge: int) -> np.ndarray:
+    """Returns a picture that is not flat, uint8 (edge, edge, 3)."""
+    return np.random.default_rng(0).integers(0, 256, (edge, edge, 3), np.uint8)
+
+
+def painting(engine: str, **look) -> Callable[[int], object]:
+    from e2e_art import load
+
+    painter = load("starry_night", engine)
+    return lambda edge: painter(picture(edge), size=0, **look)
+
+
+def stages(engine: str) -> Callable[[int], object]:
+    from e2e_art import load
+
+    painter = load("starry_night", engine)
+    return lambda edge: painter.stages(picture(edge), size=0, tile=0)
+
+
+def texture(engine: str) -> Callable[[int], object]:
+    from e2e_art import load_texture
+
+    painter = load_texture("kandinsky", engine)
+    return lambda edge: painter(edge, edge)
+
+
+def doodle(engine: str) -> Callable[[int], object]:
+    from e2e_art import load_doodle
+
+    painter = load_doodle("monet", engine)
+    return lambda edge: painter(np.broadcast_to(painter.palette[0], (edge, edge, 3)).copy())
+
+
+def finishing(name: str) -> Callable[[int], object]:
+    from e2e_art.images import colors, io, resize, upsample
+
+    steps: dict[str, Callable[[int], object]] = {
+        "denoise": lambda edge: colors.denoise(picture(edge)),
+        "keep_colors": lambda edge: colors.keep_colors(picture(edge), picture(edge)),
+        "guided": lambda edge: upsample.upsample_guided(picture(max(edge // 4, 8)), picture(edge)),
+        "resize": lambda edge: resize.resize(picture(SMALL), edge, edge),
+        "jpeg": lambda edge: io.encode_image(picture(edge), ".jpg"),
+        "png": lambda edge: io.encode_image(picture(edge), ".png"),
+    }
+    return steps[name]
+
+
+def losses() -> Callable[[int], object]:
+    from e2e_art.evaluation.evaluator import Evaluator
+    from e2e_art.models.folder import read_model
+
+    evaluator = Evaluator(read_model("starry_night"))
+    return lambda edge: evaluator.losses(picture(edge), [picture(edge)])
+
+
+def style() -> Callable[[int], object]:
+    from e2e_art.images.arrays import to_vgg_space
+    from e2e_art.losses.options import LossOptions
+    from e2e_art.losses.style_target import StyleTarget
+
+    return lambda edge: StyleTarget.of(LossOptions(), [to_vgg_space(picture(edge))])
+
+
+def training(kind: str, batch: int = 1) -> Callable[[int], object]:
+    from pathlib import Path
+    from tempfile import mkdtemp
+
+    from e2e_art.images.io import write_image
+    from e2e_art.losses.options import LossOptions
+    from e2e_art.training.options import TrainingOptions
+    from e2e_art.training.trainer import Training
+
+    folder = Path(mkdtemp())
+    write_image(folder / "style.png", picture(256), overwrite=True)
+    loss = {} if kind == "chain" else {"loss": LossOptions(content_weight=0.0)}
+    stages = {"bing-xu": {"stages": "bing-xu", "coupling": "joint"}}.get(kind, {})
+
+    def step(edge: int) -> None:
+        options = TrainingOptions(
+            styles=(str(folder / "style.png"),), photos=str(folder), kind="chain" if kind == "bing-xu" else kind,
+            sizes=(edge,), batch=batch, **loss, **stages,
+        )  # fmt: skip
+        task = Training(options, folder / "checkpoint.npz")
+        planes = {"chain": (edge, edge, 3), "bing-xu": (edge, edge, 3), "texture": (6, edge, edge)}[kind]
+        crops = np.random.default_rng(0).integers(0, 256, (batch, *planes)).astype(np.uint8)
+        task.learn(crops if kind != "texture" else crops.astype(np.float32) / 255, 1e-4)
+
+    return step
+
+
+WAYS: dict[str, Callable[[], Callable[[int], object]]] = {
+    "photo, onnx": lambda: painting("onnx", tile=0),
+    "photo, every stage, onnx": lambda: stages("onnx"),
+    "photo, mxnet": lambda: painting("mxnet", tile=0),
+    "photo, every stage, mxnet": lambda: stages("mxnet"),
+    "photo in tiles": lambda: painting("onnx", tile=512),
+    "texture, onnx": lambda: texture("onnx"),
+    "texture, mxnet": lambda: texture("mxnet"),
+    "doodle, onnx": lambda: doodle("onnx"),
+    "doodle, mxnet": lambda: doodle("mxnet"),
+    **{name: partial(finishing, name) for name in ("denoise", "keep_colors", "guided", "resize", "jpeg", "png")},
+    "losses of one picture": losses,
+    "style of a painting": style,
+    "step of a chain": lambda: training("chain"),
+    "step of a chain, batch of 2": lambda: training("chain", 2),
+    "step of bing-xu, joint": lambda: training("bing-xu"),
+    "step of a texture": lambda: training("texture"),
+}
+
+
+def measure(way: str, edge: int) -> None:
+    """The side of one size: answers with the MiB that were resident before."""
+
+    def call() -> float:
+        work = WAYS[way]()
+        work(SMALL)
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+        work(edge)
+        return before
+
+    serve(call)
+
+
+def main() -> None:
+    parser = command_line(__doc__)
+    parser.add_argument("ways", nargs="*", metavar="WAY", help=", ".join(WAYS))
+    parser.add_argument("--edges", type=int, nargs=2, default=EDGES, help="default: %(default)s")
+    options = parser.parse_args()
+    os.environ["OMP_NUM_THREADS"] = str(options.threads)
+    if options.engine:
+        way, _, edge = options.engine.rpartition(":")
+        return measure(way, int(edge))
+    rows = []
+    for way in options.ways or WAYS:
+        figures = [interleave((f"{way}:{edge}",), 0)[f"{way}:{edge}"] for edge in options.edges]
+        grown = [own.peak - own.answer for own in figures]
+        slope = (grown[1] - grown[0]) * 2**20 / (options.edges[1] ** 2 - options.edges[0] ** 2)
+        most = grown[1] * 2**20 / options.edges[1] ** 2
+        rows.append([way, *(f"{own.peak:.0f}" for own in figures), f"{slope:.0f}", f"{most:.0f}"])
+        print(*rows[-1], file=sys.stderr, flush=True)
+    print(table(["way", *(f"{edge} pixels, MiB" for edge in options.edges), "bytes a pixel", "in all"], rows))
+
+
+if __name__ == "__main__":
+    main()
