@@ -31,7 +31,7 @@ from e2e_art.networks.chain import Chain, DoodleChain, TextureChain
 from e2e_art.training.options import TrainingOptions
 from e2e_art.training.trainer import Training
 
-__all__ = ["CASES", "WAYS", "break_bytes", "make_whole_files", "training_options"]
+__all__ = ["CASES", "WAYS", "break_bytes", "make_whole_files", "small_photo", "training_options", "write_clip"]
 
 WIDTH, HEIGHT = 24, 18  # of pictures: small, so that thousands are broken in minutes
 FRAMES, SIZE = 8, (128, 96)  # of clips; the size is one of the few that H.263 knows
@@ -201,14 +201,15 @@ def break_onnx(content: bytes, random: np.random.Generator) -> bytes:
 # Whole files
 
 
-def _picture() -> Image.Image:
+def small_photo() -> Image.Image:
+    """Returns a picture whose colors all differ, 24x18."""
     y, x = np.mgrid[:HEIGHT, :WIDTH]
     return Image.fromarray(np.stack([x * 10 + 20, y * 12 + 30, 250 - x * 5 - y * 5], -1).astype(np.uint8))
 
 
 def _make_pictures(folder: Path) -> None:
     """Writes pictures of every format that Pillow, pillow-heif and tifffile write, in many modes of the common ones."""
-    photo = _picture()
+    photo = small_photo()
     pixels = np.asarray(photo)
     gray, clear, indexed = photo.convert("L"), photo.convert("RGBA"), photo.quantize(16)
     clear.putalpha(gray)
@@ -283,20 +284,27 @@ _CLIPS = {  # codec of the picture, its pixel format, codec of the sound
 
 
 def _make_clips(folder: Path) -> None:
-    photo = _picture().resize(SIZE)
-    frames = [Image.fromarray(np.roll(np.asarray(photo), 5 * k, axis=1)) for k in range(FRAMES)]
     for name, (codec, form, sound) in _CLIPS.items():
-        _write_clip(folder / name, frames, codec, form, sound)
+        write_clip(folder / name, FRAMES, codec, form, sound)
+    first, *others = _frames(FRAMES)
     for suffix in ("gif", "png", "webp"):
-        frames[0].save(folder / f"clip.{suffix}", save_all=True, append_images=frames[1:], duration=125)
+        first.save(folder / f"clip.{suffix}", save_all=True, append_images=others, duration=125)
 
 
-def _write_clip(path: Path, frames: list[Image.Image], codec: str, form: str, sound: str | None) -> None:
+def _frames(count: int) -> list[Image.Image]:
+    pixels = np.asarray(small_photo().resize(SIZE))
+    return [Image.fromarray(np.roll(pixels, 5 * k, axis=1)) for k in range(count)]
+
+
+def write_clip(
+    path: Path, count: int, codec: str = "libx264", form: str = "yuv420p", sound: str | None = "aac"
+) -> None:
+    """Writes a clip of a few frames, 128x96, of a picture that moves, with a second of sound."""
     with av.open(str(path), "w") as file:
         rate = 25 if codec in ("mpeg2video", "h263") else RATE  # these two have a few rates alone
         video = file.add_stream(codec, rate=rate, width=SIZE[0], height=SIZE[1], pix_fmt=form)
         audio = file.add_stream(sound, rate=48000 if sound in ("libopus", "mp2", "aac") else SAMPLES) if sound else None
-        for frame in frames:
+        for frame in _frames(count):
             file.mux(video.encode(av.VideoFrame.from_image(frame)))
         file.mux(video.encode(None))
         if audio:
@@ -313,7 +321,7 @@ _PALETTE = [{"color": color, "name": name} for color, name in (("#ff0000", "red"
 
 def _make_models(folder: Path) -> None:
     """Publishes small untrained models of every kind."""
-    style = mx.nd.array(to_vgg_space(np.asarray(_picture().resize((32, 32)))))
+    style = mx.nd.array(to_vgg_space(np.asarray(small_photo().resize((32, 32)))))
     validation = [{"stage": stage, "total": 3.5 - stage} for stage in range(2)]
     record = {"command": "by hand", "photos": 3, "seconds": 4, "engine": "MXNet", "validation": validation}
     record["styles"] = [{"file": "waves.jpg"}]
@@ -381,7 +389,7 @@ def make_whole_files(folder: Path, kinds: list[str]) -> None:
         **{"pictures": _make_pictures, "masks": _make_masks, "clips": _make_clips, "models": _make_models},
         **{"onnx": _make_onnx, "checkpoints": _make_checkpoints, "lists": _make_lists},
     }
-    _picture().resize((48, 36)).save(folder / "photo.png")
+    small_photo().resize((48, 36)).save(folder / "photo.png")
     for kind in dict.fromkeys([*kinds, "models"]):  # clips and others are painted by a model
         (folder / kind).mkdir(parents=True)
         makers[kind](folder / kind)

@@ -1,9 +1,9 @@
 """What becomes of broken files, and of commands that are killed: counts what was read, what was refused, and faults.
 
-python benchmarks/robustness.py                           # 20,000 broken pictures, 1,000 of each other kind, 100 kills
-python benchmarks/robustness.py --kinds pictures clips --count 500 --seed 7
-python benchmarks/robustness.py --kinds pictures --only 1234            # one case again, with its traceback
-python benchmarks/robustness.py --kinds kills --count 20 --jobs paint train
+python benchmarks/robustness.py                             # 20,000 pictures, 1,000 of each other kind, 100 kills
+python benchmarks/robustness.py --kinds pictures=500 clips=100 --seed 7
+python benchmarks/robustness.py --kinds pictures --only 1234               # one case again, with all that it said
+python benchmarks/robustness.py --kinds kills=20 --jobs paint train
 
 Case number n of a kind and a seed is the same on every machine with the same libraries.  A broken file is to be read,
 or refused in one sentence that names it.  A fault is anything else: another exception, a crash, more than 10 seconds,
@@ -41,7 +41,7 @@ from kills import JOBS, apart, kill_at_random
 
 from e2e_art.commands.main import main as command_line
 from e2e_art.data.listing import list_photos
-from e2e_art.errors import UserError
+from e2e_art.errors import UserError, unknown
 from e2e_art.images.io import read_image
 from e2e_art.images.regions import style_regions
 from e2e_art.training.trainer import Training
@@ -51,7 +51,7 @@ __all__ = ["READERS", "Result", "fuzz"]
 SECONDS = 10  # that a case may take
 GIGABYTE, SMALL = 2**30, 10**6  # bytes of memory that a file below so many bytes may take
 MOST_MEMORY = 4 * GIGABYTE  # beyond what a process has when it begins: it is to be seen, not to harm the machine
-PICTURES, OTHERS, KILLS = 20_000, 1_000, 100  # by default
+COUNTS = {**dict.fromkeys(CASES, 1_000), "pictures": 20_000, "kills": 100}  # by default
 
 
 # How the library reads a kind: the broken file and a folder with the whole ones; raises UserError to refuse it.
@@ -85,8 +85,8 @@ def _paint_external(path: Path, whole: Path) -> None:
 
 
 def _paint_model(path: Path, whole: Path) -> None:
-    """Describes a model, and paints with it: by ONNX and by Gluon, photos, textures and doodles."""
-    _infer("--info", "--model", path)
+    """Describes a model, and paints with it: by ONNX and by Gluon, photos, textures and doodles; exports it."""
+    _run("infer", "--info", "--model", path)
     out = ("-o", path.with_name("painted.png"), "--overwrite")
     for engine in ("onnx", "mxnet"):
         if path.name == "texture":
@@ -96,6 +96,7 @@ def _paint_model(path: Path, whole: Path) -> None:
     if path.name == "chain":
         _infer(whole / "photo.png", "--model", path, "--tile", 64, *out)
         _infer(whole / "photo.png", "--model", path, "--stages", *out)  # judges them by style.npz
+        _run("export", "--onnx", path.with_name("one.onnx"), "--model", path)
 
 
 READERS: dict[str, Callable[[Path, Path], None]] = {
@@ -105,11 +106,15 @@ READERS: dict[str, Callable[[Path, Path], None]] = {
 
 
 def _infer(*words: object) -> None:
-    """Runs the command in this process; raises UserError with the sentence that it ends with."""
+    _run("infer", *words, "--threads", 1)
+
+
+def _run(*words: object) -> None:
+    """Runs a command in this process; raises UserError with the sentence that it ends with."""
     said, streams = io.StringIO(), (sys.stdout, sys.stderr)
     sys.stdout = sys.stderr = said
     try:
-        code = command_line(["infer", *map(str, words), *(() if "--info" in words else ("--threads", "1"))])
+        code = command_line(list(map(str, words)))
     finally:
         sys.stdout, sys.stderr = streams
     lines = said.getvalue().splitlines()
@@ -168,9 +173,10 @@ def fuzz(
 
 
 def _death(kind: str, number: int, code: int, folder: Path, faults: Path) -> Result:
-    name = signal.Signals(-code).name if code < 0 else f"exit code {code}"
-    said = (folder / "said").read_text(errors="backslashreplace").strip()
-    reason = f"it took more than {SECONDS} seconds" if name == "SIGALRM" else f"the process died of {name}"
+    said = (folder / "said").read_text(errors="backslashreplace").strip()  # with the place, by faulthandler
+    reason = f"the process died of {signal.Signals(-code).name if code < 0 else f'an error, exit code {code}'}"
+    if said.startswith("Timeout"):
+        reason = f"it took more than {SECONDS} seconds"
     return _keep(kind, Result(number, "fault", f"{reason}\n{said}"), folder, faults)
 
 
@@ -206,7 +212,7 @@ def _case(kind: str, number: int, seed: int, whole: Path, folder: Path) -> Resul
     size = sum(file.stat().st_size for file in case.rglob("*") if file.is_file())
     Path("/proc/self/clear_refs").write_text("5")  # forgets the peak of memory so far
     before = _memory("VmRSS")
-    signal.alarm(SECONDS)  # ends this process
+    faulthandler.dump_traceback_later(SECONDS, exit=True)
     try:
         READERS[kind](path, whole)
         result = Result(number, "read")
@@ -220,7 +226,7 @@ def _case(kind: str, number: int, seed: int, whole: Path, folder: Path) -> Resul
         where = traceback.extract_tb(error.__traceback__)[-1]
         summary = f"{type(error).__name__} at {Path(where.filename).name}:{where.lineno}: {error}"
         result = Result(number, "fault", f"{summary}\n{traceback.format_exc()}")
-    signal.alarm(0)
+    faulthandler.cancel_dump_traceback_later()
     taken = _memory("VmHWM") - before
     if taken > GIGABYTE and size < SMALL and result.outcome != "fault":
         result = Result(number, "fault", f"it took more than 1 GB: {taken / 1e9:.1f} GB, {result.outcome}")
@@ -242,15 +248,19 @@ def _is_of_memory(error: BaseException | None) -> bool:
     return error is not None and (isinstance(error, MemoryError) or _is_of_memory(error.__cause__ or error.__context__))
 
 
+def _kills(jobs: Sequence[str], count: int, seed: int, whole: Path) -> Iterator[Result]:
+    for number, (job, wrong) in enumerate(kill_at_random(jobs, count, seed, whole)):
+        yield Result(number, "fault", f"{job}: {wrong}") if wrong else Result(number, "whole")
+
+
 # The command
 
 
 def main(words: Sequence[str] | None = None) -> int:
     """Runs the cases that are asked for; returns 1 where there are faults."""
-    kinds = [*CASES, "kills"]
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--kinds", nargs="+", choices=kinds, default=kinds, metavar="KIND", help=", ".join(kinds))
-    parser.add_argument("--count", type=int, help="cases of each kind")
+    counts = ", ".join(f"{kind}={count}" for kind, count in COUNTS.items())
+    parser.add_argument("--kinds", nargs="+", type=_count, default=list(COUNTS.items()), metavar="KIND=N", help=counts)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", type=int, nargs="+", metavar="NUMBER", help="these cases alone")
     parser.add_argument("--jobs", nargs="+", choices=JOBS, default=list(JOBS), metavar="JOB", help=", ".join(JOBS))
@@ -260,13 +270,13 @@ def main(words: Sequence[str] | None = None) -> int:
     found = False
     with tempfile.TemporaryDirectory() as name:
         whole = Path(name)
-        apart(make_whole_files, whole, [kind for kind in flags.kinds if kind in CASES])
-        for kind in flags.kinds:
+        apart(make_whole_files, whole, [kind for kind, _ in flags.kinds if kind in CASES])
+        for kind, count in flags.kinds:
             started = time.perf_counter()
             if kind == "kills":
-                results = kill_at_random(flags.jobs, flags.count or KILLS, flags.seed, whole)
+                results = _kills(flags.jobs, count, flags.seed, whole)
             else:
-                numbers = flags.only or range(flags.count or (PICTURES if kind == "pictures" else OTHERS))
+                numbers = flags.only or range(count)
                 results = fuzz(kind, numbers, flags.seed, whole, flags.faults, flags.processes)
             outcomes, faults = Counter[str](), dict[str, list[Result]]()
             for result in results:
@@ -279,9 +289,18 @@ def main(words: Sequence[str] | None = None) -> int:
             for alike in sorted(faults.values(), key=len, reverse=True):
                 first = alike[0]
                 print(f"  FAULT, {len(alike)} times: {first.text if flags.only else first.text.splitlines()[0][:300]}")
-                print(f"    again: --kinds {kind} --seed {flags.seed} --only {first.number}", flush=True)
+                if kind in CASES:
+                    print(f"    again: --kinds {kind} --seed {flags.seed} --only {first.number}", flush=True)
             found |= bool(faults)
     return int(found)
+
+
+def _count(text: str) -> tuple[str, int]:
+    """Returns a kind, and how many of its cases: as many as are named after it, or by default."""
+    kind, _, count = text.partition("=")
+    if kind not in COUNTS:
+        raise argparse.ArgumentTypeError(unknown("kind", kind, COUNTS))
+    return kind, int(count or COUNTS[kind])
 
 
 def _alike(text: str) -> str:
