@@ -27,7 +27,7 @@ from e2e_art.training.checkpoint import load_checkpoint
 
 __all__ = ["JOBS", "apart", "kill_at_random"]
 
-PHOTOS, FRAMES, VERSIONS = 24, 120, 30
+PHOTOS, FRAMES, VERSIONS, PACKS = 24, 120, 20, 500
 MOST_KILLS = 3  # of one run, before it is left to go on to its end
 TOLERANCE = 1e-5  # of weights: threads add numbers up in any order
 
@@ -89,12 +89,16 @@ def _publish(whole: Path, folder: Path) -> int:
 
 
 def _pack(whole: Path, folder: Path) -> int:
-    """Writes a folder and a file again and again: all that lies in one is of one version."""
-    for version in range(VERSIONS):
-        content = bytes([version]) * 200_000
-        write_folder(folder / "pack", {f"{n}/{n}.bin": content for n in range(8)})
-        write_atomically(folder / "pack.bin", content)
+    """Writes a folder again and again, then a file: all that lies in one is of one version."""
+    for version in range(PACKS):
+        write_folder(folder / "pack", {f"{n}/{n}.bin": _version(version) for n in range(2)})
+    for version in range(PACKS):
+        write_atomically(folder / "pack.bin", _version(version))
     return 0
+
+
+def _version(number: int) -> bytes:
+    return number.to_bytes(2, "big") * 1_000
 
 
 # What is wrong with what a job wrote
@@ -175,13 +179,14 @@ def _wrong_model(folder: Path, uninterrupted: Path, ended: bool) -> Iterator[str
 
 
 def _wrong_pack(folder: Path, uninterrupted: Path, ended: bool) -> Iterator[str]:
-    contents = {path.read_bytes() for path in (folder / "pack").rglob("*.bin")}
-    if len(contents) > 1:
+    packed = [path.read_bytes() for path in (folder / "pack").rglob("*.bin")]
+    files = [path.read_bytes() for path in folder.glob("pack.bin")]
+    if len(packed) not in (0, 2) or len(set(packed)) > 1:
         yield "the folder holds files of several versions"
-    if not contents and list(folder.glob(".pack.*.old")):
+    if not packed and list(folder.glob(".pack.*.old")):
         yield "the old folder went before the new one came"
-    for content in contents | ({(folder / "pack.bin").read_bytes()} if (folder / "pack.bin").exists() else set()):
-        if len(set(content)) != 1 or len(content) != 200_000 or (ended and content[0] != VERSIONS - 1):
+    for content in packed + files:
+        if content not in map(_version, [PACKS - 1] if ended else range(PACKS)):
             yield "a file is not whole"
 
 

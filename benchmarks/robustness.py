@@ -42,7 +42,7 @@ from kills import JOBS, apart, kill_at_random
 from e2e_art.commands.main import main as command_line
 from e2e_art.data.listing import list_photos
 from e2e_art.errors import UserError, unknown
-from e2e_art.images.io import read_image
+from e2e_art.images.io import WRITABLE_SUFFIXES, encode_image, read_image, read_picture
 from e2e_art.images.regions import style_regions
 from e2e_art.training.trainer import Training
 
@@ -58,10 +58,15 @@ COUNTS = {**dict.fromkeys(CASES, 1_000), "pictures": 20_000, "kills": 100}  # by
 
 
 def _read_picture(path: Path, whole: Path) -> None:
-    for at_least in (None, 8):  # as painting and as training read pictures
-        picture = read_image(path, at_least)
-        if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3 or picture.size == 0:
-            raise AssertionError(f"read as {picture.dtype} {picture.shape}")
+    """Reads a picture as trainings do, and as photos are painted: then its metadata go into the painting."""
+    read_image(path, at_least=8)
+    picture = read_picture(path)
+    if picture.pixels.dtype != np.uint8 or picture.pixels.ndim != 3 or 0 in picture.pixels.shape:
+        raise AssertionError(f"read as {picture.pixels.dtype} {picture.pixels.shape}")
+    suffix = WRITABLE_SUFFIXES[path.stat().st_size % len(WRITABLE_SUFFIXES)]
+    again = read_image(io.BytesIO(encode_image(picture.pixels, suffix, picture.metadata)))
+    if again.shape != picture.pixels.shape:
+        raise AssertionError(f"{picture.pixels.shape} was written as {again.shape}")
 
 
 def _read_mask(path: Path, whole: Path) -> None:
