@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import shutil
+import sys
 import tempfile
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-__all__ = ["append_line", "pretrained_folder", "read_lines", "write_atomically", "write_folder"]
+__all__ = ["append_line", "pretrained_folder", "read_lines", "write_atomically", "write_folder", "write_lines"]
+
+_HERE, _RENAME_EXCHANGE = -100, 2  # AT_FDCWD and a flag of Linux's renameat2
 
 
 def pretrained_folder() -> Path:
@@ -39,7 +43,7 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 
 def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Writes a folder of files, in place of one that may be there: at any moment there is the old or the whole new one.
+    """Writes a folder of files, in place of one that may be there: whoever looks sees the old or the whole new one.
 
     files: contents by path below the folder.  Makes the folders above it.  Raises OSError; then nothing has changed.
     """
@@ -50,24 +54,40 @@ def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
             (temporary / name).parent.mkdir(parents=True, exist_ok=True)
             (temporary / name).write_bytes(content)
         temporary.chmod(0o755)
-        aside = temporary.with_name(f"{temporary.name}.old")  # what is replaced goes last
         if folder.exists():
-            os.replace(folder, aside)
-        try:
+            _exchange(temporary, folder)  # what is replaced goes last
+        else:
             os.replace(temporary, folder)
-        except OSError:
-            if aside.exists():
-                os.replace(aside, folder)
-            raise
-        shutil.rmtree(aside, ignore_errors=True)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _exchange(one: Path, other: Path) -> None:
+    """Gives two folders each other's names: in one step on Linux, elsewhere in three."""
+    if sys.platform == "linux":
+        rename = getattr(ctypes.CDLL(None), "renameat2", None)  # which few file systems do not know, such as NFS
+        names = (_HERE, os.fsencode(one), _HERE, os.fsencode(other))
+        if rename and rename(*names, _RENAME_EXCHANGE) == 0:
+            return
+    aside = one.with_name(f"{one.name}.old")
+    os.replace(other, aside)
+    try:
+        os.replace(one, other)
+    except OSError:
+        os.replace(aside, other)
+        raise
+    os.replace(aside, one)
 
 
 def append_line(path: Path, entry: dict) -> None:
     """Adds one line of JSON to a log."""
     with path.open("a", encoding="utf-8") as file:
         file.write(json.dumps(entry) + "\n")
+
+
+def write_lines(path: Path, entries: Iterable[dict]) -> None:
+    """Writes a log anew, whole or not at all, one line of JSON an entry."""
+    write_atomically(path, "".join(json.dumps(entry) + "\n" for entry in entries).encode())
 
 
 def read_lines(path: Path) -> list[dict]:

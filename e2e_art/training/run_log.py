@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..files import append_line, read_lines
+from ..files import append_line, read_lines, write_lines
 from ..images.arrays import from_vgg_space
 from ..images.io import write_image
 from .trainer import Step, Training
@@ -35,9 +35,10 @@ class RunLog:
         self.folder, self.training, self.validation, self.samples = folder, training, validation, samples
         self.path = folder / "log.jsonl"
         kept = [entry for entry in self.entries() if not fresh and entry["total_step"] <= training.total_step]
-        self.path.unlink(missing_ok=True)
-        for entry in kept:
-            append_line(self.path, entry)
+        if kept:
+            write_lines(self.path, kept)
+        else:
+            self.path.unlink(missing_ok=True)
 
     def entries(self) -> list[dict]:
         """Returns what was logged: steps, and validations."""
