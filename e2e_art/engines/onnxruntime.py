@@ -39,7 +39,9 @@ _MEANINGS = {
     r"Could not find an implementation for (\w+)": (
         "onnxruntime cannot compute its operator {} here: export it in float32, or with another opset"
     ),
-    r"protobuf|no ONNX graph": "it is no ONNX graph, or a part of one: get a whole copy",
+    r"protobuf|no ONNX graph|codec can't decode|model format error": (
+        "it is no ONNX graph, or a part of one: get a whole copy"
+    ),
     r"external (?:data|initializer)|model_path must not be empty": (
         "its weights lie in another file, which is missing or too short: get both, side by side"
     ),
@@ -48,6 +50,16 @@ _MEANINGS = {
     ),
     r"This is an invalid model.*?Error,? (.*)": "it breaks a rule of ONNX ({}): export it again",
 }
+
+
+# What else it says, of itself: its codes, the file's name, places in its source.
+_NOISE = (
+    r"^.*Status Message: ",
+    r"\[ONNXRuntimeError\] : \d+ : \w+ : ",
+    r"^Load model from .*?\.onnx( failed:)?",
+    r"\S*/onnxruntime/\S+:\d+ [^)]*\)( const)?",
+    r"\w+\.(cc|h):\d+ \S+",
+)
 
 
 def has_gpu() -> bool:
@@ -85,6 +97,8 @@ def open_session(graph: Path, threads: int | None = None, gpu: int | None = None
             if not (graph.parent / name).resolve().is_relative_to(graph.parent.resolve()):
                 raise ValueError(f"it reads {name}, outside of its folder: export it into one file")
         session = onnxruntime.InferenceSession(str(graph), settings, providers=[*cuda, "CPUExecutionProvider"])
+        for place in (*session.get_inputs(), *session.get_outputs()):
+            _ = place.name, place.type, place.shape  # which may be no text
     except Exception as error:  # onnxruntime raises kinds of its own, none public
         raise UserError(f"{graph} cannot be loaded: {_meaning(error)}") from error
     if gpu is not None and "CUDAExecutionProvider" not in session.get_providers():
@@ -119,9 +133,9 @@ def _meaning(error: Exception) -> str:
     for pattern, words in _MEANINGS.items():
         if found := re.search(pattern, text, re.IGNORECASE):
             return words.format(shortened(next(filter(None, found.groups()), "")))
-    text = re.sub(r"^.*Status Message: |^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", text)
-    text = re.sub(r"\S*/onnxruntime/\S+:\d+ [^)]*\)( const)?", "", text)  # a place in its source
-    return shortened(" ".join(text.split())) or type(error).__name__
+    for noise in _NOISE:
+        text = re.sub(noise, "", text, flags=re.IGNORECASE)
+    return f"{shortened(' '.join(text.split()).rstrip('.')) or type(error).__name__}; export it again"
 
 
 def _weight_files(graph: Path) -> Iterator[str]:
