@@ -68,7 +68,8 @@ def _train(whole: Path, folder: Path) -> int:
     words = ("train", "--style", whole / "photo.png", "--photos", whole / "photos", "--out", folder / "model")
     words += ("--stages", "pyramid,pyramid", "--steps", 6, "--size", 32, "--style-size", 64, "--no-bfloat16")
     words += ("--style-layers", "relu1_1", "relu2_1", "--content-layer", "relu2_1", "--checkpoint-every", 2)
-    return _command(*words, "--preview", whole / "photo.png", "--resume")
+    words += ("--preview", whole / "photo.png")
+    return _command(*words, *(["--resume"] if (folder / "model.training").exists() else []))
 
 
 def _optimize(whole: Path, folder: Path) -> int:

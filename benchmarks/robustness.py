@@ -85,7 +85,8 @@ def _read_checkpoint(path: Path, whole: Path) -> None:
 
 
 def _paint_clip(path: Path, whole: Path) -> None:
-    _infer(path, "--model", whole / "models" / "chain", "-o", path.with_name("painted.mp4"))
+    suffix = ".webp" if path.suffix in (".gif", ".png", ".webp") else ".mp4"  # those may have become still pictures
+    _infer(path, "--model", whole / "models" / "chain", "-o", path.with_name(f"painted{suffix}"))
 
 
 def _paint_external(path: Path, whole: Path) -> None:
