@@ -1,13 +1,23 @@
 """Broken files and kills: the short form of benchmarks/robustness.py, and that it sees the faults it promises."""
 
+import io
 import json
 import os
 import sys
 
+import numpy as np
+import onnx
 import pytest
-from helpers import ROOT, process
+import tifffile
+from helpers import ROOT, assert_one_sentence, photo_folder, process
+from onnx import TensorProto, helper, numpy_helper
 
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform != "linux", reason="it watches memory by /proc")]
+from e2e_art.commands.main import main
+from e2e_art.errors import ImageError
+from e2e_art.images.io import read_image
+from e2e_art.painting.container import _Nameless
+
+needs_proc = pytest.mark.skipif(sys.platform != "linux", reason="the benchmark watches memory by /proc")
 
 # Readers with a fault each, and what the benchmark is to say of it.
 PLANTED = r"""
@@ -49,6 +59,8 @@ print(json.dumps([found, kept, again]))
 """
 
 
+@needs_proc
+@pytest.mark.slow
 def test_the_benchmark_sees_what_readers_do_wrong(fresh_python):
     found, kept, again = json.loads(fresh_python(PLANTED, ROOT / "benchmarks").stdout)
     expected = {
@@ -72,6 +84,8 @@ def test_the_benchmark_sees_what_readers_do_wrong(fresh_python):
     assert again[0] == again[1] != again[2]
 
 
+@needs_proc
+@pytest.mark.slow
 def test_broken_files_and_kills_harm_nothing(tmp_path):
     kinds = ("pictures=400", "masks=60", "lists=60", "clips=40", "models=20", "onnx=60", "checkpoints=10", "kills=4")
     jobs = ("paint", "clip", "publish", "pack")
@@ -83,3 +97,34 @@ def test_broken_files_and_kills_harm_nothing(tmp_path):
     lines = done.stdout.decode().splitlines()
     assert [line.partition(" in ")[0] for line in lines] == [kind.replace("=", ": ") for kind in kinds]
     assert not faults.exists()
+
+
+# What the long form found
+
+
+def test_a_tiff_without_rows_is_refused(tmp_path):
+    path = tmp_path / "flat.tif"
+    tifffile.imwrite(path, np.zeros((16, 24, 3), np.uint8), photometric="rgb", metadata=None)
+    with tifffile.TiffFile(path, mode="r+b") as file:
+        file.pages[0].tags["ImageLength"].overwrite(0)
+    with pytest.raises(ImageError, match="flat.tif is damaged .it says that it holds 24x0 pixels"):
+        read_image(path)
+
+
+def test_a_place_before_a_clip_s_beginning_is_an_error_s_number(tmp_path):
+    (tmp_path / "clip.wmv").write_bytes(b"0123456789")
+    with _Nameless(io.FileIO(tmp_path / "clip.wmv")) as file:  # an exception would be printed by PyAV
+        assert file.seek(-5) < 0
+        assert file.seek(5) == 5
+        assert file.read(2) == b"56"
+
+
+def test_a_graph_that_no_memory_holds_is_refused_by_its_name(tmp_path, capfd):
+    photo = next(photo_folder(tmp_path / "photos", 1).rglob("*.jpg"))
+    places = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 3, "h", "w"]) for name in ("in", "out")]
+    padding = numpy_helper.from_array(np.array([0, 0, 2**38, 0, 0, 0, 0, 0]), "padding")
+    graph = helper.make_graph([helper.make_node("Pad", ["in", "padding"], ["out"])], "g", *zip(places), [padding])
+    opset = [helper.make_opsetid("", 13)]
+    onnx.save(helper.make_model(graph, opset_imports=opset, ir_version=8), tmp_path / "wide.onnx")
+    words = ["infer", photo, "--model", tmp_path / "wide.onnx", "-o", tmp_path / "out.png"]
+    assert_one_sentence(main(list(map(str, words))), capfd.readouterr().err, "wide.onnx", "memory", "another --model")

@@ -88,6 +88,7 @@ def open_session(graph: Path, threads: int | None = None, gpu: int | None = None
     onnxruntime.disable_telemetry_events()
     settings = onnxruntime.SessionOptions()
     settings.log_severity_level = 4  # errors are raised as well
+    onnxruntime.set_default_logger_severity(4)  # by which allocators speak
     settings.enable_cpu_mem_arena = not thrifty
     if threads:
         settings.intra_op_num_threads = threads
@@ -118,7 +119,7 @@ def run_session(
         arrays = session.run(outputs, inputs)
     except Exception as error:
         if "alloc" in str(error).lower():
-            raise MemoryError from error
+            raise MemoryError(f"{graph} takes more memory than there is") from error
         raise UserError(f"{graph} could not paint this: {_meaning(error)}") from error
     if not all(isinstance(array, np.ndarray) and array.dtype.kind in "fiu" for array in arrays):
         raise ModelError(f"{graph} gives no numbers, so no picture: choose another --model")

@@ -102,6 +102,8 @@ def _check_size(file: BinaryIO, name: str, width: int, height: int, each: int = 
     each: bytes that a pixel takes while it is read.
     """
     pixels, content = width * height, file.seek(0, os.SEEK_END)
+    if not pixels:
+        raise ImageError(f"{name} is damaged (it says that it holds {width}x{height} pixels): copy it again")
     if pixels > MAX_PIXELS:
         raise _too_large(name)
     most = _SUSPICIOUS // each

@@ -141,7 +141,7 @@ class ClipFile(Clip):
                         self._packets_read += bool(packet.size) and not packet.is_discard
                         yield packet
                 return
-            except (av.FFmpegError, OSError):
+            except (av.FFmpegError, OSError, IndexError):  # the last for a stream that was not there at the beginning
                 failures += 1
                 self.damaged = True
 

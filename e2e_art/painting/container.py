@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
@@ -23,6 +25,13 @@ class _Nameless(io.BufferedReader):
     """A file whose name FFmpeg does not learn; it would take `12:30.mp4` for an address, and cannot take every byte."""
 
     name = "clip"
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Returns the new position; an error's number for one before the beginning, where a broken index may point."""
+        try:
+            return super().seek(offset, whence)
+        except OSError as error:  # PyAV would print some of them
+            return -(error.errno or errno.EIO)
 
 
 class _Unnamed(io.FileIO):

@@ -9,14 +9,14 @@ from typing import Any, Protocol
 import numpy as np
 
 from ..engines.onnxruntime import check_gpu, has_gpu, open_session, run_session
-from ..errors import ModelError, OptionError, UserError, unknown
+from ..errors import ModelError, OptionError, UserError, first_line, unknown
 from ..images.arrays import CHANNEL_MEANS
 from ..memory import PAINTING, Need, check_memory
 from ..models.folder import Model, graph_file, read_model
 from ..models.kinds import Kind
 from .external import SUFFIX, ExternalEngine
 
-__all__ = ["ENGINES", "Engine", "ModelPainter"]
+__all__ = ["ENGINES", "Engine", "ModelPainter", "out_of_memory"]
 
 ENGINES = ("auto", "onnx", "mxnet")
 
@@ -33,6 +33,11 @@ class Engine(Protocol):
         inputs, float32 by name: `image` (1, 3, H, W), 0..255, and `strength` (1,); or `noise` (1, C, H, W), for doodles
         after `regions` (1, R, H, W).  Raises MemoryError where memory does not suffice.
         """
+
+
+def out_of_memory(error: MemoryError, height: int, width: int) -> UserError:
+    """Returns the sentence for memory that did not suffice; the error says for what."""
+    return UserError(f"{first_line(error)}, for {width}x{height} pixels: give a smaller --size, or another --model")
 
 
 class ModelPainter:
@@ -61,7 +66,7 @@ class ModelPainter:
         try:
             pictures = self.engine.run(inputs, stages)
         except MemoryError as error:
-            raise UserError(f"There is not enough memory for {width}x{height} pixels: give a smaller --size") from error
+            raise out_of_memory(error, height, width) from error
         self.held = max(self.held, self.need.pixel * height * width)
         return pictures
 
@@ -140,7 +145,7 @@ class MxnetEngine:
             painted = [np.clip(pictures[stage].asnumpy() + means, 0, 255) for stage in stages]
         except mx.MXNetError as error:
             if "alloc" in str(error).lower():
-                raise MemoryError from error
+                raise MemoryError(f"{self.model.folder} takes more memory than there is") from error
             raise
         if not all(np.isfinite(picture).all() for picture in painted):
             raise ModelError(f"{self.model.folder} gives infinite numbers or none (NaN), so no picture: train it again")

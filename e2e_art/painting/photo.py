@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from ..errors import OptionError, UserError
+from ..errors import OptionError
 from ..images.arrays import to_uint8
 from ..images.colors import denoise as remove_noise
 from ..images.colors import keep_colors as with_colors_of
@@ -18,7 +18,7 @@ from ..machine import free_memory
 from ..memory import DENOISE_BYTES, PICTURE_BYTES, TILED, Need, check_memory
 from ..models.folder import tile_file
 from ..models.kinds import PHOTO
-from .engines import ModelPainter
+from .engines import ModelPainter, out_of_memory
 from .tiles import OVERLAP, THUMBNAIL_EDGE, TILE, TiledPainter
 
 __all__ = ["MOST_PIXELS", "STRONGEST", "Painter"]
@@ -124,7 +124,7 @@ class Painter(ModelPainter):
         try:
             return self._tiled.paint(photo, stages, strength, tile, on_tile=on_tile)
         except MemoryError as error:
-            raise UserError(f"There is not enough memory for {width}x{height} pixels: give a smaller --size") from error
+            raise out_of_memory(error, height, width) from error
 
 
 def _size_to_paint(photo: np.ndarray, size: int | None) -> tuple[int, int]:
