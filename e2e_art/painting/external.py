@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 SUFFIX = ".onnx"
 MULTIPLE = 8  # sides of a photo are brought to multiples, or strides would round them up
 SMALLEST = 32  # and to at least so many pixels, or a network's own reflection would not fit
+LARGEST = 2**26  # pixels of the one size that a network may take
 LEAST = 0.5  # of a photo's side: what gives less is no painting
 DTYPES = {
     "tensor(float)": np.float32,
@@ -82,6 +83,8 @@ class ExternalEngine:
         sides = photo.shape[2:]
         if any(self._own_size):
             height, width = (own or side for own, side in zip(self._own_size, sides))
+            if height * width > LARGEST:
+                raise ModelError(f"{self._path} paints at {width}x{height} pixels alone: choose another --model")
             self._say(f"paints at {width}x{height} pixels alone")
             return _resized(photo, height, width)
         if self._takes_strength:
