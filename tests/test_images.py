@@ -296,6 +296,7 @@ def test_what_cannot_be_written_is_refused_in_one_sentence(tmp_path):
         ("a", picture_of(RED), "a cannot be written: .* as '': choose one of .jpg, "),
         ("file/a.png", picture_of(RED), "a.png cannot be written .*: choose a folder"),
         ("a.webp", picture_of(RED, 1, 17000), r"a.webp .* 17000x1 pixels do not fit into a .webp .*: choose .png"),
+        ("a.avif", picture_of(RED, 1, 33000), r"a.avif .* 33000x1 pixels do not fit into a .avif .*: choose .png"),
         ("a.jpg", picture_of(RED, 1, 70000), r"a.jpg .* 70000x1 pixels do not fit into a .jpg .*: choose .png"),
         ("a.png", picture_of(RED).astype(float), "a.png .* is none"),
         ("a.png", picture_of(RED)[..., 0], "a.png .* is none"),

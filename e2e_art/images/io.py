@@ -28,6 +28,7 @@ __all__ = [
 ]  # fmt: skip
 
 _SHORT_SUFFIXES = {".jpg": "JPEG", ".tif": "TIFF", ".heic": "HEIF"}  # the others are the names of their formats
+LONGEST_AVIF = 2**15  # pixels of a side: libavif writes longer ones, and does not read them
 _ENCODER_OPTIONS: dict[str, dict[str, Any]] = {
     "JPEG": {"quality": 95, "subsampling": 0},
     "TIFF": {"compression": "tiff_adobe_deflate"},
@@ -93,6 +94,8 @@ def encode_image(image: np.ndarray, suffix: str, metadata: Metadata | None = Non
         register_heif()
     file = io.BytesIO()
     try:
+        if kind == "AVIF" and max(content.size) > LONGEST_AVIF:
+            raise ValueError(f"readers take {LONGEST_AVIF} a side")
         content.save(file, kind, **options)
     except (KeyError, OSError, ValueError, RuntimeError) as error:
         height, width = image.shape[:2]
