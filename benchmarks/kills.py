@@ -15,7 +15,7 @@ from pathlib import Path
 
 import av
 import numpy as np
-from broken_files import small_photo, write_clip
+from whole_files import small_photo, write_clip
 
 from e2e_art.commands.main import main
 from e2e_art.errors import UserError

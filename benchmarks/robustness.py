@@ -35,8 +35,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from broken_files import CASES, make_whole_files, training_options
+from broken_files import CASES
 from kills import JOBS, apart, kill_at_random
+from whole_files import make_whole_files, training_options
 
 from e2e_art.commands.main import main as command_line
 from e2e_art.data.listing import list_photos
