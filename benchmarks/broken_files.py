@@ -1,4 +1,4 @@
-"""How robustness.py breaks files: ways to break bytes, ways to break what checksums protect, and a case of each kind."""
+"""How robustness.py breaks files: their bytes, or what checksums protect; and how a case of each kind is made."""
 
 from __future__ import annotations
 
