@@ -20,8 +20,8 @@ if TYPE_CHECKING:  # imported when they are needed, so that importing e2e_art ta
 
     import numpy as np
 
-    from .images.decode import Picture
     from .images.metadata import Metadata
+    from .images.reading.decode import Picture
     from .models.folder import Model
     from .painting.noise import DoodlePainter, TexturePainter
     from .painting.photo import Painter

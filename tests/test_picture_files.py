@@ -13,9 +13,7 @@ import tifffile
 from PIL import Image, ImageCms
 
 from e2e_art.errors import ImageError
-from e2e_art.images.decode import MAX_PIXELS
 from e2e_art.images.formats import FORMATS, IMAGE_SUFFIXES
-from e2e_art.images.icc import SRGB_CURVE, make_profile
 from e2e_art.images.io import (
     WRITABLE_SUFFIXES,
     encode_image,
@@ -26,6 +24,8 @@ from e2e_art.images.io import (
     read_picture,
     write_image,
 )
+from e2e_art.images.reading.decode import MAX_PIXELS
+from e2e_art.images.reading.icc import SRGB_CURVE, make_profile
 
 Y, X = np.mgrid[:60, :80]
 COLORS = np.stack([X * 255 // 79, Y * 255 // 59, 255 - X * 255 // 79], -1).astype(np.uint8)
@@ -454,7 +454,7 @@ def test_decompression_bombs_are_refused_with_the_size_that_fits(tmp_path):
 
 def test_what_does_not_fit_into_memory_is_refused(tmp_path, monkeypatch):
     Image.fromarray(COLORS).save(tmp_path / "a.png")
-    monkeypatch.setattr("e2e_art.images.decode.free_memory", lambda: 9600)
+    monkeypatch.setattr("e2e_art.images.reading.decode.free_memory", lambda: 9600)
     with pytest.raises(ImageError, match=r"a.png takes 0.0 GB of memory to read, and 0.0 are free: .* to 40x30 pixels"):
         read_image(tmp_path / "a.png")
 

@@ -16,10 +16,10 @@ from helpers import ROOT, on_full_disk, process, save
 from PIL import Image
 from skimage import data
 
+from e2e_art.clips.camera import Camera
+from e2e_art.clips.formats import READABLE
 from e2e_art.commands.infer_video import is_clip
 from e2e_art.commands.main import main
-from e2e_art.painting.camera import Camera
-from e2e_art.painting.clip_formats import READABLE
 from e2e_art.painting.flow import flicker, motion
 from e2e_art.painting.video import VideoError, open_clip, paint_clip
 

@@ -9,9 +9,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..clips.formats import ANIMATED, FORMATS, READABLE, format_of
 from ..errors import OptionError
 from ..images.io import is_animated
-from ..painting.clip_formats import ANIMATED, FORMATS, READABLE, format_of
 from ..painting.photo import Painter
 from .flags import check_free
 from .infer_photos import Output
@@ -55,8 +55,8 @@ def paint_video(
         raise OptionError("One clip at a time, without photos: give one file, or --camera without any")
     target = Path(output.out or "")
     format_of(target)
-    from ..painting.camera import Camera  # with their libraries, which take long to load
-    from ..painting.segments import is_part
+    from ..clips.camera import Camera  # with their libraries, which take long to load
+    from ..clips.segments import is_part
     from ..painting.video import open_clip, paint_clip
 
     if not (resume and is_part(target)):

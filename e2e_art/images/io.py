@@ -16,10 +16,10 @@ from PIL import Image
 
 from ..errors import ImageError
 from ..files import write_atomically
-from .decode import MAX_PIXELS, Picture, decode
 from .folder import find_images, list_images, passed_over
 from .formats import IMAGE_SUFFIXES, WRITABLE_SUFFIXES, register_heif
 from .metadata import Metadata, into_profile
+from .reading.decode import MAX_PIXELS, Picture, decode
 
 __all__ = [
     "IMAGE_SUFFIXES", "MAX_PIXELS", "WRITABLE_SUFFIXES", "Metadata", "Picture", "check_suffix", "encode_animation",

@@ -13,15 +13,15 @@ from typing import Any
 import av
 import numpy as np
 
+from ..clips.animation import Animation
+from ..clips.clip import Clip
+from ..clips.formats import VideoError, format_of
+from ..clips.reader import ClipFile
+from ..clips.segments import FRAMES, Segments
+from ..clips.writer import Plan, join
 from ..images.io import is_animated
 from .ahead import ahead, behind
-from .animation import Animation
-from .clip import Clip
-from .clip_formats import VideoError, format_of
-from .clip_reader import ClipFile
-from .clip_writer import Plan, join
 from .flow import flicker, motion
-from .segments import FRAMES, Segments
 from .steady import blend
 
 __all__ = ["Clip", "Painted", "VideoError", "open_clip", "paint_clip"]

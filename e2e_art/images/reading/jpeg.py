@@ -10,7 +10,7 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image
 
-from ..errors import ImageError
+from ...errors import ImageError
 
 __all__ = ["check_kind", "completed"]
 

@@ -21,8 +21,8 @@ import numpy as np
 import tifffile
 from PIL import Image
 
-from ..errors import ImageError
-from .formats import RAW_SUFFIXES, camera_raw
+from ...errors import ImageError
+from ..formats import RAW_SUFFIXES, camera_raw
 from .levels import Survey, to_eight_bits
 
 __all__ = ["Tiff"]

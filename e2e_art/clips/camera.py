@@ -10,7 +10,7 @@ from fractions import Fraction
 import cv2
 
 from .clip import Clip, Frame
-from .clip_formats import VideoError
+from .formats import VideoError
 
 __all__ = ["Camera"]
 

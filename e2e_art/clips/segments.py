@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from ..files import write_atomically
-from .clip_formats import VideoError
-from .clip_writer import Encoder, Plan
+from .formats import VideoError
+from .writer import Encoder, Plan
 
 __all__ = ["Segments", "is_part"]
 

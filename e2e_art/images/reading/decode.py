@@ -17,12 +17,12 @@ from typing import BinaryIO
 import numpy as np
 from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
 
-from ..errors import ImageError, first_line
-from ..machine import free_memory
+from ...errors import ImageError, first_line
+from ...machine import free_memory
+from ..formats import FORMATS, begins_like_a_picture, no_picture, register_heif
+from ..metadata import Metadata, clean_exif
 from . import jpeg
-from .formats import FORMATS, begins_like_a_picture, no_picture, register_heif
 from .levels import Survey, to_eight_bits
-from .metadata import Metadata, clean_exif
 from .png import SIGNATURE, PngChunks
 from .tiff import Tiff
 

@@ -15,9 +15,9 @@ from av.video.stream import VideoStream
 
 from ..images.io import MAX_PIXELS
 from .clip import Clip, Frame
-from .clip_formats import VideoError
 from .container import begins_anew, open_to_read, seconds
-from .frame_pixels import Sight
+from .formats import VideoError
+from .pixels import Sight
 from .timeline import Timeline
 
 __all__ = ["ClipFile"]

@@ -12,7 +12,7 @@ from PIL import Image
 
 from ..images.io import MAX_PIXELS
 from .clip import Clip, Frame
-from .clip_formats import VideoError
+from .formats import VideoError
 
 __all__ = ["Animation"]
 

@@ -15,10 +15,10 @@ from av.video.frame import VideoFrame
 from PIL import Image
 
 from .clip import Clip
-from .clip_formats import Format
-from .clip_sound import Sound
 from .container import open_to_read, open_to_write
-from .frame_pixels import EXACT
+from .formats import Format
+from .pixels import EXACT
+from .sound import Sound
 
 __all__ = ["Encoder", "Plan", "join"]
 

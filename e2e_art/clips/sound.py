@@ -13,8 +13,8 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer, OutputContainer
 from av.filter import Graph
 
-from .clip_formats import Format
 from .container import begins_anew, seconds
+from .formats import Format
 from .timeline import Timeline
 
 __all__ = ["Sound"]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .arrays import rounded
+from ..arrays import rounded
 
 __all__ = ["Survey", "to_eight_bits"]
 

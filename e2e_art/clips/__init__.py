@@ -1,0 +1,1 @@
+"""Clips from files and cameras, and into files."""

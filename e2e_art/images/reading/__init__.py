@@ -1,0 +1,1 @@
+"""What a picture file holds, as pixels: the decoders behind `images.io`."""
