@@ -32,7 +32,7 @@ __all__ += ["load_doodle", "load_texture", "read_image", "read_picture", "write_
 
 def load(
     model: str | Path | Model, engine: str = "auto", threads: int | None = None, gpu: int | None = None
-) -> Painter:  # fmt: skip
+) -> Painter:
     """Returns a trained model, ready to paint photos; called with one, it returns its painting (`Painter.stages`).
 
     model: a shipped name, the folder of a trained model, an ONNX file, or one of `list_models`.  engine: "onnx"
@@ -49,7 +49,7 @@ def load(
 
 def load_texture(
     model: str | Path | Model, engine: str = "auto", threads: int | None = None, gpu: int | None = None
-) -> TexturePainter:  # fmt: skip
+) -> TexturePainter:
     """Returns a trained model, ready to make textures, `load_texture("brick")(512, 512, seed=7)`; all as for `load`."""
     from .painting.noise import TexturePainter
 
@@ -58,7 +58,7 @@ def load_texture(
 
 def load_doodle(
     model: str | Path | Model, engine: str = "auto", threads: int | None = None, gpu: int | None = None
-) -> DoodlePainter:  # fmt: skip
+) -> DoodlePainter:
     """Returns a trained model, ready to paint doodles, `load_doodle("renoir")(doodle, seed=7)`; all as for `load`."""
     from .painting.noise import DoodlePainter
 
@@ -94,9 +94,7 @@ def read_picture(source: Path | str | BinaryIO, at_least: int | None = None) -> 
     return read_picture(source, at_least)
 
 
-def write_image(
-    path: Path | str, image: np.ndarray, overwrite: bool = False, metadata: Metadata | None = None
-) -> None:  # fmt: skip
+def write_image(path: Path | str, image: np.ndarray, overwrite: bool = False, metadata: Metadata | None = None) -> None:
     """Writes a picture, uint8 RGB (H, W, 3), as its suffix says, whole or not at all; missing folders are made.
 
     metadata: that of the photo (`read_picture`), to keep its EXIF data and its color profile.

@@ -1,10 +1,13 @@
-"""What a person can do something about."""
+"""What a person can do something about, and words for the sentences that say so."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-__all__ = ["ImageError", "ModelError", "OptionError", "UserError", "first_line", "unknown"]
+__all__ = ["ImageError", "ModelError", "OptionError", "UserError", "first_line", "listed", "plural", "reason_of"]
+__all__ += ["shortened", "unknown"]
+
+LONGEST = 200  # characters of what a sentence quotes
 
 
 class UserError(Exception):
@@ -32,7 +35,27 @@ def first_line(error: BaseException) -> str:
     return others[-1].strip() if others and first.startswith("Traceback") else first.strip()
 
 
+def reason_of(error: BaseException) -> str:
+    """Returns why something failed, short enough for a sentence: what the system or a library says."""
+    return getattr(error, "strerror", None) or shortened(first_line(error))
+
+
 def unknown(noun: str, value: object, choices: Iterable[str]) -> str:
     """Returns the sentence for a wrong choice, as "unknown pooling 'median': choose average or max"."""
+    return f"unknown {noun} '{value}': choose {listed(choices)}"
+
+
+def listed(choices: Iterable[str]) -> str:
+    """Returns one or more choices as "a, b or c"."""
     *others, last = choices
-    return f"unknown {noun} '{value}': choose {', '.join(others)} or {last}"
+    return f"{', '.join(others)} or {last}" if others else last
+
+
+def plural(count: int, one: str, several: str = "") -> str:
+    """Returns a count with its noun, as "1 stage" and "4 stages"; several: the plural that is not made by an s."""
+    return f"{count} {one}" if count == 1 else f"{count} {several or one + 's'}"
+
+
+def shortened(text: str, most: int = LONGEST) -> str:
+    """Returns a text that is short enough for a sentence."""
+    return text if len(text) <= most else f"{text[: most - 4]} ..."

@@ -1,8 +1,9 @@
-"""Where shipped files lie, and how files appear: whole, by rename, or not at all."""
+"""Files: where shipped ones lie, and how they appear, whole, by rename, or not at all."""
 
 from __future__ import annotations
 
 import ctypes
+import hashlib
 import json
 import os
 import shutil
@@ -13,7 +14,8 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-__all__ = ["append_line", "pretrained_folder", "read_lines", "write_atomically", "write_folder", "write_lines"]
+__all__ = ["append_line", "pretrained_folder", "read_lines", "sha256_of", "write_atomically"]
+__all__ += ["write_folder", "write_lines"]
 
 _HERE, _RENAME_EXCHANGE = -100, 2  # AT_FDCWD and a flag of Linux's renameat2
 
@@ -77,6 +79,15 @@ def _exchange(one: Path, other: Path) -> None:
         os.replace(aside, other)
         raise
     os.replace(aside, one)
+
+
+def sha256_of(path: Path) -> str:
+    """Returns the sha256 of a file, of any size, in hexadecimal digits; raises OSError where it cannot be read."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def append_line(path: Path, entry: dict) -> None:

@@ -12,10 +12,13 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_type_hints
 
 import msgspec
+import numpy as np
 from msgspec import Meta
 
+from .errors import shortened
+
 __all__ = ["Count", "FileName", "Measure", "Name", "Share", "Text", "check", "check_fields", "load_arrays"]
-__all__ += ["parse_json", "read_file", "shortened"]
+__all__ += ["parse_json", "read_file"]
 
 Checked = TypeVar("Checked")
 
@@ -26,7 +29,6 @@ Share = Annotated[float, Meta(ge=0, le=1)]
 Text = Annotated[str, Meta(max_length=2**20)]
 FileName = Annotated[str, Meta(max_length=255, pattern=r"^(?!\.{1,2}\Z)[^/\x00-\x1f\x7f]+\Z")]  # in a folder, no path
 MOST_ARRAYS = 20_000  # of a file
-LONGEST = 200  # characters of a reason
 
 
 def read_file(path: Path, most: int) -> bytes:
@@ -83,15 +85,8 @@ def load_arrays(content: bytes, most: int) -> dict[str, Any]:
 
     most: bytes that they may take, unpacked.
     """
-    import numpy as np
-
     with np.load(io.BytesIO(content), allow_pickle=False) as file:
         entries = file.zip.infolist()
         if sum(entry.file_size for entry in entries) > most or len(entries) > MOST_ARRAYS:
             raise ValueError("it unpacks to more than it is")  # and could fill the memory
         return {name: file[name] for name in file.files}
-
-
-def shortened(text: str) -> str:
-    """Returns a text that is short enough for a sentence."""
-    return text if len(text) <= LONGEST else f"{text[: LONGEST - 4]} ..."

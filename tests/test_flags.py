@@ -17,10 +17,10 @@ from skimage import data
 
 from e2e_art.commands import infer, optimize, train
 from e2e_art.commands import main as main_module
-from e2e_art.commands.flags import check_job, number, plural, whole
+from e2e_art.commands.flags import check_job, number, whole
 from e2e_art.commands.main import main
 from e2e_art.commands.parser import Parser
-from e2e_art.errors import OptionError
+from e2e_art.errors import OptionError, plural
 from e2e_art.losses.options import Number
 from e2e_art.models.publish import publish
 
@@ -245,6 +245,7 @@ def test_photos_stand_anywhere(tmp_path, monkeypatch):
 
 def test_plurals():
     assert [plural(count, "stage") for count in (0, 1, 2)] == ["0 stages", "1 stage", "2 stages"]
+    assert [plural(count, "file was", "files were") for count in (1, 2)] == ["1 file was", "2 files were"]
 
 
 @pytest.mark.parametrize("script", [["infer.py"], ["train.py"], ["-m", "e2e_art", "export"]])

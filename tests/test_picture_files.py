@@ -16,9 +16,9 @@ from e2e_art.errors import ImageError
 from e2e_art.images.formats import FORMATS, IMAGE_SUFFIXES
 from e2e_art.images.io import (
     WRITABLE_SUFFIXES,
+    count_frames,
     encode_image,
     find_images,
-    is_animated,
     passed_over,
     read_image,
     read_picture,
@@ -525,8 +525,8 @@ def test_frames_are_counted(tmp_path, suffix, caplog):
     caplog.set_level(logging.INFO)
     frames = [Image.fromarray(np.roll(COLORS, shift, 1)) for shift in range(0, 40, 10)]
     frames[0].save(tmp_path / f"a{suffix}", save_all=True, append_images=frames[1:])
-    assert is_animated(tmp_path / f"a{suffix}") == 4
-    assert is_animated(tmp_path / "missing.gif") == 1
+    assert count_frames(tmp_path / f"a{suffix}") == 4
+    assert count_frames(tmp_path / "missing.gif") == 1
     assert read_image(tmp_path / f"a{suffix}").shape == COLORS.shape
     assert f"a{suffix}: the first of its 4 frames" in caplog.text
 

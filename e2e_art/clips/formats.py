@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 
-from ..errors import UserError
+from ..errors import UserError, listed
 
 __all__ = ["ANIMATED", "FORMATS", "READABLE", "Format", "VideoError", "format_of"]
 
@@ -74,7 +74,6 @@ def format_of(target: Path) -> Format:
     """Returns how a clip of that name is written; raises VideoError where clips cannot be."""
     suffix = target.suffix.lower()
     if suffix not in FORMATS:
-        *others, last = FORMATS
         why = "can be read, but not written" if suffix in READABLE else "is no clip's name"
-        raise VideoError(f"-o {target} {why}: choose one ending in {', '.join(others)} or {last}")
+        raise VideoError(f"-o {target} {why}: choose one ending in {listed(FORMATS)}")
     return FORMATS[suffix]

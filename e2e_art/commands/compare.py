@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from tqdm import tqdm
 
-from ..errors import ImageError, OptionError
+from ..errors import ImageError, OptionError, plural
 from ..evaluation.baseline import baseline_curve, equivalent_evaluations_text
 from ..evaluation.charts import plot_worth
 from ..files import write_atomically
@@ -31,7 +31,7 @@ from ..losses.options import LossOptions
 from ..memory import LOSSES, OPTIMIZE, Need, check_memory
 from ..models.folder import read_model
 from ..painting.photo import Painter
-from .flags import add_overwrite, find_double, parse_size, plural, whole
+from .flags import add_overwrite, find_double, parse_size, whole
 
 if TYPE_CHECKING:
     from ..evaluation.evaluator import Evaluator

@@ -24,7 +24,6 @@ __all__ = ["add_arguments", "run"]
 
 
 FLAGS = dict.fromkeys(("--stage", "--size", "--half"), ("--onnx",))  # and what they go with
-LONGEST_EDGE = 2**16  # pixels: no runtime takes such a picture whole
 
 
 def add_arguments(parser) -> None:
@@ -57,8 +56,6 @@ def run(flags: argparse.Namespace) -> None:
         raise OptionError(f"{flags.onnx} is a folder: give --onnx a file's name")
     check_free([flags.onnx], flags.overwrite, "--onnx")
     size = parse_size(flags.size, "--size") if flags.size is not None else None
-    if size and max(size) > LONGEST_EDGE:
-        raise OptionError(f"--size {flags.size} is too large: an edge has at most {LONGEST_EDGE} pixels")
     content = onnx_file(model, flags.stage, size, flags.half)
     try:
         write_atomically(flags.onnx, content)

@@ -5,18 +5,18 @@ from __future__ import annotations
 import argparse
 import re
 from collections import Counter
-from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ..errors import OptionError
+from ..errors import OptionError, listed, shortened
 from ..losses.options import Number, flag_of
 
 __all__ = [
     "add_flags", "add_overwrite", "check_free", "check_job", "default_text", "find_double", "gather", "number",
-    "parse_edge", "parse_size", "plural", "whole",
+    "parse_edge", "parse_size", "whole",
 ]  # fmt: skip
 
 Each = TypeVar("Each", bound=Hashable)
@@ -60,7 +60,7 @@ def whole(least: int = 0, most: int | None = None, **words: Any) -> Callable[[st
     return number(Number(int, least, most), **words)
 
 
-def check_job(given: Sequence[str], job: str, jobs: Mapping[str, Collection[str]]) -> None:
+def check_job(given: Sequence[str], job: str, jobs: Mapping[str, Sequence[str]]) -> None:
     """Raises OptionError for a flag that was given, but not for this job.
 
     given: flags as `Parser` names them.  job: what is done, such as "photos", or the flag that asks for it.  jobs: of
@@ -68,16 +68,9 @@ def check_job(given: Sequence[str], job: str, jobs: Mapping[str, Collection[str]
     """
     for flag in given:
         if job not in (mine := jobs.get(flag, (job,))):
-            *others, last = mine
-            names = f"{', '.join(others)} or {last}" if others else last
-            flag = flag if flag.startswith("-") else f"a {flag}"
-            goes, out = ("goes with" if last[0] == "-" else "is for", "with" if job[0] == "-" else "for")
-            raise OptionError(f"{flag} {goes} {names}: leave it out {out} {job}")
-
-
-def plural(count: int, noun: str) -> str:
-    """Returns a count with its noun, as "1 stage" and "4 stages"."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+            name = flag if flag.startswith("-") else f"a {flag}"
+            goes, out = ("goes with" if mine[-1][0] == "-" else "is for", "with" if job[0] == "-" else "for")
+            raise OptionError(f"{name} {goes} {listed(mine)}: leave it out {out} {job}")
 
 
 def add_flags(group, options, names: Iterable[str] | None = None, given_only: bool = False) -> None:
@@ -127,14 +120,15 @@ def parse_size(text: str, flag: str, shape: tuple[int, ...] | None = None) -> tu
         height, width = (max(1, round(side * numbers[0] / max(shape[:2]))) for side in shape[:2])
         return height, width
     edge = "" if shape is None else "a long edge such as 640, or "
-    raise OptionError(f"{flag} takes {edge}width x height such as 480x320, not '{_shortened(text)}'")
+    raise OptionError(f"{flag} takes {edge}width x height such as 480x320, not '{shortened(text, MOST_DIGITS)}'")
 
 
 def parse_edge(text: str, flag: str) -> int:
     """Returns the long edge of a photo as people write it, 0 for its own; raises OptionError for other texts."""
     edge = _pixels(text)
     if edge is None:
-        raise OptionError(f"{flag} takes the long edge of a photo in pixels, such as 800, not '{_shortened(text)}'")
+        shown = shortened(text, MOST_DIGITS)
+        raise OptionError(f"{flag} takes the long edge of a photo in pixels, such as 800, not '{shown}'")
     return edge
 
 
@@ -142,10 +136,6 @@ def _pixels(text: str) -> int | None:
     """Returns a number of pixels, None for another text."""
     digits = text.strip().lstrip("0") or text.strip()[-1:]
     return int(digits) if digits.isascii() and digits.isdecimal() and len(digits) <= MOST_DIGITS else None
-
-
-def _shortened(text: str) -> str:
-    return text if len(text) <= MOST_DIGITS else f"{text[:MOST_DIGITS]}..."
 
 
 def check_free(paths: Iterable[Path], overwrite: bool, flag: str = "-o") -> None:

@@ -25,8 +25,9 @@ from ..painting.engines import ENGINES
 from ..painting.photo import STRONGEST
 from .flags import add_overwrite, check_job, number, parse_edge, whole
 from .infer_noise import make_textures, paint_doodle
-from .infer_photos import Output, paint_photos
+from .infer_photos import paint_photos
 from .infer_sheet import ALL, paint_sheets
+from .infer_targets import Output
 from .infer_video import is_clip, paint_video
 from .models import describe_model, describe_models
 
@@ -96,10 +97,9 @@ def add_arguments(parser) -> None:
     denoise, weight = "smooth by X, 0.02 by default", number(Number(float))
     look.add_argument("--denoise", type=weight, nargs="?", const=0.02, default=0.0, metavar="X", help=denoise)
     size = parser.add_argument_group("size")
-    edge = (
-        "long edge to paint at, which sets the size of strokes; 0 for the photo's own; for textures and doodles also "
-    )
-    size.add_argument("--size", metavar="EDGE|WxH", help=edge + "width x height, such as 480x320")
+    edge = "long edge to paint at, which sets the size of strokes; 0 for the photo's own"
+    both = f"{edge}; for textures and doodles also width x height, such as 480x320"
+    size.add_argument("--size", metavar="EDGE|WxH", help=both)
     size.add_argument("--as-painted", action="store_true", help="leave the painting at --size")
     size.add_argument("--guided", action="store_true", help="enlarge it from --size along the photo's own edges")
     tile = "paint in tiles of that edge; auto (the default) where memory is short, 0 never"

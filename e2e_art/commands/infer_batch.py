@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from ..errors import ModelError, OptionError, UserError
+from ..errors import ModelError, OptionError, UserError, plural
 from ..images.io import Metadata, Picture, encode_image, read_picture, write_image
 from .console import read_bytes, write_bytes
 from .infer_targets import STREAM, Output, Target
@@ -53,13 +53,11 @@ class _Tally:
     def __str__(self) -> str:
         seconds = time.perf_counter() - self.started
         others = [(end, count) for end, count in self.ends.items() if end != PAINTED]
-        skipped = [f"{count} {end} and {'was' if count == 1 else 'were'} skipped" for end, count in others]
-        return ", ".join([f"{self.ends[PAINTED]} painted in {seconds:.1f} s", *skipped])
+        skipped = [plural(count, f"{end} and was", f"{end} and were") for end, count in others]
+        return ", ".join([f"{self.ends[PAINTED]} painted in {seconds:.1f} s", *(f"{each} skipped" for each in skipped)])
 
 
-def paint_batch(
-    targets: Sequence[Target], make: Make, model: str, output: Output, notes: Sequence[str] = ()
-) -> None:  # fmt: skip
+def paint_batch(targets: Sequence[Target], make: Make, model: str, output: Output, notes: Sequence[str] = ()) -> None:
     """Makes and writes the pictures of photos; photos that fail are skipped and counted where there are others.
 
     targets: the photos, and the files of each.  make: returns the pictures for the files of a photo, given its name and
@@ -99,9 +97,7 @@ def paint_batch(
         raise UserError(f"None of the {len(targets)} photos could be {end}: the lines above say why")
 
 
-def _paint(
-    target: Target, decoded: Future[Picture], make: Make, model: str, output: Output, several: bool
-) -> str:  # fmt: skip
+def _paint(target: Target, decoded: Future[Picture], make: Make, model: str, output: Output, several: bool) -> str:
     """Makes and writes the pictures of one photo; returns what came of it."""
     started, step = time.perf_counter(), "read"
     try:

@@ -16,12 +16,12 @@ from ..images.sheet import sheet
 from ..models.folder import Model
 from ..painting.photo import Painter
 from .infer_batch import Made, paint_batch
-from .infer_targets import SHEET, STREAM, Output, find_targets
+from .infer_targets import SHEET, Output, find_targets
 
 if TYPE_CHECKING:
     from ..evaluation.evaluator import Evaluator
 
-__all__ = ["STREAM", "Output", "paint_photos"]
+__all__ = ["paint_photos"]
 
 log = logging.getLogger(__name__)
 

@@ -25,9 +25,7 @@ LARGEST = 1024  # long edge to show at most, of what --size paints larger
 COLUMNS = 4
 
 
-def paint_sheets(
-    photos: Sequence[str], look: Mapping[str, Any], output: Output, device: Sequence[Any]
-) -> None:  # fmt: skip
+def paint_sheets(photos: Sequence[str], look: Mapping[str, Any], output: Output, device: Sequence[Any]) -> None:
     """Makes a sheet of each photo: the photo, and its paintings by the shipped models, which are loaded one by one.
 
     photos: files, folders, patterns or "-".  look: options of `Painter.stages`.  output: its OUT is a file, a folder,

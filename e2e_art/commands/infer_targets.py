@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from ..errors import ImageError, OptionError
-from ..images.io import IMAGE_SUFFIXES, WRITABLE_SUFFIXES, find_images, passed_over
-from .flags import find_double, plural
+from ..errors import ImageError, OptionError, plural
+from ..images.io import IMAGE_SUFFIXES, WRITABLE_SUFFIXES, check_suffix, find_images, passed_over
+from .flags import find_double
 
 __all__ = ["SHEET", "STREAM", "Output", "Target", "check_kept", "find_targets"]
 
@@ -65,9 +65,7 @@ class Target:
         return bool(self.files) and all(map(os.path.exists, self.files))
 
 
-def find_targets(
-    photos: Sequence[str], output: Output, endings: Sequence[str] = ()
-) -> tuple[list[Target], list[str]]:  # fmt: skip
+def find_targets(photos: Sequence[str], output: Output, endings: Sequence[str] = ()) -> tuple[list[Target], list[str]]:
     """Returns what each photo becomes, and notes on what was left out; folders keep their tree below OUT.
 
     photos: files, folders, patterns or "-"; one that is given twice is painted once.  output: its OUT is a file for one
@@ -99,10 +97,11 @@ def _targets(found: _Found, out: str, endings: Sequence[str]) -> list[Target]:
     if not alone:
         raise OptionError(f"{out} is the name of one file, not of the paintings of {what}: give a folder as -o")
     painting = Path(out)
-    if painting.suffix.lower() not in WRITABLE_SUFFIXES:
-        folder = "" if os.path.exists(out) else f", or {out}{os.sep} for a folder"
-        kinds = f"no picture is made as '{painting.suffix}': choose one of {', '.join(WRITABLE_SUFFIXES)}{folder}"
-        raise OptionError(f"{out} cannot be written: {kinds}")
+    try:
+        check_suffix(painting)
+    except ImageError as error:
+        folder = "" if painting.exists() else f", or {out}{os.sep} for a folder"
+        raise OptionError(f"{error}{folder}") from None
     return [Target(names[0], _with_endings(painting, endings, sheet_suffix=".jpg"))]
 
 
@@ -151,9 +150,8 @@ class _Found:
 
     def notes(self) -> list[str]:
         """Returns what people should know of what was left out, a sentence each."""
-        were = "was" if self.inside == 1 else "were"
-        left = f"{plural(self.inside, 'picture')} in {self._out} {were} left out: it is -o"
-        return [note for note in (left if self.inside else "", passed_over(self.others)) if note]
+        left = plural(self.inside, f"picture in {self._out} was", f"pictures in {self._out} were")
+        return [note for note in (f"{left} left out: it is -o" * bool(self.inside), passed_over(self.others)) if note]
 
     def _add(self, photos: Iterable[tuple[str, str]]) -> None:
         """Adds photos with their names, those that are known already aside."""

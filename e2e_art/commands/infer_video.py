@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import sys
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -11,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from ..clips.formats import ANIMATED, FORMATS, READABLE, format_of
 from ..errors import OptionError
-from ..images.io import is_animated
+from ..files import sha256_of
+from ..images.io import count_frames
 from ..painting.photo import Painter
 from .flags import check_free
-from .infer_photos import Output
+from .infer_targets import Output
 from .progress import Progress
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def is_clip(source: str, out: str | None) -> bool:
     if path.suffix.lower() in READABLE:
         return not path.is_dir()
     holds = target in FORMATS and (target != ".png" or path.suffix.lower() == ".png")
-    return path.suffix.lower() in ANIMATED and holds and is_animated(path) > 1
+    return path.suffix.lower() in ANIMATED and holds and count_frames(path) > 1
 
 
 def paint_video(
@@ -94,16 +94,8 @@ def _request(clip: Clip, painter: Painter, look: Mapping[str, Any]) -> dict[str,
     if clip.path is None:
         return {}
     model = painter.model
-    files = model.files or {model.name: _digest(model.folder / f"{model.name}.onnx")}
-    return {"clip": _digest(clip.path), "model": files, "look": dict(look)}
-
-
-def _digest(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
+    files = model.files or {model.name: sha256_of(model.folder / f"{model.name}.onnx")}
+    return {"clip": sha256_of(clip.path), "model": files, "look": dict(look)}
 
 
 def _report(clip: Clip, done: Painted) -> str:

@@ -17,13 +17,12 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import UserError
+from ..errors import UserError, plural
 from ..files import pretrained_folder
 from ..images.io import read_image
 from ..images.resize import resize_long_edge
 from ..models.folder import DESCRIPTION, THUMBNAIL, Model, list_models, model_folders, read_model
 from .console import can_print
-from .flags import plural
 
 __all__ = ["add_arguments", "run", "describe_model", "describe_models"]
 

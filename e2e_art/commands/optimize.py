@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import glob
-import json
 import logging
 import os
 from collections.abc import Callable
@@ -23,9 +22,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..errors import ImageError, OptionError, UserError
+from ..errors import ImageError, OptionError, UserError, plural
 from ..evaluation.charts import plot_curves
-from ..files import write_atomically
+from ..files import write_atomically, write_lines
 from ..images.arrays import from_vgg_space
 from ..images.colors import keep_colors, recolor
 from ..images.io import check_suffix, encode_animation, read_image, write_image
@@ -45,7 +44,6 @@ from .flags import (
     gather,
     number,
     parse_size,
-    plural,
     whole,
 )
 from .progress import Progress
@@ -329,7 +327,7 @@ class _Progress:
             if path := self.outputs.get("animation"):
                 write_atomically(path, encode_animation([*self.frames, resize(picture, *self.frame_size)]))
             if path := self.outputs.get("log"):
-                write_atomically(path, "".join(json.dumps(entry) + "\n" for entry in self.entries).encode())
+                write_lines(path, self.entries)
             if path := self.outputs.get("curve"):
                 plot_curves(self.entries, path, smoothing=1)
         except OSError as error:

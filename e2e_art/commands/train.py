@@ -19,7 +19,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import OptionError, UserError
+from ..errors import OptionError, UserError, plural
 from ..evaluation.charts import plot_curves
 from ..images.io import list_images, read_image
 from ..images.regions import style_regions
@@ -30,7 +30,7 @@ from ..memory import TRAINING, Need, check_memory
 from ..models.folder import DESCRIPTION, Model, read_model
 from ..models.kinds import DOODLE, KINDS, TEXTURE, Kind
 from ..training.options import TrainingOptions
-from .flags import add_flags, add_overwrite, check_job, find_double, gather, plural, whole
+from .flags import add_flags, add_overwrite, check_job, find_double, gather, whole
 from .progress import Progress
 
 if TYPE_CHECKING:
@@ -156,8 +156,8 @@ def run(flags: argparse.Namespace) -> None:
         overwrite=flags.overwrite,
     )
     if skipped := training.state.skipped:
-        were = "was" if len(skipped) == 1 else "were"
-        print(f"{plural(len(skipped), 'photo')} could not be read and {were} skipped: {', '.join(skipped)}")
+        photos = plural(len(skipped), "photo could not be read and was", "photos could not be read and were")
+        print(f"{photos} skipped: {', '.join(skipped)}")
     print(f"{model.folder} is trained: e2e-art infer {model.kind.usage} {model.folder} -o OUT")
 
 

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import ModelError, UserError, first_line
-from ..untrusted import shortened
+from ..errors import ModelError, UserError, first_line, shortened
 
 __all__ = ["check_gpu", "has_gpu", "open_session", "run_session"]
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..engines.mxnet import mx
-from ..errors import ModelError, OptionError, first_line
+from ..errors import ModelError, OptionError, reason_of
 from ..images.arrays import to_vgg_space
 from ..losses.options import LossOptions
 from ..losses.perceptual import SMALLEST, PerceptualLoss
@@ -15,7 +15,6 @@ from ..losses.regions import region_weights
 from ..losses.style_target import StyleTarget
 from ..memory import LOSSES, check_memory
 from ..models.folder import STYLE_FILE, Model
-from ..untrusted import shortened
 
 __all__ = ["Evaluator"]
 
@@ -37,9 +36,7 @@ class Evaluator:
             self.target = StyleTarget.load(path.read_bytes())
             self.target.check(self.options.style_layers, regions)
         except Exception as error:  # zipfile and numpy each have their own kinds for damage
-            raise ModelError(
-                f"{path} holds no style ({shortened(first_line(error))}): train the model again"
-            ) from error
+            raise ModelError(f"{path} holds no style ({reason_of(error)}): train the model again") from error
         self._loss = PerceptualLoss(self.options, self.target)
 
     def losses(self, photo: np.ndarray, pictures: Sequence[np.ndarray]) -> list[dict[str, float]]:

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
-from ..errors import ImageError
+from ..errors import ImageError, plural
 from .formats import IMAGE_SUFFIXES
 
 __all__ = ["find_images", "list_images", "passed_over"]
@@ -56,4 +56,4 @@ def passed_over(others: Mapping[str, int]) -> str:
         return ""
     suffixes = sorted(suffix or "no suffix" for suffix, files in others.items() if files)
     named = ", ".join(suffixes[:_NAMED]) + (" and others" if len(suffixes) > _NAMED else "")
-    return f"{count} other file{' was' if count == 1 else 's were'} passed over: {named}"
+    return f"{plural(count, 'other file was', 'other files were')} passed over: {named}"

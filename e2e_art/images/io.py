@@ -23,7 +23,7 @@ from .reading.decode import MAX_PIXELS, Picture, decode
 
 __all__ = [
     "IMAGE_SUFFIXES", "MAX_PIXELS", "WRITABLE_SUFFIXES", "Metadata", "Picture", "check_suffix", "encode_animation",
-    "encode_image", "find_images", "is_animated", "list_images", "passed_over", "read_image", "read_picture",
+    "encode_image", "find_images", "count_frames", "list_images", "passed_over", "read_image", "read_picture",
     "write_image",
 ]  # fmt: skip
 
@@ -64,7 +64,7 @@ def read_picture(source: Path | str | BinaryIO, at_least: int | None = None) -> 
         raise ImageError(f"{source} cannot be opened ({error.strerror}): check its path and permissions") from error
 
 
-def is_animated(path: Path | str) -> int:
+def count_frames(path: Path | str) -> int:
     """Returns how many frames a GIF, WebP or PNG has; 1 for other files, and for those that cannot be read."""
     try:
         with Image.open(path, formats=("GIF", "WEBP", "PNG")) as image:
@@ -119,9 +119,7 @@ def check_suffix(path: Path) -> None:
         raise ImageError(f"{path} cannot be written: no picture is made as '{path.suffix}': choose one of {known}")
 
 
-def write_image(
-    path: Path | str, image: np.ndarray, overwrite: bool = False, metadata: Metadata | None = None
-) -> None:  # fmt: skip
+def write_image(path: Path | str, image: np.ndarray, overwrite: bool = False, metadata: Metadata | None = None) -> None:
     """Writes a picture as its suffix says, whole or not at all; missing folders are made.
 
     image: uint8 RGB, (H, W, 3).  metadata: of the photo that it was painted from, as `encode_image` takes it.

@@ -20,10 +20,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..errors import ModelError, OptionError, first_line
+from ..errors import ModelError, OptionError, reason_of, shortened
 from ..files import pretrained_folder, write_folder
 from ..networks.inputs import noise_tile
-from ..untrusted import check, parse_json, read_file, shortened
+from ..untrusted import check, parse_json, read_file
 from .kinds import KINDS, PHOTO, Kind
 
 __all__ = ["FORMAT", "NOISE_FILE", "STYLE_FILE", "THUMBNAIL", "Model", "find_model", "graph_file", "list_models"]
@@ -173,7 +173,7 @@ def _read(folder: Path) -> Model:
             raise ValueError("it has changed since it was written: its sha256 differs")
     except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
         raise ModelError(
-            f"{path} cannot be read ({_reason(error)}): get a whole copy of the model, or train it again"
+            f"{path} cannot be read ({reason_of(error)}): get a whole copy of the model, or train it again"
         ) from error
     model = _parse(folder, description)
     left = MOST_BYTES
@@ -216,10 +216,6 @@ def _parse(folder: Path, description: dict[str, Any]) -> Model:
         description[entry] for entry in ("name", "stages", "record", "files", "share_weights")
     )
     return Model(folder, name, KINDS[kind], stages, record, files, shared)
-
-
-def _reason(error: Exception) -> str:
-    return getattr(error, "strerror", None) or shortened(first_line(error))
 
 
 def _checksum(description: dict) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from ..errors import ModelError, OptionError, UserError, first_line
+from ..errors import ModelError, OptionError, UserError, reason_of
 from .folder import Model, graph_file
 
 __all__ = ["METADATA", "onnx_file"]
@@ -32,7 +32,7 @@ def onnx_file(model: Model, stage: int | None = None, size: tuple[int, int] | No
         multiple = model.kind.multiple
         if not all(1 <= side <= MOST_PIXELS and side % multiple == 0 for side in size):
             sides = f"multiples of {multiple}" if multiple > 1 else "1 pixel or more"
-            raise OptionError(f"The sides of a size have to be {sides}, up to {MOST_PIXELS}, not {size[1]}x{size[0]}")
+            raise OptionError(f"The sides of --size have to be {sides}, up to {MOST_PIXELS}, not {size[1]}x{size[0]}")
     graph = model.path(graph_file(last, len(model.stages)))
     try:
         proto = onnx.load_model_from_string(graph.read_bytes())
@@ -57,7 +57,7 @@ def onnx_file(model: Model, stage: int | None = None, size: tuple[int, int] | No
         onnx.checker.check_model(proto)
         return proto.SerializeToString()
     except Exception as error:  # a graph may be damaged in as many ways as the library has parts
-        raise ModelError(f"{graph} cannot be exported ({first_line(error)}): get a whole copy") from error
+        raise ModelError(f"{graph} cannot be exported ({reason_of(error)}): get a whole copy") from error
 
 
 def _inline_weights(proto: Any, model: Model) -> None:

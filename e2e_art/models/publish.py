@@ -9,9 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from ..engines.mxnet import mx
-from ..errors import ModelError
+from ..errors import ModelError, reason_of
 from ..networks.chain import Chain
-from ..untrusted import shortened
 from .folder import Model, write_model
 from .kinds import KINDS
 from .params_file import read_params
@@ -66,7 +65,7 @@ def _weights(path: Path) -> dict[str, np.ndarray]:
     try:
         return dequantize(read_params(path.read_bytes()))
     except ValueError as error:
-        raise ModelError(f"{path} holds no weights ({shortened(str(error))}): train the model again") from error
+        raise ModelError(f"{path} holds no weights ({reason_of(error)}): train the model again") from error
 
 
 def _to_params(weights: dict[str, np.ndarray]) -> bytes:

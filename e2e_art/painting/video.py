@@ -19,7 +19,7 @@ from ..clips.formats import VideoError, format_of
 from ..clips.reader import ClipFile
 from ..clips.segments import FRAMES, Segments
 from ..clips.writer import Plan, join
-from ..images.io import is_animated
+from ..images.io import count_frames
 from .ahead import ahead, behind
 from .flow import flicker, motion
 from .steady import blend
@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 
 def open_clip(path: Path | str) -> Clip:
     """Opens a clip, or a picture of several frames; raises VideoError where it cannot be read."""
-    return Animation(Path(path)) if is_animated(path) > 1 else ClipFile(Path(path))
+    return Animation(Path(path)) if count_frames(path) > 1 else ClipFile(Path(path))
 
 
 @dataclass

@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import UserError, first_line
+from ..errors import UserError, reason_of
 from ..files import write_atomically
-from ..untrusted import load_arrays, parse_json, read_file, shortened
+from ..untrusted import load_arrays, parse_json, read_file
 
 __all__ = ["Checkpoint", "CheckpointError", "load_checkpoint", "save_checkpoint"]
 
@@ -64,8 +64,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
         if version == FORMAT:
             return _read(state, arrays)
     except Exception as error:  # zipfile, numpy and json each have their own kinds for damage
-        reason = getattr(error, "strerror", None) or shortened(first_line(error))
-        raise CheckpointError(f"{path} is no whole checkpoint ({reason}): delete it to start anew") from error
+        raise CheckpointError(f"{path} is no whole checkpoint ({reason_of(error)}): delete it to start anew") from error
     if version is not None:
         raise CheckpointError(f"{path} was written by a later version of e2e-art: install that one, or train anew")
     raise CheckpointError(

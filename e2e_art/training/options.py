@@ -12,11 +12,11 @@ from typing import Annotated, Any, Optional
 
 from msgspec import Meta
 
-from ..errors import OptionError, unknown
+from ..errors import OptionError, shortened, unknown
 from ..losses.options import LossOptions, Number, check_options, check_shares, flag_of, option
 from ..models.schema import MOST_COLORS, MOST_STAGES
 from ..networks.inputs import SEEDS
-from ..untrusted import Name, Text, check, shortened
+from ..untrusted import Name, Text, check
 
 __all__ = ["PRESETS", "TrainingOptions", "stages_of"]
 

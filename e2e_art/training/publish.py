@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import platform
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ import numpy as np
 
 from .. import __version__
 from ..engines.mxnet import mx
+from ..files import sha256_of
 from ..images.arrays import from_vgg_space
 from ..images.io import encode_image
 from ..images.resize import resize_long_edge
@@ -57,7 +57,7 @@ def publish_training(
     versions = {"e2e_art": __version__, "python": platform.python_version()}
     record = {
         "command": command,
-        "styles": [{"file": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()} for path in paintings],
+        "styles": [{"file": path.name, "sha256": sha256_of(path)} for path in paintings],
         "photos": state.photo_count,
         "skipped": len(state.skipped),
         "seconds": round(state.seconds),

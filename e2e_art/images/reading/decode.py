@@ -17,7 +17,7 @@ from typing import BinaryIO
 import numpy as np
 from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
 
-from ...errors import ImageError, first_line
+from ...errors import ImageError, reason_of
 from ...machine import free_memory
 from ..formats import FORMATS, begins_like_a_picture, no_picture, register_heif
 from ..metadata import Metadata, clean_exif
@@ -80,7 +80,7 @@ def decode(file: BinaryIO, name: str, at_least: int | None) -> Picture:
     except MemoryError as error:
         raise ImageError(f"{name} does not fit into memory: make it smaller first") from error
     except Exception as error:  # decoders also raise SyntaxError, struct.error, IndexError and more
-        raise ImageError(f"{name} is damaged or cut short ({first_line(error)}): copy it again") from error
+        raise ImageError(f"{name} is damaged or cut short ({reason_of(error)}): copy it again") from error
 
 
 def _too_large(name: str) -> ImageError:
@@ -182,7 +182,7 @@ def _formats(head: bytes, name: str) -> list[str]:
 
 def _from_pillow(
     file: BinaryIO, name: str, at_least: int | None, formats: list[str], completed: bool = False
-) -> Picture:  # fmt: skip
+) -> Picture:
     image = Image.open(file, formats=formats)  # reads the header only
     each = _BYTES.get(image.format or "", _OTHER_BYTES)
     _check_size(file, name, image.width, image.height, each)
@@ -213,7 +213,7 @@ def _orientation(read_tags: Callable[[], Image.Exif], name: str) -> tuple[int, b
         orientation = tags.get(ExifTags.Base.Orientation, 1)
         return orientation, clean_exif(tags)
     except Exception as error:  # broken EXIF data, of which there are as many kinds as cameras
-        log.warning("%s: its EXIF data is broken and was ignored (%s)", name, first_line(error))
+        log.warning("%s: its EXIF data is broken and was ignored (%s)", name, reason_of(error))
     return orientation, None
 
 
@@ -305,7 +305,7 @@ class _Upright:
             self.profile = profile if kind == "RGB" else None
             return transform
         except (OSError, ValueError, TypeError, ImageCms.PyCMSError) as error:
-            log.warning("%s: its color profile is broken and was ignored (%s)", self.name, first_line(error))
+            log.warning("%s: its color profile is broken and was ignored (%s)", self.name, reason_of(error))
         return None
 
     def put(self, top: int, left: int, strip: Image.Image) -> None:
