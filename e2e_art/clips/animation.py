@@ -10,8 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from ..images.io import MAX_PIXELS
-from .clip import Clip, Frame
+from .clip import Clip, Frame, check_frame
 from .formats import VideoError
 
 __all__ = ["Animation"]
@@ -33,8 +32,7 @@ class Animation(Clip):
             self._frames = range(bool(self._image.info.get("default_image")), getattr(self._image, "n_frames", 1))
         except Exception as error:  # as many kinds as decoders
             raise VideoError(f"{path} cannot be read ({error}): check that it is a whole picture") from error
-        if self._image.width * self._image.height > MAX_PIXELS:
-            raise VideoError(f"{path} has more than {MAX_PIXELS // 10**6} megapixels a frame: make it smaller first")
+        check_frame(self.name, self._image.height, self._image.width)
         self.size = self._image.height, self._image.width
         self.count = len(self._frames)
         loops = self._image.info.get("loop", 1 if self._image.format != "GIF" else None)

@@ -10,7 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-__all__ = ["Clip", "Frame"]
+from ..images.io import MAX_PIXELS
+from .formats import VideoError
+
+__all__ = ["Clip", "Frame", "check_frame"]
 
 
 @dataclass(frozen=True)
@@ -20,6 +23,12 @@ class Frame:
     pixels: np.ndarray
     time: Fraction
     duration: Fraction
+
+
+def check_frame(name: str, height: int, width: int) -> None:
+    """Raises VideoError where the frames of a clip are larger than any picture may be."""
+    if height * width > MAX_PIXELS:
+        raise VideoError(f"{name} has more than {MAX_PIXELS // 10**6} megapixels a frame: make it smaller first")
 
 
 class Clip(ABC):

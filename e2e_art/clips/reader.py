@@ -13,8 +13,7 @@ import av
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from ..images.io import MAX_PIXELS
-from .clip import Clip, Frame
+from .clip import Clip, Frame, check_frame
 from .container import begins_anew, open_to_read, seconds
 from .formats import VideoError
 from .pixels import Sight
@@ -76,16 +75,14 @@ class ClipFile(Clip):
         if decoded is None:
             raise VideoError(f"{self.name} gives no pictures: it is damaged, or in a coding that is not known")
         self._first: VideoFrame = decoded
-        if self._first.width * self._first.height > MAX_PIXELS:
-            raise VideoError(f"{self.name} has more than {MAX_PIXELS // 10**6} megapixels a frame: make it smaller")
+        check_frame(self.name, self._first.height, self._first.width)
         self._sight = Sight(self._first, self._stream)
         self.size = self._sight.size
-        length = self._stream.duration
         self._whole = seconds(container.duration or 0, None)
         if container.format.name == "avi":  # whose duration is that of what is there
             self._whole = max(self._whole, self._stream.frames / self.rate)
-        self.length = seconds(length, base) if length else self._whole
-        self.count = self._stream.frames or round(self.length * self.rate)
+        length = seconds(self._stream.duration, base) if self._stream.duration else self._whole
+        self.count = self._stream.frames or round(length * self.rate)
         first = self._first.pts if self._first.pts is not None else self._first.dts
         starts = [seconds(stream.start_time, stream.time_base) for stream in sounds if stream.start_time is not None]
         self.start = min([Fraction(0) if first is None else seconds(first, self._first.time_base), *starts])

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Mapping
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from ..clips.clip import Clip
 from ..clips.formats import VideoError, format_of
 from ..clips.reader import ClipFile
 from ..clips.segments import FRAMES, Segments
+from ..clips.sound import Sound
 from ..clips.writer import Plan, join
 from ..images.io import count_frames
 from .ahead import ahead, behind
@@ -25,7 +26,6 @@ from .flow import flicker, motion
 from .steady import blend
 
 __all__ = ["Clip", "Painted", "VideoError", "open_clip", "paint_clip"]
-
 
 log = logging.getLogger(__name__)
 
@@ -78,31 +78,16 @@ def paint_clip(
     The file appears by rename.  Raises VideoError where it cannot be written.
     """
     plan = Plan.of(clip, format_of(target))
-    segments = None
-    try:
+    with _writing(target):
         segments = Segments(target, plan, {**(request or {}), "steady": steady, "measure": measure}, resume)
-        done = Painted(**(segments.state or {}))
-        interrupted = _paint_frames(clip, paint, plan, segments, done, steady, measure, on_frame)
-        joined = segments.folder / f"joined{target.suffix}"
-        times, whole = (done.last, done.ends), interrupted is None
         try:
-            sound = join(joined, segments.paths, plan, clip, times, whole, clip.has_sound)
-        except av.FFmpegError:
-            if not clip.has_sound:
-                raise
-            sound = join(joined, segments.paths, plan, clip, times, whole, with_sound=False)
-            log.warning("the sound of %s is damaged, and was left out", clip.name)
-        os.replace(joined, target)
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:
-        if segments and not resume:
-            segments.remove()
-        if isinstance(error, (OSError, av.FFmpegError)):
-            reason = "" if isinstance(error, av.FFmpegError) else f" ({error.strerror})"
-            fix = f"{target} could not be written whole{reason}: free space, or choose another -o"
-            raise VideoError(fix) from error
-        raise
+            done = Painted(**(segments.state or {}))
+            interrupted = _paint_frames(clip, paint, plan, segments, done, steady, measure, on_frame)
+            sound = _join(target, clip, plan, segments, done, whole=interrupted is None)
+        except Exception:
+            if not resume:
+                segments.remove()
+            raise
     if interrupted and clip.path:
         segments.note_part(target)
     else:
@@ -116,6 +101,31 @@ def paint_clip(
     if interrupted:
         raise interrupted
     return done
+
+
+@contextmanager
+def _writing(target: Path) -> Iterator[None]:
+    """Raises VideoError where a file could not be written."""
+    try:
+        yield
+    except (OSError, av.FFmpegError) as error:
+        reason = "" if isinstance(error, av.FFmpegError) else f" ({error.strerror})"
+        fix = "free space, or choose another -o"
+        raise VideoError(f"{target} could not be written whole{reason}: {fix}") from error
+
+
+def _join(target: Path, clip: Clip, plan: Plan, segments: Segments, done: Painted, whole: bool) -> Sound | None:
+    """Makes the file of its segments, and returns its sound: none where it has none, or none that can be written."""
+    joined, times = segments.folder / f"joined{target.suffix}", (done.last, done.ends)
+    try:
+        sound = join(joined, segments.paths, plan, clip, times, whole, clip.has_sound)
+    except av.FFmpegError:
+        if not clip.has_sound:
+            raise
+        sound = join(joined, segments.paths, plan, clip, times, whole, with_sound=False)
+        log.warning("the sound of %s is damaged, and was left out", clip.name)
+    os.replace(joined, target)
+    return sound
 
 
 def _paint_frames(
