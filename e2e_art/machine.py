@@ -10,8 +10,6 @@ from pathlib import Path
 
 import psutil
 
-from .errors import OptionError
-
 __all__ = ["bfloat16_is_fast", "cores", "free_memory", "limit_threads"]
 
 log = logging.getLogger(__name__)
@@ -82,12 +80,7 @@ def cores() -> int:
 
 
 def limit_threads(threads: int, flag: str) -> int:
-    """Returns how many threads to use of those that a flag asks for: more than cores take memory, and time.
-
-    Raises OptionError below 1.
-    """
-    if threads < 1:
-        raise OptionError(f"{flag} must be at least 1, not {threads}")
+    """Returns how many threads to use of those that a flag asks for: more than cores take memory, and time."""
     if threads > cores():
         log.info("%s %d is more than there are cores: %d are used", flag, threads, cores())
     return min(threads, cores())

@@ -324,7 +324,10 @@ def test_export_through_the_command(published, photo_file, tmp_path, capsys):
             ["--overwrite", "--model", str(published), "starry_night"],
             "a file of one model, not of 2: name it with",
         ),
-        (["--overwrite", "--size", "99999x5"], "The sides of --size have to be 1 pixel or more, up to 65536, not 99999x5"),
+        (
+            ["--overwrite", "--size", "99999x5"],
+            "--size have to be 1 pixel or more, up to 65536, not 99999x5",
+        ),
         (["--overwrite", "--model", "no such"], "There is no model 'no such'"),
     ):
         assert main([*words, *more]) == 2

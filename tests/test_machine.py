@@ -6,7 +6,6 @@ from types import SimpleNamespace
 import pytest
 
 from e2e_art import machine
-from e2e_art.errors import OptionError
 
 
 @pytest.mark.parametrize(
@@ -67,5 +66,3 @@ def test_threads_are_no_more_than_cores(monkeypatch, caplog):
     assert not caplog.text
     assert machine.limit_threads(2000, "--threads") == 2
     assert "--threads 2000 is more than there are cores: 2 are used" in caplog.text
-    with pytest.raises(OptionError, match="--workers must be at least 1, not 0"):
-        machine.limit_threads(0, "--workers")

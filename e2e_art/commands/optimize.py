@@ -30,7 +30,7 @@ from ..images.colors import keep_colors, recolor
 from ..images.io import check_suffix, encode_animation, read_image, write_image
 from ..images.regions import MOST_SEGMENTS, match_regions, one_hot, present, segment
 from ..images.resize import resize, resize_long_edge
-from ..losses.options import LossOptions, Number
+from ..losses.options import LossOptions, Number, check_blend
 from ..memory import OPTIMIZE, PATCH_BYTES, Need, check_memory
 from ..networks.inputs import SEEDS
 from ..optimize.options import OptimizeOptions
@@ -167,8 +167,7 @@ def _check(flags: argparse.Namespace, start: str) -> None:
         raise OptionError("--style-mask and --mask belong together: give both")
     if flags.segments is not None and flags.mask:
         raise OptionError("--segments finds the regions that --mask draws: leave one out")
-    if flags.style_blend and (shares := len(flags.style_blend)) != len(flags.style):
-        raise OptionError(f"--style-blend takes a share for each painting, {len(flags.style)}, not {shares}")
+    check_blend(flags.style_blend, len(flags.style))
     if "--patch-layers" in flags.given and not getattr(flags, "patch_weight", 0):
         raise OptionError("--patch-layers goes with --patch-weight: give both")
     if flags.seeds and "--seed" in flags.given:

@@ -11,7 +11,7 @@ from typing import Any
 from ..errors import OptionError, unknown
 from ..untrusted import Name, check_fields
 
-__all__ = ["LossOptions", "Number", "check_options", "check_shares", "flag_of", "option"]
+__all__ = ["LossOptions", "Number", "check_blend", "check_options", "check_shares", "flag_of", "option"]
 
 
 MOST = {int: 2**31 - 1, float: 1e30}  # unless an option says otherwise
@@ -70,6 +70,13 @@ def check_shares(shares: Sequence[float], flag: str) -> None:
     """Raises OptionError where a share is below 0, or all are 0."""
     if shares and not (min(shares) >= 0 and sum(shares) > 0):
         raise OptionError(f"{flag} takes shares of 0 or more, not all of them 0, and not {', '.join(map(str, shares))}")
+
+
+def check_blend(shares: Sequence[float], paintings: int) -> None:
+    """Raises OptionError unless there are no shares, or one for each painting, not all of them 0."""
+    if shares and len(shares) != paintings:
+        raise OptionError(f"--style-blend takes a share for each painting, {paintings}, not {len(shares)}")
+    check_shares(shares, "--style-blend")
 
 
 WEIGHT = Number(float)

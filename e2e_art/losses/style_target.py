@@ -16,7 +16,7 @@ from ..images.resize import resize, with_long_edge, with_short_edge
 from ..memory import STYLE, check_memory
 from ..networks.vgg import CHANNELS, load_vgg
 from ..untrusted import load_arrays
-from .options import LossOptions, check_shares
+from .options import LossOptions, check_blend
 from .patches import PATCH_SIZE, Patches, extract_patches
 from .perceptual import SMALLEST, gram_matrix, normalized
 from .regions import patch_regions, region_weights
@@ -24,6 +24,8 @@ from .regions import patch_regions, region_weights
 __all__ = ["StyleTarget", "painting_at", "smallest_side"]
 
 log = logging.getLogger(__name__)
+
+MOST_BYTES = 2**27  # that the arrays of a file may take
 
 
 def smallest_side(options: LossOptions) -> int:
@@ -44,15 +46,12 @@ def painting_at(painting: np.ndarray, edge: int, options: LossOptions, name: str
         asked = f"{width}x{height}"
         height, width = with_short_edge(painting.shape, least)
         if name:
-            text = (
-                "%s is taken at %dx%d pixels, as its style cannot be seen in %s; a larger --style-size shows more of it"
+            log.info(
+                "%s is taken at %dx%d pixels, as its style cannot be seen in %s; a larger --style-size shows more",
+                *(name, width, height, asked),
             )
-            log.info(text, name, width, height, asked)
     check_memory(STYLE, height, width, "--style-size {long}")
     return resize(painting, height, width)
-
-
-MOST_BYTES = 2**27  # that the arrays of a file may take
 
 
 @dataclass(frozen=True)
@@ -76,9 +75,7 @@ class StyleTarget:
         regions: of a single painting, (R, H, W); each then has Gram matrices of its own.
         Raises OptionError for shares that do not fit, and for patches of several paintings.
         """
-        if blend and len(blend) != len(paintings):
-            raise OptionError(f"There are {len(paintings)} paintings, but {len(blend)} shares to blend them by")
-        check_shares(blend, "--style-blend")
+        check_blend(blend, len(paintings))
         if options.patch_weight and len(paintings) != 1:
             raise OptionError("Patches are those of one painting: leave the others out, or --patch-weight")
         patch_layers = options.patch_layers if options.patch_weight else ()

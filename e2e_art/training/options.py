@@ -13,7 +13,7 @@ from typing import Annotated, Any, Optional
 from msgspec import Meta
 
 from ..errors import OptionError, shortened, unknown
-from ..losses.options import LossOptions, Number, check_options, check_shares, flag_of, option
+from ..losses.options import LossOptions, Number, check_blend, check_options, flag_of, option
 from ..models.schema import MOST_COLORS, MOST_STAGES
 from ..networks.inputs import SEEDS
 from ..untrusted import Name, Text, check
@@ -172,11 +172,7 @@ class TrainingOptions:
             raise OptionError("--steps 0 keeps a stage of the model that --start-from names: name one, or train each")
         if self.start_stage and not self.start_from:
             raise OptionError("--start-stage is the number of a stage of the model that --start-from names")
-        check_shares(self.style_blend, "--style-blend")
-        if self.style_blend and len(self.style_blend) != len(self.styles):
-            raise OptionError(
-                f"--style-blend takes a share for each painting, {len(self.styles)}, not {len(self.style_blend)}"
-            )
+        check_blend(self.style_blend, len(self.styles))
         if self.kind == "texture" and self.loss.content_weight:
             raise OptionError(
                 f"--content-weight is 0 for textures, which keep no content, not {self.loss.content_weight}"
