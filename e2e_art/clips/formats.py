@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -46,25 +46,20 @@ class Format:
 # Without frames that refer to later ones segments can be joined as they are.
 _H264 = {"crf": "18", "preset": "veryfast", "bf": "0"}
 _VP9 = {"crf": "24", "b": "0", "deadline": "good", "cpu-used": "5", "row-mt": "1"}
-_IN_BROWSERS = ("aac", "mp3", "opus", "flac")
 _PCM = ("pcm_s16le", "pcm_s16be", "pcm_s24le", "pcm_s24be", "pcm_f32le", "pcm_u8")
-_MP4 = Format("mp4", "libx264", "yuv420p", _H264, _IN_BROWSERS, "aac", {"movflags": "+faststart"}, even=True)
-_MOV = Format(
-    "mov", "libx264", "yuv420p", _H264, ("aac", "mp3", "ac3", "alac", *_PCM), "aac", {"movflags": "+faststart"}, True
-)
+_INDEX_FIRST = {"movflags": "+faststart"}
+_MP4 = Format("mp4", "libx264", "yuv420p", _H264, ("aac", "mp3", "opus", "flac"), "aac", _INDEX_FIRST, even=True)
 _MKV_SOUNDS = ("aac", "mp3", "mp2", "opus", "vorbis", "flac", "ac3", "eac3", "dts", "truehd", "alac", *_PCM)
+_AVI_SOUNDS = ("mp3", "ac3", "pcm_s16le", "pcm_u8")
 FORMATS = {
     ".mp4": _MP4,
     ".m4v": _MP4,
-    ".mov": _MOV,
-    ".mkv": Format("matroska", "libx264", "yuv420p", _H264, _MKV_SOUNDS, "aac", even=True),
+    ".mov": replace(_MP4, container="mov", sounds=("aac", "mp3", "ac3", "alac", *_PCM)),
+    ".mkv": replace(_MP4, container="matroska", sounds=_MKV_SOUNDS, muxing={}),
     ".webm": Format("webm", "libvpx-vp9", "yuv420p", _VP9, ("opus", "vorbis"), "libopus"),
-    ".avi": Format(
-        "avi", "mjpeg", "yuvj420p", {"q": "2"}, ("mp3", "ac3", "pcm_s16le", "pcm_u8"), "pcm_s16le", clock=None
-    ),
-    ".gif": Format(
-        "gif", "gif", "pal8", clock=Fraction(1, 100), shortest=2, animated=True
-    ),  # browsers slow down what is faster
+    ".avi": Format("avi", "mjpeg", "yuvj420p", {"q": "2"}, _AVI_SOUNDS, "pcm_s16le", clock=None),
+    # Browsers slow down what is faster.
+    ".gif": Format("gif", "gif", "pal8", clock=Fraction(1, 100), shortest=2, animated=True),
     ".webp": Format("webp", "libwebp", "bgra", {"quality": "90"}, clock=Fraction(1, 1000), animated=True),
     ".png": Format("apng", "apng", "rgb24", clock=Fraction(1, 1000), animated=True),
 }

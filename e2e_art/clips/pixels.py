@@ -30,10 +30,8 @@ class Sight:
     def __init__(self, frame: VideoFrame, stream: VideoStream):
         shape = Fraction(stream.sample_aspect_ratio or 1)
         shape = shape if SQUAREST[0] <= shape <= SQUAREST[1] else Fraction(1)
-        self._width, self._height = (
-            round(frame.width * max(shape, Fraction(1))),
-            round(frame.height / min(shape, Fraction(1))),
-        )
+        self._width = round(frame.width * max(shape, Fraction(1)))
+        self._height = round(frame.height / min(shape, Fraction(1)))
         self._curve = stream.codec_context.color_trc
         self._turn = _turn(frame, stream)
         self.size = (self._height, self._width) if self._turn[0][0] else (self._width, self._height)

@@ -115,9 +115,8 @@ class ClipFile(Clip):
         if self._stream.codec_context.name in ONE_BY_ONE and 0 < dropped < frames // 2:
             self._lost += dropped
         self.damaged = self.damaged or short or self._lost > 0
-        due = (
-            self._stream.frames if self._container.format.name.startswith("mov") else round(self._whole * frames / end)
-        )
+        counted = self._container.format.name.startswith("mov")  # by its index
+        due = self._stream.frames if counted else round(self._whole * frames / end)
         self.count = max(frames + self._lost, due if short else 0) if self.damaged else frames
 
     @property

@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 RATES = {"libopus": (48000,), "aac": (48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000)}
 LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}  # by channels; others become stereo
 BITS = 96_000  # a second and channel
+TOLD = ("language", "title")  # what a track says of itself, and keeps
 SAMPLES = 1024  # of a frame, where an encoder takes any number
 
 
@@ -43,9 +44,7 @@ class Sound:
                 continue
             kind = _Copied if stream.codec_context.name.replace("float", "") in format.sounds else _Encoded
             self._tracks[stream.index] = track = kind(output, stream, format.encoder)
-            track.added.metadata.update(
-                {key: stream.metadata[key] for key in ("language", "title") if key in stream.metadata}
-            )
+            track.added.metadata.update({key: value for key, value in stream.metadata.items() if key in TOLD})
         self.copied = sum(isinstance(track, _Copied) for track in self._tracks.values())
         self.encoded = len(self._tracks) - self.copied
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+from av.container import OutputContainer
 from av.video.frame import VideoFrame
 from PIL import Image
 
@@ -22,7 +23,7 @@ from .sound import Sound
 
 __all__ = ["Encoder", "Plan", "join"]
 
-LOSSLESS = ("ffv1", "bgr0")  # for segments that are encoded when they are joined
+LOSSLESS = Format("nut", "ffv1", "bgr0")  # for segments that are encoded when they are joined
 ITU_709, LIMITED, WHOLE = 1, 1, 2  # numbers of H.273
 
 
@@ -52,10 +53,8 @@ class Encoder:
         self._stack = ExitStack()
         self._plan = plan
         self._output = self._stack.enter_context(open_to_write(path, "nut"))
-        codec, pixels = LOSSLESS if plan.format.animated else (plan.format.codec, plan.format.pixels)
-        self._stream = _video_stream(
-            self._output, codec, pixels, plan, {} if plan.format.animated else plan.format.options
-        )
+        format = LOSSLESS if plan.format.animated else plan.format
+        self._stream = _video_stream(self._output, format, plan)
 
     def write(self, picture: np.ndarray, tick: int) -> None:
         """Encodes a picture, uint8 (H, W, 3); odd sides grow by repeating the edge where the coding wants even ones."""
@@ -76,14 +75,15 @@ class Encoder:
             self._stack.close()
 
 
-def _video_stream(output, codec: str, pixels: str, plan: Plan, options):
-    stream = output.add_stream(codec, rate=plan.rate, options=dict(options))
+def _video_stream(output: OutputContainer, format: Format, plan: Plan):
+    """Adds the picture of a plan to a file, encoded as a format says."""
+    stream = output.add_stream(format.codec, rate=plan.rate, options=dict(format.options))
     stream.height, stream.width = plan.size
-    stream.pix_fmt = pixels
+    stream.pix_fmt = format.pixels
     context = stream.codec_context
     context.time_base = stream.time_base = plan.clock
-    if pixels.startswith("yuv"):
-        jpeg = pixels == "yuvj420p"
+    if format.pixels.startswith("yuv"):
+        jpeg = format.pixels == "yuvj420p"
         context.color_range = WHOLE if jpeg else LIMITED
         context.colorspace = 5 if jpeg else ITU_709  # as any JPEG
         context.color_primaries = context.color_trc = ITU_709
@@ -115,26 +115,25 @@ def join(
 ) -> Sound | None:
     """Writes segments as one file, with the clip's sound, which is returned; None where there is none.
 
-    times: ticks at which the last frame begins and ends.  whole: whether the clip was
-    painted to its end; else its sound ends there.  with_sound: not where it holds none, or none that can be written.
+    times: ticks at which the last frame begins and ends.  whole: whether the clip was painted to its end; else its
+    sound ends there, too.  with_sound: not where it holds none, or none that can be written.
     Raises OSError and `av.FFmpegError`.
     """
     format, (last, end) = plan.format, times
     options = {**format.muxing, **_repetition(plan)}
     if format.container == "apng":
         options["final_delay"] = f"{(end - last) * plan.clock}"
+    sound = None
     with ExitStack() as stack:
         output = stack.enter_context(open_to_write(target, format.container, options))
         if format.animated:
-            stream = _video_stream(output, format.codec, format.pixels, plan, format.options)
+            stream = _video_stream(output, format, plan)
             packets = _encoded(stream, segments, plan)
-            sound = None
         else:
             with open_to_read(segments[0]) as first:
                 stream = output.add_stream_from_template(first.streams.video[0])
             stream.time_base = plan.clock
             packets = _packets(segments, plan)
-            sound = None
             if clip.path and with_sound:
                 source = stack.enter_context(open_to_read(clip.path))
                 sound = Sound(source, clip.name, output, format, clip.start)
