@@ -13,8 +13,9 @@ from .high_range import to_standard_range
 __all__ = ["EXACT", "Sight"]
 
 HIGH_DEFINITION = 720  # rows from which colors without a tag are those of HD
-# Numbers of ITU-T H.273.
-MATRICES = {1: "ITU709", 9: "BT2020", 10: "BT2020", 4: "FCC", 7: "SMPTE240M", 5: "ITU601", 6: "ITU601"}
+# Numbers of ITU-T H.273; libswscale has the same for matrices, two of them under one.
+BT_709, BT_601, BT_2020 = 1, 5, 9
+MATRICES = {BT_709: BT_709, 4: 4, BT_601: BT_601, 6: BT_601, 7: 7, BT_2020: BT_2020, 10: BT_2020}
 PQ, HLG = 16, 18
 FULL = 2
 EXACT = 0x4 | 0x2000 | 0x40000  # of libswscale: bicubic, with chroma at every pixel, rounded and not cut
@@ -42,7 +43,7 @@ class Sight:
         opaque = not any(component.is_alpha for component in frame.format.components) and frame.format.name != "pal8"
         high = self._curve in (PQ, HLG) and opaque
         full = rgb or frame.color_range == FULL or frame.format.name.startswith(("yuvj", "gray", "pal8"))
-        guess = "ITU709" if frame.height >= HIGH_DEFINITION else "ITU601"
+        guess = BT_709 if frame.height >= HIGH_DEFINITION else BT_601
         seen = frame.reformat(
             self._width,
             self._height,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Optional
 
 from ..errors import OptionError
 from ..losses.options import LossOptions, Number, check_options, option
@@ -10,6 +11,7 @@ from ..networks.inputs import SEEDS
 
 __all__ = ["OptimizeOptions"]
 
+MaybeNumber = Optional[float]  # which are evaluated, and Python 3.9 knows no float | None
 ABOVE_0 = Number(float, above=True)
 # Solvers, with their default learning rates; None for those that find one themselves.
 LEARNING_RATES = {"lbfgs": None, "adam": 5.0, "sgd": None}
@@ -21,7 +23,7 @@ class OptimizeOptions:
 
     optimizer: str = option("lbfgs", "solver", choices=tuple(LEARNING_RATES))
     steps: int = option(200, "evaluations of the loss at most, on each scale", kind=Number(int, 1))
-    learning_rate: float | None = option(
+    learning_rate: MaybeNumber = option(
         None, "of adam: gray levels a step (5 by default); of sgd: factor on the gradient", kind=ABOVE_0
     )
     tolerance: float = option(

@@ -22,7 +22,7 @@ __all__ = ["PRESETS", "TrainingOptions", "stages_of"]
 
 SMALLEST_CROP = 32  # pixels
 LARGEST = 100_000  # pixels of a painting or crop
-MaybeText = Optional[Text]
+MaybeText = Optional[Text]  # these are evaluated, and Python 3.9 knows no Text | None
 MaybeCount = Optional[int]
 
 RESIDUAL_WEIGHT = 0.4  # Bing Xu's, where a preset has no other
