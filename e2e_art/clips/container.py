@@ -42,8 +42,9 @@ class _Unnamed(io.FileIO):
 def open_to_read(path: Path) -> Iterator[InputContainer]:
     """Yields a clip's file.  Raises OSError and `av.FFmpegError`, and nothing is said on the terminal."""
     av.logging.set_level(None)
-    options = {"format_whitelist": CONTAINERS, "protocol_whitelist": "none"}
-    with _Nameless(io.FileIO(path)) as file, av.open(file, options=options, metadata_errors="replace") as container:
+    # As options of the streams, too, they crash PyAV 15, which is Python 3.9's newest, where these are found late.
+    told: Any = {"container_options": {"format_whitelist": CONTAINERS, "protocol_whitelist": "none"}}
+    with _Nameless(io.FileIO(path)) as file, av.open(file, metadata_errors="replace", **told) as container:
         for stream in container.streams.video:
             if stream.codec_context:  # whose coding is known
                 stream.codec_context.options = {"max_pixels": str(LARGEST)}
