@@ -53,7 +53,12 @@ def test_axes_without_any_number(tmp_path, ramp, shape):
 @pytest.mark.parametrize("dtype", TYPES)
 @pytest.mark.parametrize("shape", [ANY, (1, "H", "W", 3), ("N", "H", "W", 3), (1, 64, 96, 3)])
 def test_types_and_channels_last(tmp_path, ramp, dtype, shape):
-    painting = load(network(tmp_path / "network.onnx", shape=shape, dtype=dtype))(ramp)
+    nodes = [
+        *(("Cast", [name], f"{name}_1", {"to": TensorProto.FLOAT}) for name in ("white", "photo")),
+        ("Sub", ["white_1", "photo_1"], "negative", {}),
+        ("Cast", ["negative"], "painting", {"to": TYPES[dtype]}),
+    ]
+    painting = load(network(tmp_path / "network.onnx", nodes, shape, dtype))(ramp)
     worst = 8 if 64 in shape else 0  # scaled there and back
     assert painting.shape == ramp.shape
     assert np.abs(painting.astype(int) - (255 - ramp.astype(int))).max() <= worst

@@ -41,7 +41,7 @@ _MEANINGS = {
     r"protobuf|no ONNX graph|codec can't decode|model format error": (
         "it is no ONNX graph, or a part of one: get a whole copy"
     ),
-    r"external (?:data|initializer)|model_path must not be empty": (
+    r"external (?:data|initializer)|model_path must not be empty|no such file or directory \[": (
         "its weights lie in another file, which is missing or too short: get both, side by side"
     ),
     r"invalid dimensions for input|invalid rank for input|unexpected input data type": (
