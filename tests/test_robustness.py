@@ -12,10 +12,10 @@ import tifffile
 from helpers import ROOT, assert_one_sentence, photo_folder, process
 from onnx import TensorProto, helper, numpy_helper
 
+from e2e_art.clips.container import _Nameless
 from e2e_art.commands.main import main
 from e2e_art.errors import ImageError
 from e2e_art.images.io import read_image
-from e2e_art.painting.container import _Nameless
 
 needs_proc = pytest.mark.skipif(sys.platform != "linux", reason="the benchmark watches memory by /proc")
 
