@@ -432,7 +432,7 @@ def refused(files, tmp_path, capsys):
     return run
 
 
-@pytest.mark.parametrize("flags", [("--learning-rate", 1e30), ("--style-weight", 1e38)])
+@pytest.mark.parametrize("flags", [("--learning-rate", 1e30), ("--style-weight", 1e30)])
 def test_a_loss_that_is_not_finite_stops(files, tmp_path, capsys, flags):
     assert train(files, tmp_path / "out", "--steps", 40, *flags) == 2
     said = re.split(r"[\r\n]+", capsys.readouterr().err.strip())[-1]
@@ -560,8 +560,9 @@ def test_losses_that_do_not_go(refused):
 
 def test_numbers_that_do_not_go(refused):
     refused("--steps", 0, says=["--steps 0", "--start-from"])
-    refused("--size", 16, says=["--size takes a whole number of 32 or more, not '16'"])
-    for flag in ("--batch", "--limit", "--workers", "--checkpoint-every", "--style-size", "--cpu-devices"):
+    refused("--size", 16, says=["--size takes a whole number from 32 to 100000, not '16'"])
+    refused("--style-size", 0, says=["--style-size takes a whole number from 1 to 100000, not '0'"])
+    for flag in ("--batch", "--limit", "--workers", "--checkpoint-every", "--cpu-devices"):
         refused(flag, 0, says=[f"{flag} takes a whole number of 1 or more, not '0'"])
     refused("--seed", -1, says=["--seed takes a whole number from 0 to 4294967295, not '-1'"])
     refused("--gradient-clip", 0, says=["--gradient-clip takes a number above 0, not '0'"])
