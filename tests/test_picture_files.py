@@ -31,6 +31,7 @@ Y, X = np.mgrid[:60, :80]
 COLORS = np.stack([X * 255 // 79, Y * 255 // 59, 255 - X * 255 // 79], -1).astype(np.uint8)
 COLORS[20:30, 20:40] = 255
 GRAY = COLORS[..., 1]
+HOLE = X < 30  # where a map has no data
 GRAYS = np.stack([GRAY] * 3, -1)
 OPACITY = np.broadcast_to(np.linspace(0, 255, 80).round(), (60, 80)).astype(np.uint8)
 ON_WHITE = np.rint(COLORS * (OPACITY[..., None] / 255) + 255 - OPACITY[..., None])
@@ -177,11 +178,28 @@ def test_infinity_is_white_and_what_is_no_number_black(tmp_path, caplog):
         (GRAY.astype(np.uint16) * 4, GRAY, "1023 .10 bits. was taken as white"),
         (GRAY.astype(np.uint16), GRAY, "255 .8 bits. was taken as white"),
         (GRAY.astype(np.uint32) * 257, GRAY, "65535 .16 bits. was taken as white"),
-        (GRAY.astype(np.uint16) * 32, GRAY / 8.03, ""),  # dark, but not so dark that its bits could be meant
+        (GRAY.astype(np.uint16) * 64, GRAY, "16383 .14 bits. was taken as white"),
+        (
+            GRAY.astype(np.uint16) * 32,
+            GRAY / 8.03,
+            "so it is dark; where only 14 bits are meant",
+        ),  # but 16 may be meant
+        (GRAY.astype(np.uint16) * 65, GRAY / 257 * 65, ""),
+        (GRAY.astype(np.int16) * 16, GRAY, "4080 of 32767, so 4095 .12 bits. was taken as white"),
+        (GRAY.astype(np.uint64) * 2**32, GRAY, ".40 bits. was taken as white"),
+        (
+            np.where(HOLE, -9999, GRAY * 13.7).astype(np.float32),
+            np.where(HOLE, 0, GRAY * 13.7 / 16.06),
+            "reach 3493.5, so 4095 was taken as white",
+        ),
+        (np.where(HOLE, -9999, GRAY / 255).astype(np.float32), np.where(HOLE, 0, GRAY), ""),
+        (np.where(HOLE, 3.4e38, GRAY / 255).astype(np.float32), np.where(HOLE, 255, GRAY), ""),
+        (np.where(HOLE, -3.4e38, GRAY).astype(np.float32), np.where(HOLE, 0, GRAY), ""),
+        (np.where(HOLE, -32768, GRAY).astype(np.int16), np.where(HOLE, 0, GRAY), "255 .8 bits. was taken as white"),
         (np.zeros((60, 80), np.uint16), GRAY * 0, ""),
         (GRAY.astype(np.float32), GRAY, ""),
         (GRAY.astype(np.float32) * 257, GRAY, ""),
-        (GRAY.astype(np.float32) * 16, GRAY, ""),
+        (GRAY.astype(np.float32) * 16, GRAY, "its values reach 4080, so 4095 was taken as white"),
         ((GRAY.astype(int) - 128).astype(np.int8), GRAY, "-128 was taken as black and 127 as white"),
         ((GRAY.astype(int) * 257 - 32768).astype(np.int16), GRAY, "-32768 was taken as black and 32767 as white"),
         ((GRAY / 127.5 - 1).astype(np.float32), GRAY, "-1 was taken as black and 1 as white"),
@@ -194,12 +212,37 @@ def test_black_and_white_are_found_and_said(tmp_path, caplog, values, expected, 
     assert not said or __import__("re").search(f"a.tif: .*{said}", caplog.text)
 
 
+def test_what_a_map_says_stands_for_no_data_is_no_level(tmp_path, caplog):
+    values = np.where(HOLE, 65535, GRAY.astype(np.uint16) * 4)
+    tagged = tif(tmp_path / "a.tif", values, extratags=[(42113, "s", 0, "65535", True)])
+    assert off(tagged, np.stack([np.where(HOLE, 255, GRAY)] * 3, -1)) <= 1
+    assert "a.tif: its brightest value is 1020 of 65535, so 1023 (10 bits)" in caplog.text
+
+
+def test_channels_that_no_one_sees_are_told(tmp_path, caplog):
+    caplog.set_level("INFO")
+    bands = np.dstack([COLORS, COLORS, GRAY])
+    assert off(tif(tmp_path / "a.tif", bands, photometric="rgb", planarconfig="contig"), COLORS) == 0
+    assert "a.tif: of its 7 channels, 3 became the picture" in caplog.text
+
+
+def test_a_tiff_without_a_picture_is_refused(tmp_path):
+    (tmp_path / "a.tif").write_bytes(b"II*\0\0\0\0\0")
+    with pytest.raises(ImageError, match=r"a.tif is a TIFF that holds no picture: save it again"):
+        read_image(tmp_path / "a.tif")
+
+
 def test_twelve_bits_in_pngs_of_sixteen(tmp_path, caplog):
     assert off(png(tmp_path / "gray.png", GRAY.astype(np.uint16) * 16, 16, 0), GRAYS) <= 1
     assert off(png(tmp_path / "color.png", COLORS.astype(np.uint16) * 16, 16, 2), COLORS) <= 1
     opacity = np.dstack([COLORS.astype(np.uint16) * 16, OPACITY.astype(np.uint16) * 257])
     assert off(png(tmp_path / "opacity.png", opacity, 16, 6), ON_WHITE) <= 2
-    assert caplog.text.count("4095 (12 bits) was taken as white") == 3
+    opacity = np.dstack([GRAY.astype(np.uint16) * 16, OPACITY.astype(np.uint16) * 257])
+    on_white = np.rint(GRAYS * (OPACITY[..., None] / 255) + 255 - OPACITY[..., None])
+    assert off(png(tmp_path / "gray_opacity.png", opacity, 16, 4), on_white) <= 2
+    assert caplog.text.count("4095 (12 bits) was taken as white") == 4
+    fourteen = png(tmp_path / "14.png", COLORS.astype(np.uint16) * 64, 16, 2)
+    assert off(fourteen, COLORS) <= 1
 
 
 def test_opacity_multiplied_or_not_said_or_not(tmp_path):
@@ -267,6 +310,11 @@ def test_camera_raw_files_are_refused(tmp_path):
             read_image(path)
 
 
+def test_a_finished_picture_under_the_name_of_a_raw_file_is_read(tmp_path):
+    (tmp_path / "a.dng").write_bytes(jpeg())
+    assert read_image(tmp_path / "a.dng").shape == COLORS.shape
+
+
 # PNG
 
 
@@ -277,6 +325,7 @@ def test_gamma_and_primaries_as_browsers_show_them(tmp_path):
     gamma = [chunk(b"gAMA", struct.pack(">I", number)) for number in (100_000, 45_455)]
     linear = srgb(COLORS / 255)
     assert off(png(tmp_path / "linear.png", COLORS, 8, 2, gamma[0]), linear) <= 2
+    assert read_picture(tmp_path / "linear.png").metadata.profile is None  # 8 linear bits would show steps
     assert off(png(tmp_path / "gray.png", GRAY, 8, 0, gamma[0]), np.stack([srgb(GRAY / 255)] * 3, -1)) <= 2
     assert off(png(tmp_path / "usual.png", COLORS, 8, 2, gamma[1]), COLORS) == 0
     assert off(png(tmp_path / "srgb.png", COLORS, 8, 2, chunk(b"sRGB", b"\0"), gamma[0]), COLORS) == 0
@@ -365,8 +414,8 @@ def test_a_jpeg_that_lacks_its_end_mark_is_whole_and_one_that_lacks_rows_is_not(
     (tmp_path / "garbage.jpg").write_bytes(content + b"garbage" * 99)
     assert off(tmp_path / "garbage.jpg", whole) == 0
     (tmp_path / "cut.jpg").write_bytes(content[: len(content) * 3 // 4])
-    after = "" if progressive else r" after about \d+% of its picture"
-    with pytest.raises(ImageError, match=f"cut.jpg is damaged or cut short: it ends{after}, copy it again"):
+    after = "" if progressive else r", after about \d+% of its picture"
+    with pytest.raises(ImageError, match=f"cut.jpg is damaged or cut short: it ends early{after}; copy it again"):
         read_image(tmp_path / "cut.jpg")
 
 

@@ -70,6 +70,7 @@ _OTHERS = [
         ),
         (rb"version https://git-lfs", "a Git LFS pointer, not the file itself", "fetch it with git lfs pull"),
         (rb"\xff\x0a|\0\0\0\x0cJXL ", "a JPEG XL file", _CONVERT),
+        (rb"\x89PNG.{8}CgBI", "a PNG that Xcode changed for an app of iOS", "take the one that the app was made from"),
         (rb"II\xbc|WMPHOTO", "a JPEG XR file", _CONVERT),
         (rb"\xff\xd8\xff\xf7", "a JPEG-LS file", _CONVERT),
         (rb"8BPS", "a Photoshop file", _EXPORT),
@@ -93,6 +94,7 @@ _PICTURES = re.compile(
     rb"|P[1-7f]\s|qoif|\x01\xda",
     re.DOTALL,
 )
+_FINISHED = re.compile(rb"\x89PNG|\xff\xd8\xff")  # what is no camera's raw file, whatever its name says
 
 
 def camera_raw(name: str) -> ImageError:
@@ -107,7 +109,7 @@ def no_picture(head: bytes, name: str) -> ImageError | None:
     for begins, what, way in _OTHERS:
         if begins.match(head):
             return ImageError(f"{name} is {what}: {way}")
-    if Path(name).suffix.lower() in RAW_SUFFIXES:
+    if Path(name).suffix.lower() in RAW_SUFFIXES and not _FINISHED.match(head):
         return camera_raw(name)
     return None
 

@@ -144,7 +144,12 @@ def _from_tiff(file: BinaryIO, name: str) -> Picture:
         raise ImageError(
             f"{name} is a TIFF of a kind that is not read ({tiff.kind}): save it as PNG or JPEG"
         ) from error
-    image.load()
+    try:
+        image.load()
+    except OSError as error:  # libtiff may lack a compression, and says the same of damage
+        raise ImageError(
+            f"{name} is damaged, or a TIFF of a kind that is not read ({tiff.kind}): copy it again, or save it as PNG"
+        ) from error
     return _from_image(image, name, (orientation, exif), tiff.tag(34675))
 
 
@@ -165,7 +170,9 @@ def _from_png(file: BinaryIO, name: str) -> Picture:
             log.warning("%s: %s", name, said)
     elif "transparency" in image.info and image.mode in ("1", "L"):  # one level, counted in the file's own bits
         image.info["transparency"] *= 255 // (2**chunks.bits - 1)
-    return _from_image(image, name, _orientation(chunks.exif, name), profile, chunks.gray)
+    picture = _from_image(image, name, _orientation(chunks.exif, name), profile, chunks.gray)
+    # What stands for a gamma or a space stays behind: in 8 bits, a painting is best kept in sRGB.
+    return picture if chunks.has_profile else Picture(picture.pixels, Metadata(picture.metadata.exif))
 
 
 def _formats(head: bytes, name: str) -> list[str]:
@@ -196,8 +203,10 @@ def _from_pillow(
     except OSError:
         if completed or image.format not in ("JPEG", "MPO"):
             raise
-        return _from_pillow(jpeg.completed(file, name), name, at_least, formats, completed=True)
-    return _from_image(image, name, _orientation(image.getexif, name), image.info.get("icc_profile"))
+    else:
+        return _from_image(image, name, _orientation(image.getexif, name), image.info.get("icc_profile"))
+    del image  # for its memory
+    return _from_pillow(jpeg.completed(file, name), name, at_least, formats, completed=True)
 
 
 def _tell_frames(name: str, frames: int) -> None:

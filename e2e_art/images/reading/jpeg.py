@@ -17,7 +17,7 @@ __all__ = ["check_kind", "completed"]
 _END = b"\xff\xd9"
 _FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # markers of what kind a JPEG is
 _PROGRESSIVE = {0xC2, 0xC6, 0xCA, 0xCE}
-_ROWS = 64
+_ROWS = 16
 
 
 def completed(file: BinaryIO, name: str) -> BinaryIO:
@@ -34,8 +34,8 @@ def completed(file: BinaryIO, name: str) -> BinaryIO:
         (row for row, (one, other) in enumerate(zip(whole, _rows(content + noise + _END))) if one != other), -1
     )
     if first >= 0:
-        there = f" after about {first / len(whole):.0%} of its picture" if check_kind(file) not in _PROGRESSIVE else ""
-        raise ImageError(f"{name} is damaged or cut short: it ends{there}, copy it again")
+        there = f", after about {first / len(whole):.0%} of its picture" if check_kind(file) not in _PROGRESSIVE else ""
+        raise ImageError(f"{name} is damaged or cut short: it ends early{there}; copy it again")
     return io.BytesIO(content + _END)
 
 

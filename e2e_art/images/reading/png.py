@@ -10,13 +10,15 @@ import contextlib
 import io
 import struct
 import zlib
+from collections.abc import Iterator
+from functools import partial
 from typing import BinaryIO, cast
 
 import numpy as np
 from PIL import Image
 
 from .icc import SRGB_CURVE, SRGB_PRIMARIES, make_profile
-from .levels import Survey, to_eight_bits
+from .levels import FEWER, Survey, to_eight_bits
 
 __all__ = ["SIGNATURE", "PngChunks"]
 
@@ -42,7 +44,8 @@ _UNMARKED_GAMMA = 45455  # what encoders write for sRGB
 class PngChunks:
     """The chunks of an open file: `pixels`, a file of its pixels alone, and `told`, what is whole of the others.
 
-    bits: of a value.  gray: whether it has no colors.  frames: of an animation, or 1.
+    bits: of a value.  gray: whether it has no colors.  frames: of an animation, or 1.  has_profile: whether `profile`
+    is one that the file holds, and not one made of numbers.
     """
 
     def __init__(self, file: BinaryIO):
@@ -69,6 +72,7 @@ class PngChunks:
         self.bits, color = (file.read(2) + bytes(2))[:2]
         self.gray = color in _GRAY
         self.frames = max(1, *struct.unpack(">I", self.told.get(b"acTL", b"")[:4].rjust(4, b"\0")))
+        self.has_profile = b"iCCP" in self.told and b"cICP" not in self.told
         self.pixels = cast(BinaryIO, _Parts(file, parts))
 
     def profile(self) -> bytes | None:
@@ -111,31 +115,48 @@ class PngChunks:
         high = np.array(image.getextrema())[:3, 1].max()
         clear = struct.unpack(">3H", told) if len(told := self.told.get(b"tRNS", b"")) == 6 else None
         image.info.pop("transparency", None)
-        if high > 15 and not clear:
+        if high * FEWER > 255 and not clear:
             return ""
-        low = Image.open(self.pixels, formats=("PNG",))
-        if self.gray:  # gray with opacity, whose low bytes Pillow does not read
-            return "its brightest value is less than 1/16 of white, so it is nearly black: save it in 8 bits"
-        low.tile = [tile._replace(args=str(tile.args).replace("16B", "16L")) for tile in low.tile]
-        low.load()
-        survey = Survey(0)
-        for top in range(0, image.height, _ROWS):
-            survey.add(_sixteen(image, low, top)[..., :3])
+        strips = self._gray_sixteen if self.gray else partial(self._color_sixteen, image)
+        colors = 1 if self.gray else 3
+        survey = Survey(image.width * image.height * colors)
+        for _, values in strips():
+            survey.add(values[..., :colors])
         black, white, said = survey.levels(np.dtype(np.uint16), 16)
-        for top in range(0, image.height, _ROWS):
-            values = _sixteen(image, low, top)
+        for top, values in strips():
             mended = to_eight_bits(values, black, white)
-            mended[..., 3:] = values[..., 3:] >> 8
+            mended[..., colors:] = values[..., colors:] >> 8
             if clear:
                 mended[(values == clear).all(-1)] = 255
-            image.paste(Image.fromarray(mended), (0, top))
+            image.paste(Image.fromarray(mended).convert(image.mode), (0, top))
         return said
 
+    def _color_sixteen(self, high: Image.Image) -> Iterator[tuple[int, np.ndarray]]:
+        """Yields rows of colors of 16 bits, (rows, W, channels), and which is the first; high: with the high bytes."""
+        low = Image.open(self.pixels, formats=("PNG",))
+        low.tile = [tile._replace(args=str(tile.args).replace("16B", "16L")) for tile in low.tile]
+        low.load()
+        for top, rows in _rows(low):
+            box = (0, top, high.width, top + len(rows))
+            yield top, np.asarray(high.crop(box)).astype(np.uint16) << 8 | rows
 
-def _sixteen(high: Image.Image, low: Image.Image, top: int) -> np.ndarray:
-    """Returns some rows of values of 16 bits, (rows, W, channels)."""
-    box = (0, top, high.width, min(top + _ROWS, high.height))
-    return np.asarray(high.crop(box)).astype(np.uint16) << 8 | np.asarray(low.crop(box))
+    def _gray_sixteen(self) -> Iterator[tuple[int, np.ndarray]]:
+        """Yields rows of gray with opacity of 16 bits, (rows, W, 2), and which is the first.
+
+        Pillow does not read their low bytes; but they lie in the file as the four channels of 8 bits do.
+        """
+        self.pixels.seek(0)
+        content = bytearray(self.pixels.read())
+        content[24:26] = 8, 6
+        content[29:33] = struct.pack(">I", zlib.crc32(content[12:29]))
+        for top, rows in _rows(Image.open(io.BytesIO(content), formats=("PNG",))):
+            yield top, rows.view(">u2").astype(np.uint16)
+
+
+def _rows(image: Image.Image) -> Iterator[tuple[int, np.ndarray]]:
+    """Yields some rows of a picture at a time, (rows, W, channels), and which is the first of them."""
+    for top in range(0, image.height, _ROWS):
+        yield top, np.asarray(image.crop((0, top, image.width, min(top + _ROWS, image.height))))
 
 
 class _Parts(io.BufferedIOBase):

@@ -29,7 +29,7 @@ __all__ = ["Tiff"]
 
 log = logging.getLogger(__name__)
 
-_CFA, _LINEAR_RAW, _DNG_VERSION = 32803, 34892, 50706
+_CFA, _LINEAR_RAW, _DNG_VERSION, _NODATA = 32803, 34892, 50706, 42113
 _REDUCED, _MASK = 1, 4  # bits of NewSubfileType
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _INKS, _CIELAB, _ICCLAB = 0, 1, 2, 3, 5, 8, 9
 _PLAIN, _LZW, _DEFLATE, _ADOBE_DEFLATE, _PACKBITS, _LZMA, _ZSTD = 1, 5, 32946, 8, 32773, 34925, 50000
@@ -60,6 +60,8 @@ class Tiff:
         file.seek(0)
         with tifffile.TiffFile(file, _multifile=False) as tiff:
             pages = list(_pages(tiff))
+            if not pages:
+                raise ImageError(f"{name} is a TIFF that holds no picture: save it again")
             if (
                 Path(name).suffix.lower() in RAW_SUFFIXES
                 or head[8:10] == b"CR"
@@ -90,6 +92,8 @@ class Tiff:
         self.opacity = None if opacity is None else self.channels - len(extra) + extra.index(opacity)
         self.premultiplied = opacity == _PREMULTIPLIED
         self.see_through = self.opacity is not None and self.mode in ("L", "RGB")
+        if self.mode and self.channels > (seen := self.colors + (opacity is not None)):
+            log.info("%s: of its %d channels, %d became the picture", name, self.channels, seen)
 
     @property
     def plain(self) -> bool:
@@ -118,7 +122,8 @@ class Tiff:
         dtype = self._check()
         opaque = 1.0 if dtype.kind == "f" else 2.0 ** (self.bits - (dtype.kind == "i")) - 1
         usual = levels = 0.0, opaque
-        survey = Survey(self.height * self.width * self.colors)
+        nodata = self.page.nodata if _NODATA in self.page.tags else None
+        survey = Survey(self.height * self.width * self.colors, nodata)
         surveyed = (self.bits > 8 or dtype.kind != "u") and self.mode in ("L", "RGB") and self.photometric != _PALETTE
         for top, left, values in self._values(dtype):
             if surveyed:
@@ -171,9 +176,8 @@ class Tiff:
         """Returns the values of black and white; says what is not obvious of them."""
         odd = survey.values - survey.finite
         if odd > survey.values / 2:
-            raise ImageError(
-                f"{self.name} has no finite value in {odd / survey.values:.0%} of its pixels: save it again"
-            )
+            share = f"{odd / survey.values:.0%} of its pixels"
+            raise ImageError(f"{self.name} has no finite value in {share}: fill them with a number first")
         if odd:
             log.warning("%s: infinity is shown as white, and what is no number as black: %d values", self.name, odd)
         low, high = (np.ravel(self.tag(code))[0] if self.tag(code) is not None else None for code in (340, 341))
@@ -256,7 +260,7 @@ class Tiff:
             return _Inflated(packed)
         if row * rows > max(_LONG_STRIP, 100 * len(packed)):
             raise ImageError(f"{self.name} packs {row * rows / 1e9:.1f} GB into one strip: save it in smaller strips")
-        return io.BytesIO(_unpack(packed, self.compression, row, rows))
+        return _Rows(_unpack(packed, self.compression, row, rows))
 
 
 def _pages(tiff: tifffile.TiffFile) -> Iterator[Any]:
@@ -297,14 +301,26 @@ class _Inflated:
         return content
 
 
-def _unpack(packed: bytes, compression: int, row: int, rows: int) -> bytes:
+class _Rows:
+    """The bytes of an unpacked strip, whose rows are those of a gray picture."""
+
+    def __init__(self, image: Image.Image):
+        self.image, self.top = image, 0
+
+    def read(self, count: int) -> bytes:
+        top, self.top = self.top, min(self.top + count // self.image.width, self.image.height)
+        return self.image.crop((0, top, self.image.width, self.top)).tobytes()
+
+
+def _unpack(packed: bytes, compression: int, row: int, rows: int) -> Image.Image:
     """Unpacks a strip by libtiff: as the only strip of a gray picture whose pixels are the bytes."""
     tags = {256: row, 257: rows, 258: 8, 259: compression, 262: 1, 273: 0, 277: 1, 278: rows, 279: len(packed)}
     tags[273] = 8 + 2 + 12 * len(tags) + 4
     entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items())
     content = struct.pack("<2sHIH", b"II", 42, 8, len(tags)) + entries + bytes(4) + packed
-    with Image.open(io.BytesIO(content), formats=("TIFF",)) as image:
-        return image.tobytes()
+    image = Image.open(io.BytesIO(content), formats=("TIFF",))
+    image.load()
+    return image
 
 
 def _to_values(content: bytes, rows: int, columns: int, bits: int, dtype: np.dtype) -> np.ndarray:
