@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import numpy as np
@@ -86,6 +87,22 @@ def test_one_photo_into_a_file(run, out):
     assert run("a.jpg", "-o", out)[0] == 0
     assert files() == {"a.jpg", out}
     assert images.read_image(out).shape == PHOTO.shape
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="named pipes")
+def test_a_photo_from_a_pipe(run):
+    photos("a.png")
+    os.mkfifo("pipe")
+    writer = threading.Thread(target=lambda: images.Path("pipe").write_bytes(images.Path("a.png").read_bytes()))
+    writer.start()
+    assert run("pipe", "--strength", "0", "-o", "out.png")[0] == 0
+    writer.join()
+    assert np.array_equal(pixels("out.png"), PHOTO)
+
+
+def test_photos_that_are_no_files(run):
+    assert_one_sentence(*run("https://a.org/b.jpg", "-o", "c.png")[::2], "https://a.org/b.jpg", "download it, and give")
+    assert_one_sentence(*run("", "-o", "c.png")[::2], "One of the photos has no name")
 
 
 def test_a_pattern_of_one_photo_takes_a_file_and_a_folder_of_one_does_not(run):

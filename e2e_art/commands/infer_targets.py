@@ -76,6 +76,8 @@ def find_targets(photos: Sequence[str], output: Output, endings: Sequence[str] =
     """
     if not photos or not output.out:
         raise OptionError("Say what to paint and where to: e2e-art infer PHOTO... -o OUT (--help lists all flags)")
+    if "" in photos:
+        raise OptionError("One of the photos has no name: leave '' out, or give a file, a folder or a pattern")
     found = _Found(photos, output.out)
     targets = _targets(found, output.out, endings)
     _check(targets, output)

@@ -6,6 +6,7 @@ transparency.  What cannot be converted to that raises an ImageError that says w
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 from pathlib import Path
@@ -57,9 +58,10 @@ def read_picture(source: Path | str | BinaryIO, at_least: int | None = None) -> 
         raise ImageError(f"{source} is a folder: give the path of one picture")
     try:
         with open(source, "rb") as file:
-            return decode(file, str(source), at_least)
+            return decode(file if file.seekable() else io.BytesIO(file.read()), str(source), at_least)
     except FileNotFoundError:
-        raise ImageError(f"{source} does not exist: check the path") from None
+        way = "download it, and give the file" if "://" in str(source) else "check the path"
+        raise ImageError(f"{source} does not exist: {way}") from None
     except OSError as error:
         raise ImageError(f"{source} cannot be opened ({error.strerror}): check its path and permissions") from error
 
@@ -134,6 +136,6 @@ def write_image(path: Path | str, image: np.ndarray, overwrite: bool = False, me
     except ImageError as error:
         raise ImageError(f"{path} cannot be written: {error}") from error
     except OSError as error:
-        raise ImageError(
-            f"{path} cannot be written ({error.strerror}): choose a folder that has space and that you may write to"
-        ) from error
+        long = error.errno == errno.ENAMETOOLONG
+        way = "choose a shorter name" if long else "choose a folder that has space and that you may write to"
+        raise ImageError(f"{path} cannot be written ({error.strerror}): {way}") from error
