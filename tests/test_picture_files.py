@@ -331,6 +331,8 @@ def test_gamma_and_primaries_as_browsers_show_them(tmp_path):
     assert off(png(tmp_path / "srgb.png", COLORS, 8, 2, chunk(b"sRGB", b"\0"), gamma[0]), COLORS) == 0
     swapped = chunk(b"cHRM", struct.pack(">8I", 31270, 32900, 30000, 60000, 64000, 33000, 15000, 6000))
     assert off(png(tmp_path / "swapped.png", COLORS, 8, 2, gamma[0], swapped), linear[..., [1, 0, 2]]) <= 2
+    srgb_points = chunk(b"cHRM", struct.pack(">8I", 31270, 32900, 64000, 33000, 30000, 60000, 15000, 6000))
+    assert off(png(tmp_path / "both.png", COLORS, 8, 2, gamma[1], srgb_points), COLORS) == 0  # as ImageMagick writes
     profile = chunk(b"iCCP", b"swapped\0\0" + zlib.compress(SWAPPED))
     assert off(png(tmp_path / "profile.png", COLORS, 8, 2, gamma[0], profile), COLORS[..., [1, 0, 2]]) <= 2
     cicp = chunk(b"cICP", bytes((1, 13, 0, 1)))

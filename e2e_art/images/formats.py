@@ -76,6 +76,7 @@ _OTHERS = [
         (rb"8BPS", "a Photoshop file", _EXPORT),
         (rb"gimp xcf", "a GIMP file", _EXPORT),
         (rb"v/1\x01|#\?(RADIANCE|RGBE)", "a picture of high dynamic range", "tone-map it and save it as .png or .jpg"),
+        (rb"P7\s", "a PAM, or a thumbnail of xv", _CONVERT),
         (rb"PF\s", "a colored PFM, of which only gray ones are read", "save it as a TIFF of floating point"),
         (rb"\0\0[\x01\x02]\0[^\0]\0|icns", "an icon", _CONVERT),
         (rb"AT&TFORM", "a DjVu document", "save its page as .png or .jpg first"),
@@ -91,7 +92,7 @@ _OTHERS = [
 # What begins like this is a picture: where it cannot be decoded, it is damaged.
 _PICTURES = re.compile(
     rb"\x89PNG|\xff\xd8\xff|GIF8|BM.{12}|(II|MM)(\*\0|\0\*|\+\0|\0\+)|RIFF....WEBP|....ftyp|\0\0\0\x0cjP|\xff\x4f\xff\x51"
-    rb"|P[1-7f]\s|qoif|\x01\xda",
+    rb"|P[1-6f]\s|qoif|\x01\xda",
     re.DOTALL,
 )
 _FINISHED = re.compile(rb"\x89PNG|\xff\xd8\xff")  # what is no camera's raw file, whatever its name says

@@ -25,15 +25,15 @@ def make_profile(curve: Curve, primaries: Sequence[float] = SRGB_PRIMARIES) -> b
     """
     white, *colors = (np.array((x / y, 1, (1 - x - y) / y)) for x, y in zip(primaries[::2], primaries[1::2]) if y > 0)
     if len(colors) != 3 or not all(0 < gamma < 100 for gamma in curve[:1]):
-        raise ValueError("no color space has these primaries")
+        raise ValueError("no color space has these numbers")
     try:
         lights = np.stack(colors, 1)  # (XYZ, RGB), each of luminance 1
         lights = lights * np.linalg.solve(lights, white)
         adapted = np.linalg.inv(_BRADFORD) @ np.diag(_BRADFORD @ _D50 / (_BRADFORD @ white)) @ _BRADFORD @ lights
     except np.linalg.LinAlgError as error:
-        raise ValueError("no color space has these primaries") from error
+        raise ValueError("no color space has these numbers") from error
     if not np.abs(adapted).max() < 100:
-        raise ValueError("no color space has these primaries")
+        raise ValueError("no color space has these numbers")
     parametric = b"para" + struct.pack(">IHH", 0, 0 if len(curve) == 1 else 3, 0) + _fixed(curve)
     texts = {sign: b"mluc" + struct.pack(">IIIHHII", 0, 1, 12, 0x656E, 0x5553, 6, 28) + "RGB".encode("utf-16-be")
              for sign in (b"desc", b"cprt")}  # fmt: skip

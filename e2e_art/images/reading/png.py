@@ -38,7 +38,7 @@ _PRIMARIES = {
 _TELEVISION = (2.4,)  # as it is shown, not as it is filmed
 _CURVES: dict[int, tuple[float, ...]] = {1: _TELEVISION, 6: _TELEVISION, 14: _TELEVISION, 15: _TELEVISION}
 _CURVES |= {4: (2.2,), 8: (1.0,), 13: SRGB_CURVE}
-_UNMARKED_GAMMA = 45455  # what encoders write for sRGB
+_USUAL_GAMMA, _NEARLY = 45455, 0.02  # what encoders write for sRGB, and how near they come to it
 
 
 class PngChunks:
@@ -95,9 +95,11 @@ class PngChunks:
             return None
         (gamma,) = struct.unpack(">I", told)
         points = self.told.get(b"cHRM", b"")
-        if len(points) == 32:
-            return make_profile((1e5 / max(gamma, 1),), [number / 1e5 for number in struct.unpack(">8I", points)])
-        return None if gamma == _UNMARKED_GAMMA else make_profile((1e5 / max(gamma, 1),))
+        primaries = np.array(struct.unpack(">8I", points)) / 1e5 if len(points) == 32 else SRGB_PRIMARIES
+        usual = abs(gamma - _USUAL_GAMMA) < _NEARLY * _USUAL_GAMMA
+        if usual and np.allclose(primaries, SRGB_PRIMARIES, rtol=0, atol=_NEARLY):
+            return None
+        return make_profile((1e5 / max(gamma, 1),), primaries)
 
     def exif(self) -> Image.Exif:
         """Returns its EXIF data; raises what Pillow raises for broken ones."""
