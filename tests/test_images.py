@@ -293,7 +293,7 @@ def test_what_cannot_be_written_is_refused_in_one_sentence(tmp_path):
     (tmp_path / "file").touch()
     for name, picture, sentence in [
         ("a.xyz", picture_of(RED), r"a.xyz cannot be written: .* as '.xyz': choose one of .jpg, "),
-        ("a", picture_of(RED), "a cannot be written: .* as '': choose one of .jpg, "),
+        ("a", picture_of(RED), "a cannot be written: it has no suffix, and is no folder: choose one of .jpg, "),
         ("file/a.png", picture_of(RED), "a.png cannot be written .*: choose a folder"),
         ("a.webp", picture_of(RED, 1, 17000), r"a.webp .* 17000x1 pixels do not fit into a .webp .*: choose .png"),
         ("a.avif", picture_of(RED, 1, 33000), r"a.avif .* 33000x1 pixels do not fit into a .avif .*: choose .png"),

@@ -117,8 +117,8 @@ def encode_animation(frames: list[np.ndarray], pause: int = 80, rest: int = 2000
 def check_suffix(path: Path) -> None:
     """Raises ImageError where pictures cannot be written as a file's suffix says."""
     if path.suffix.lower() not in WRITABLE_SUFFIXES:
-        known = ", ".join(WRITABLE_SUFFIXES)
-        raise ImageError(f"{path} cannot be written: no picture is made as '{path.suffix}': choose one of {known}")
+        why = f"no picture is made as '{path.suffix}'" if path.suffix else "it has no suffix, and is no folder"
+        raise ImageError(f"{path} cannot be written: {why}: choose one of {', '.join(WRITABLE_SUFFIXES)}")
 
 
 def write_image(path: Path | str, image: np.ndarray, overwrite: bool = False, metadata: Metadata | None = None) -> None:

@@ -95,11 +95,12 @@ class PngChunks:
             return None
         (gamma,) = struct.unpack(">I", told)
         points = self.told.get(b"cHRM", b"")
-        primaries = np.array(struct.unpack(">8I", points)) / 1e5 if len(points) == 32 else SRGB_PRIMARIES
+        counted = struct.unpack(">8I", points) if len(points) == 32 else ()
+        space = [number / 1e5 for number in counted] or SRGB_PRIMARIES
         usual = abs(gamma - _USUAL_GAMMA) < _NEARLY * _USUAL_GAMMA
-        if usual and np.allclose(primaries, SRGB_PRIMARIES, rtol=0, atol=_NEARLY):
+        if usual and np.allclose(space, SRGB_PRIMARIES, rtol=0, atol=_NEARLY):
             return None
-        return make_profile((1e5 / max(gamma, 1),), primaries)
+        return make_profile((1e5 / max(gamma, 1),), space)
 
     def exif(self) -> Image.Exif:
         """Returns its EXIF data; raises what Pillow raises for broken ones."""
