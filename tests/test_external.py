@@ -10,6 +10,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from e2e_art import load
 from e2e_art.commands.main import main
+from e2e_art.errors import ModelError
 
 TYPES = {np.float32: TensorProto.FLOAT, np.float16: TensorProto.FLOAT16, np.uint8: TensorProto.UINT8}
 TYPES[np.float64] = TensorProto.DOUBLE
@@ -199,3 +200,11 @@ def test_other_commands_say_what_such_a_file_is_for(tmp_path, capsys):
         (["infer", "--texture", path, "-o", "x.png"], only_photos),
     ):
         assert_one_sentence(main(words), capsys.readouterr().err, says)
+
+
+@pytest.mark.parametrize(("kind", "says"), [("Sigmoid", "paints in 0..1, not"), ("Tanh", "paints in -1..1, not")])
+def test_networks_that_paint_in_another_range_are_told_which(tmp_path, ramp, kind, says):
+    nodes = [("Sub", ["photo", "gray"], "centered", {}), (kind, ["centered"], "painting", {})]
+    path = network(tmp_path / "network.onnx", nodes, constants={"gray": np.float32(128)})
+    with pytest.raises(ModelError, match=says):
+        load(path)(ramp)

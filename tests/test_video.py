@@ -1,6 +1,9 @@
 """Clips: painted frame by frame, upright, in their size, at their times, with their sound; whole or not at all."""
 
+import base64
+import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -339,6 +342,8 @@ def test_all_frames_stay_however_long_the_sound(tmp_path, length):
         ("in.mov", "pcm_s16le", ".mkv", "pcm_s16le"),
         ("in.mp4", "aac", ".webm", "opus"),
         ("in.mp4", "aac", ".avi", "pcm_s16le"),
+        ("in.mp4", "mp3", ".avi", "pcm_s16le"),
+        ("in.mov", "pcm_s16le", ".avi", "pcm_s16le"),
         ("in.mkv", "mp2", ".mp4", "aac"),
         ("in.ts", "mp2", ".mp4", "aac"),
     ],
@@ -346,13 +351,14 @@ def test_all_frames_stay_however_long_the_sound(tmp_path, length):
 def test_sound_is_copied_or_encoded_and_in_time(tmp_path, name, sound, suffix, expected):
     path = write_clip(tmp_path / name, panned(), sounds=[(sound, 0.25, 0.5)])
     done = paint(path, tmp_path / f"out{suffix}")
-    assert (done.copied, done.encoded) == ((1, 0) if sound == expected else (0, 1))
+    assert (done.copied, done.encoded) == ((1, 0) if sound == expected and suffix != ".avi" else (0, 1))
     ((codec, start, seconds),) = sound_of(tmp_path / f"out{suffix}")
     first = times_of(path)[0]
-    assert codec == expected and seconds == pytest.approx(0.5, abs=0.06)
-    offset = start - (0 if suffix == ".avi" else times_of(tmp_path / f"out{suffix}")[0])
     before = sound_of(path)[0][1] - (0 if name != "in.ts" else float(av.open(str(path)).start_time) / 1e6)
-    assert suffix == ".avi" or offset == pytest.approx(before - first, abs=0.05)
+    silence = 0.25 if suffix == ".avi" else 0  # whose sound cannot begin late
+    assert codec == expected and seconds == pytest.approx(0.5 + silence, abs=0.06)
+    offset = start + silence - times_of(tmp_path / f"out{suffix}")[0]
+    assert offset == pytest.approx(before - first, abs=0.05)
 
 
 def test_several_sound_tracks(tmp_path):
@@ -363,15 +369,19 @@ def test_several_sound_tracks(tmp_path):
 
 
 CODECS = {".wmv": "msmpeg4v3", ".flv": "flv", ".3gp": "mpeg4", ".webm": "libvpx-vp9"}
-CODECS |= {".mpg": "mpeg2video", ".mpeg": "mpeg2video", ".avi": "mpeg4"}
+CODECS |= dict.fromkeys((".mpg", ".mpeg", ".vob", ".m2v", ".mxf"), "mpeg2video") | {
+    ".avi": "mpeg4",
+    ".asf": "msmpeg4v3",
+}
+CONTAINERS = {".mts": "mpegts", ".m2ts": "mpegts", ".wmv": "asf", ".m4v": "mp4", ".m2v": "mpeg2video"}
 
 
-@pytest.mark.parametrize("suffix", [suffix for suffix in READABLE if suffix != ".ogv"])
+@pytest.mark.parametrize("suffix", [suffix for suffix in READABLE if suffix not in (".ogv", ".dv")])
 def test_every_kind_of_clip_is_read(tmp_path, suffix):
     rate = Fraction(25)
     path = write_clip(
         tmp_path / f"CLIP{suffix.upper()}", panned(), rate=rate, codec=CODECS.get(suffix, "libx264"),
-        container={".mts": "mpegts", ".m2ts": "mpegts", ".wmv": "asf"}.get(suffix, None if suffix != ".m4v" else "mp4"),
+        container=CONTAINERS.get(suffix),
     )  # fmt: skip
     assert is_clip(str(path), "out.mp4")
     assert paint(path, tmp_path / "out.mp4").frames == FRAMES
@@ -432,10 +442,22 @@ def test_a_gif_keeps_time_and_shows_no_frame_too_briefly(tmp_path):
     assert durations.min() >= 0.0199 and durations.sum() == pytest.approx(0.6, abs=0.01)
 
 
+@pytest.mark.parametrize("suffix", [".gif", ".mp4"])
+def test_a_gif_cut_short_is_painted_as_far_as_it_goes(tmp_path, suffix):
+    path = animated(tmp_path / "in.gif")
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 5 // 8])
+    assert is_clip(str(path), f"out{suffix}")
+    opened = open_clip(path)
+    assert paint_clip(opened, tmp_path / f"out{suffix}", negative).frames == 2 and opened.damaged
+    opened.close()
+    assert times_of(tmp_path / f"out{suffix}") == pytest.approx([0, 0.05, 0.12], abs=1e-3)
+
+
 def test_what_is_a_clip(clip, tmp_path):
     gif, png = str(animated(tmp_path / "in.gif")), str(animated(tmp_path / "in.png"))
     still = str(save(tmp_path / "still.gif", np.zeros((8, 8, 3), np.uint8)))
     assert is_clip(str(clip), "out.jpg") and is_clip("missing.MP4", None)
+    assert is_clip("camcorder.tod", "o.mp4") and is_clip("no_suffix", "o.AVI") and not is_clip("photo.jpg", "o.mp4")
     assert is_clip(gif, "o.gif") and is_clip(gif, "o.WEBP") and is_clip(gif, "o.mp4") and is_clip(png, "o.png")
     assert not any([is_clip(gif, "o.png"), is_clip(gif, "o.jpg"), is_clip(still, "o.gif"), is_clip(gif, None)])
     (tmp_path / "folder.mp4").mkdir()
@@ -477,6 +499,27 @@ def test_a_clip_cut_short(tmp_path, published, capsys, suffix):
     assert 10 < frames < 30 and f"{frames} of 40 frames of 128x96" in said and "damaged or cut short" in said
 
 
+def test_sound_that_is_damaged_in_part_is_left_out_in_part(tmp_path, caplog):
+    path = write_clip(tmp_path / "in.ts", panned(), sounds=[("aac", 0, 0.7)])
+    content = bytearray(path.read_bytes())
+    starts = [match.start() for match in re.finditer(rb"\xff\xf1[\x4c\x50]", content)]  # of packets of AAC
+    content[starts[len(starts) // 3]] = 0
+    path.write_bytes(content)
+    done = paint(path, tmp_path / "out.mp4")
+    assert (done.frames, done.copied) == (FRAMES, 1)
+    ((_, _, seconds),) = sound_of(tmp_path / "out.mp4")
+    assert seconds == pytest.approx(0.7, abs=0.06)
+    assert [record.message for record in caplog.records] == [f"{path}: some of its sound is damaged, and was left out"]
+
+
+def test_a_broadcast_that_lost_a_part_says_so(tmp_path):
+    path = write_clip(tmp_path / "in.ts", gray_noise(40), rate=Fraction(10), g="10")
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 4] + content[len(content) // 2 :])
+    frames, damaged = read(path)
+    assert damaged.damaged and damaged.count == 40 and 20 < len(frames) < 40
+
+
 def test_a_size_that_changes_is_scaled_to_the_first(tmp_path, caplog):
     parts = [write_clip(tmp_path / f"{n}.ts", [quartered(48 * n, 64 * n)] * 5, rate=Fraction(10)) for n in (1, 2)]
     (tmp_path / "both.ts").write_bytes(b"".join(part.read_bytes() for part in parts))
@@ -514,6 +557,10 @@ def test_strangers_files_open_no_others(clip, tmp_path):
 def test_what_is_no_clip(clip, tmp_path):
     (tmp_path / "text.mp4").write_text("no clip")
     (tmp_path / "empty.mp4").touch()
+    (tmp_path / "page.mp4").write_text("<!doctype html>")
+    (tmp_path / "pointer.mp4").write_text("version https://git-lfs.github.com/spec/v1")
+    Image.new("RGB", (8, 8)).save(tmp_path / "photo.mp4", "jpeg")
+    os.mkfifo(tmp_path / "pipe.mp4")
     index = clip.read_bytes().index(b"moov")
     (tmp_path / "cut.mp4").write_bytes(clip.read_bytes()[:index])
     with av.open(str(tmp_path / "sound.mp4"), "w") as output:
@@ -523,7 +570,11 @@ def test_what_is_no_clip(clip, tmp_path):
         output.mux([*track.encode(frame), *track.encode(None)])
     for name, says in {
         "text.mp4": r"text\.mp4 gives no pictures: check that it is a clip",
-        "empty.mp4": "is empty",
+        "empty.mp4": "is empty: copy it again",
+        "pipe.mp4": "is no file: save the clip as one first",
+        "page.mp4": "is a web page: save",
+        "pointer.mp4": "is a Git LFS pointer, not the file itself: fetch it with git lfs pull",
+        "photo.mp4": "is a picture: give it the suffix of one",
         "cut.mp4": r"its index \(moov\) is missing",
         "sound.mp4": "holds no moving pictures",
         "none.mp4": "There is no file .*none.mp4: check the path",
@@ -701,9 +752,77 @@ def test_a_clip_through_the_command(clip, published, tmp_path, capsys):
     assert "exists: choose another -o, or add --overwrite" in capsys.readouterr().err
 
 
+def test_what_a_clip_says_of_itself_travels(tmp_path, published):
+    said = {"title": "A walk", "location": "+48.1000+011.5000/", "creation_time": "2021-05-01T12:00:00.000000Z"}
+    for suffix in (".mp4", ".mkv"):
+        path, out = write_clip(tmp_path / f"in{suffix}", panned()[:2]), tmp_path / f"out{suffix}"
+        with av.open(str(path)) as source, av.open(str(tmp_path / f"told{suffix}"), "w") as told:
+            told.metadata.update(said)
+            copied = told.add_stream_from_template(source.streams.video[0])
+            for packet in source.demux():
+                if packet.size:
+                    packet.stream = copied
+                    told.mux(packet)
+        words = ["infer", str(tmp_path / f"told{suffix}"), "--model", str(published), "--stage", "0", "-o", str(out)]
+        for flags, expected in (([], said), (["--strip", "--overwrite"], {})):
+            assert main([*words, *flags]) == 0
+            with av.open(str(out)) as painted:
+                tags = {key.lower(): value for key, value in painted.metadata.items()}
+            assert {key: tags[key] for key in said if key in tags} == expected
+
+
+def test_clips_tell_programs(clip, published, tmp_path, capsys):
+    words = ["infer", str(clip), "--model", str(published), "--stage", "0", "--json", "-o", str(tmp_path / "out.mp4")]
+    assert main([*words, "--flicker"]) == 0
+    (entry,) = map(json.loads, capsys.readouterr().out.splitlines())
+    assert entry.pop("seconds") > 0 and entry.pop("flicker") > 0 and entry.pop("flicker_of_clip") > 0
+    assert entry == {
+        "in": str(clip), "out": str(tmp_path / "out.mp4"), "model": published.name, "size": [SIZE[1], SIZE[0]],
+        "skipped": None, "frames": FRAMES, "frames_of_clip": FRAMES, "sound_tracks": 0,
+    }  # fmt: skip
+    (tmp_path / "text.mp4").write_text("no clip")
+    assert main(["infer", str(tmp_path / "text.mp4"), *words[2:], "--overwrite"]) == 2
+    (entry,) = map(json.loads, capsys.readouterr().out.splitlines())
+    assert entry["skipped"].endswith("text.mp4 gives no pictures: check that it is a clip") and entry["size"] is None
+
+
+def test_warnings_stand_on_lines_of_their_own(published, tmp_path):
+    parts = [write_clip(tmp_path / f"{n}.ts", [quartered(48 * n, 64 * n)] * 2) for n in (1, 2)]
+    (tmp_path / "both.ts").write_bytes(b"".join(part.read_bytes() for part in parts))
+    done = process("infer.py", tmp_path / "both.ts", "--model", published, "--stage", "0", "-o", tmp_path / "out.mp4")
+    lines = done.stderr.decode().replace("\r", "\n").split("\n")
+    assert f"{tmp_path / 'both.ts'} changes its size: frames are scaled to the first" in lines
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".webm"])
+def test_clips_play_in_a_browser(request, tmp_path, suffix):
+    page = request.getfixturevalue("browser").new_page()
+    path = write_clip(tmp_path / "in.mov", panned()[:5], rate=Fraction(5), sounds=[("pcm_s16le", 0, 1)])
+    paint(path, tmp_path / f"out{suffix}")
+    played = page.evaluate(
+        """content => new Promise(resolve => {
+            const video = document.createElement("video");
+            const bytes = Uint8Array.from(atob(content), character => character.charCodeAt(0));
+            video.muted = true;
+            video.onerror = () => resolve(video.error.message);
+            video.onended = () => resolve([video.videoWidth, video.videoHeight, video.duration]);
+            video.src = URL.createObjectURL(new Blob([bytes]));
+            video.play();
+        })""",
+        base64.b64encode((tmp_path / f"out{suffix}").read_bytes()).decode(),
+    )
+    assert played == [SIZE[1], SIZE[0], pytest.approx(1, abs=0.05)]
+    page.close()
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [
+        (["{clip}"], "A clip is read from a file and written to one"),
+        (["{clip}", "-o", "-"], "A clip is read from a file and written to one"),
+        (["-", "-o", "{out}.mp4"], "A clip is read from a file and written to one"),
+        (["{clip}", "-o", "{clip}", "--overwrite"], "is the clip itself, which --overwrite does not replace"),
         (["{clip}", "-o", "{out}.jpg"], "x.jpg is no clip's name: choose one ending in .mp4"),
         (["{clip}", "-o", "{out}.WMV"], "x.WMV can be read, but not written: choose one ending in .mp4"),
         (["{clip}", "{clip}", "-o", "{out}"], "One clip at a time"),
@@ -713,6 +832,7 @@ def test_a_clip_through_the_command(clip, published, tmp_path, capsys):
         (["{clip}", "--stages", "-o", "{out}.mp4"], "--stages is for photos"),
         (["--camera", "77", "-o", "{out}.mp4"], "camera 77 gives no pictures"),
         (["{out}.mp4", "-o", "{out}.avi"], "There is no file"),
+        (["{clip}", "-o", "{out}.mp4", "--model", "monet"], "monet paints drawings, not clips: choose another --model"),
     ],
 )
 def test_clips_that_are_refused(clip, published, tmp_path, capsys, words, says):

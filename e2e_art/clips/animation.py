@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections.abc import Iterator
 from fractions import Fraction
@@ -29,16 +30,17 @@ class Animation(Clip):
         self.path, self.name = path, str(path)
         try:
             self._image = Image.open(path)
-            self._frames = range(bool(self._image.info.get("default_image")), getattr(self._image, "n_frames", 1))
+            first, end = int(bool(self._image.info.get("default_image"))), _length(self._image)
         except Exception as error:  # as many kinds as decoders
             raise VideoError(f"{path} cannot be read ({error}): check that it is a whole picture") from error
         check_frame(self.name, self._image.height, self._image.width)
         self.size = self._image.height, self._image.width
-        self.count = len(self._frames)
+        self.count = 0 if end is None else end - first
+        self._frames = itertools.count(first) if end is None else range(first, end)
         loops = self._image.info.get("loop", 1 if self._image.format != "GIF" else None)
         repeats = self._image.format == "GIF" and loops  # a GIF counts the times after the first
         self.plays = 1 if loops is None else loops + 1 if repeats else loops
-        self.rate = 1 / self._read(self._frames[0], Fraction(0)).duration
+        self.rate = 1 / self._read(first, Fraction(0)).duration
 
     def __iter__(self) -> Iterator[Frame]:
         time = Fraction(0)
@@ -66,3 +68,11 @@ class Animation(Clip):
 
     def close(self) -> None:
         self._image.close()
+
+
+def _length(image: Image.Image) -> int | None:
+    """Returns how many frames a picture has; None where they end in damage, which a GIF knows only then."""
+    try:
+        return int(getattr(image, "n_frames", 1))
+    except Exception:  # as many kinds as decoders
+        return None

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 
@@ -37,7 +38,8 @@ class Clip(ABC):
     name: what messages call it.  path: its file, None for a camera.  size: (height, width) of every frame.
     rate: frames a second, as it says.  steps: a rate whose multiples all times are near.  count: frames, 0 where
     unknown.  clock: what times are multiples of, in seconds.  start: where its file's own clock stands at time 0.
-    plays: how often it is shown, 0 without end.  has_sound: whether its file holds sound.  damaged: whether some of it
+    plays: how often it is shown, 0 without end.  has_sound: whether its file holds sound.  metadata: what its file says
+    of it, as its title, its author, when and where it was taken.  damaged: whether some of it
     could not be read, known when all is read, as `count` then is.
     """
 
@@ -50,6 +52,7 @@ class Clip(ABC):
     start = Fraction(0)
     plays: int = 0
     has_sound: bool = False
+    metadata: Mapping[str, str] = MappingProxyType({})
     damaged: bool = False
 
     @property

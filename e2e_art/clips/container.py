@@ -17,7 +17,7 @@ from av.container import InputContainer, OutputContainer
 __all__ = ["begins_anew", "open_to_read", "open_to_write", "seconds"]
 
 # Formats of one file each.  FFmpeg's others hold lists of files and addresses, or are pictures and sound alone.
-CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,asf,flv,ogg,nut"
+CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,asf,flv,ogg,nut,mxf,dv"
 LARGEST = 2**27  # pixels of a frame
 
 

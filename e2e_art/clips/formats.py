@@ -13,6 +13,7 @@ __all__ = ["ANIMATED", "FORMATS", "READABLE", "Format", "VideoError", "format_of
 
 READABLE: tuple[str, ...] = (".mp4", ".m4v", ".mov", ".mkv", ".avi", ".webm", ".mpg", ".mpeg")
 READABLE += (".ts", ".mts", ".m2ts", ".wmv", ".flv", ".3gp", ".ogv")
+READABLE += (".vob", ".m2v", ".asf", ".f4v", ".3g2", ".mxf", ".dv")
 ANIMATED = (".gif", ".webp", ".png")  # pictures that may hold several frames
 
 
@@ -50,14 +51,14 @@ _PCM = ("pcm_s16le", "pcm_s16be", "pcm_s24le", "pcm_s24be", "pcm_f32le", "pcm_u8
 _INDEX_FIRST = {"movflags": "+faststart"}
 _MP4 = Format("mp4", "libx264", "yuv420p", _H264, ("aac", "mp3", "opus", "flac"), "aac", _INDEX_FIRST, even=True)
 _MKV_SOUNDS = ("aac", "mp3", "mp2", "opus", "vorbis", "flac", "ac3", "eac3", "dts", "truehd", "alac", *_PCM)
-_AVI_SOUNDS = ("mp3", "ac3", "pcm_s16le", "pcm_u8")
 FORMATS = {
     ".mp4": _MP4,
     ".m4v": _MP4,
     ".mov": replace(_MP4, container="mov", sounds=("aac", "mp3", "ac3", "alac", *_PCM)),
     ".mkv": replace(_MP4, container="matroska", sounds=_MKV_SOUNDS, muxing={}),
     ".webm": Format("webm", "libvpx-vp9", "yuv420p", _VP9, ("opus", "vorbis"), "libopus"),
-    ".avi": Format("avi", "mjpeg", "yuvj420p", {"q": "2"}, _AVI_SOUNDS, "pcm_s16le", clock=None),
+    # Its sound knows no times: it is encoded, for silence to stand where there is none.
+    ".avi": Format("avi", "mjpeg", "yuvj420p", {"q": "2"}, encoder="pcm_s16le", clock=None),
     # Browsers slow down what is faster.
     ".gif": Format("gif", "gif", "pal8", clock=Fraction(1, 100), shortest=2, animated=True),
     ".webp": Format("webp", "libwebp", "bgra", {"quality": "90"}, clock=Fraction(1, 1000), animated=True),

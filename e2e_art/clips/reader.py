@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from fractions import Fraction
 from pathlib import Path
@@ -13,6 +13,7 @@ import av
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from ..images.formats import no_clip
 from .clip import Clip, Frame, check_frame
 from .container import begins_anew, open_to_read, seconds
 from .formats import VideoError
@@ -27,6 +28,9 @@ ONE_BY_ONE = ("h264", "hevc", "mpeg2video", "mpeg1video")  # whose packets are a
 MOST_STEPS = 120  # a second
 RATE = Fraction(25)  # frames a second, where a clip does not say
 CLOCK = Fraction(1, 1_000_000)  # the finest
+METADATA: tuple[str, ...] = ("title", "artist", "author", "album", "genre", "comment", "description", "copyright")
+METADATA += ("date", "creation_time", "location", "make", "model")
+APPLE = "com.apple.quicktime."
 MOST_FAILURES = 100  # one after another, of reading on behind what is damaged
 SLACK = Fraction(1, 2)  # seconds by which a whole clip may end before its length
 
@@ -56,6 +60,7 @@ class ClipFile(Clip):
 
     def _begin(self) -> None:
         container, self._lost, self._packets_read, self._end = self._container, 0, 0, Fraction(0)
+        self._corrupt = False  # some packet, which may be where recordings were strung together
         pictures = [stream for stream in container.streams.video if not stream.disposition & _ATTACHED]
         if not pictures:
             raise VideoError(f"{self.name} holds no moving pictures: give a clip")
@@ -65,6 +70,7 @@ class ClipFile(Clip):
         self._stream = known[0]
         sounds = [stream for stream in container.streams.audio if stream.codec_context]
         self.has_sound = bool(sounds)
+        self.metadata = _metadata(container.metadata)
         rate = self._stream.average_rate or self._stream.guessed_rate or 0
         self.rate = Fraction(rate) if 0 < rate < 1000 else RATE
         base = self._stream.time_base or CLOCK
@@ -90,7 +96,7 @@ class ClipFile(Clip):
     def __iter__(self) -> Iterator[Frame]:
         """Yields the frames, once; then `count` and `damaged` tell how many there should have been."""
         timeline, yielded, last = Timeline(self.start, begins_anew(self._container)), 0, -self.clock
-        size = self._first.width, self._first.height
+        size, begun = (self._first.width, self._first.height), Fraction(0)
         for frame in itertools.chain([self._first], self._frames):
             stamp = frame.pts if frame.pts is not None else frame.dts
             length = seconds(frame.duration, frame.time_base) if frame.duration else 1 / self.rate
@@ -102,22 +108,25 @@ class ClipFile(Clip):
                 log.warning("%s changes its size: frames are scaled to the first", self.name)
                 size = frame.width, frame.height
             last = max(time, last + self.clock)
+            begun = begun if yielded else last
             yield Frame(self._sight.pixels(frame), last, length)
             yielded += 1
-        self._conclude(yielded, last + length)
+        self._conclude(yielded, last + length, last + length - begun)
 
-    def _conclude(self, frames: int, end: Fraction) -> None:
-        """Sets `damaged` and `count` by what was read, up to a time."""
+    def _conclude(self, frames: int, end: Fraction, length: Fraction) -> None:
+        """Sets `damaged` and `count` by what was read, up to a time, of so many seconds."""
         begun = seconds(self._container.start_time or 0, None)
         read = max(end + self.start, self._end) - begun
         short = read < self._whole - SLACK
         dropped = self._packets_read - frames - self._lost
         if self._stream.codec_context.name in ONE_BY_ONE and 0 < dropped < frames // 2:
             self._lost += dropped
-        self.damaged = self.damaged or short or self._lost > 0
+        missing = self._corrupt and round(length * self.rate) - frames > 1
+        self.damaged = self.damaged or short or missing or self._lost > 0
         counted = self._container.format.name.startswith("mov")  # by its index
         due = self._stream.frames if counted else round(self._whole * frames / end)
-        self.count = max(frames + self._lost, due if short else 0) if self.damaged else frames
+        due = due if short else round(length * self.rate) if missing else 0
+        self.count = max(frames + self._lost, due) if self.damaged else frames
 
     @property
     def steps(self) -> Fraction:
@@ -135,6 +144,7 @@ class ClipFile(Clip):
                         self._end = max(self._end, seconds(packet.pts + (packet.duration or 0), packet.time_base))
                     if packet.stream.index == self._stream.index:
                         self._packets_read += bool(packet.size) and not packet.is_discard
+                        self._corrupt = self._corrupt or packet.is_corrupt
                         yield packet
                 return
             except (av.FFmpegError, OSError, IndexError):  # the last for a stream that was not there at the beginning
@@ -161,6 +171,12 @@ class ClipFile(Clip):
         self._stack.close()
 
 
+def _metadata(tags: Mapping[str, str]) -> dict[str, str]:
+    """Returns what a file's tags say that others know, too; phones have names of their own for some of them."""
+    known = {key.lower().replace(APPLE, "").replace(".iso6709", ""): value for key, value in tags.items()}
+    return {key: known[key] for key in METADATA if key in known}
+
+
 _ATTACHED = av.stream.Disposition.attached_pic
 
 
@@ -178,9 +194,9 @@ def _decoder(stream: VideoStream):
 def _why_unreadable(path: Path) -> str:
     """Returns what is the matter with a file that no demuxer took, and what to do."""
     with path.open("rb") as file:
-        head = file.read(64)
-    if not head:
-        return "is empty: copy it again"
+        head = file.read(4096)
+    if other := no_clip(head):
+        return other
     if head[4:8] in (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip"):
         return "is damaged or cut short, its index (moov) is missing: copy it again, or restore the index (untrunc)"
     return "gives no pictures: check that it is a clip"

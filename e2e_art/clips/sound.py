@@ -43,7 +43,7 @@ class Sound:
                 log.warning("%s: sound in an unknown coding is left out", name)
                 continue
             kind = _Copied if stream.codec_context.name.replace("float", "") in format.sounds else _Encoded
-            self._tracks[stream.index] = track = kind(output, stream, format.encoder)
+            self._tracks[stream.index] = track = kind(output, stream, format)
             track.added.metadata.update({key: value for key, value in stream.metadata.items() if key in TOLD})
         self.copied = sum(isinstance(track, _Copied) for track in self._tracks.values())
         self.encoded = len(self._tracks) - self.copied
@@ -68,7 +68,7 @@ class Sound:
 
 
 class _Copied:
-    def __init__(self, output: OutputContainer, stream: AudioStream, encoder: str):
+    def __init__(self, output: OutputContainer, stream: AudioStream, format: Format):
         self.added = output.add_stream_from_template(stream)
 
     def packets(self, packet: av.Packet) -> Iterator[av.Packet]:
@@ -78,9 +78,13 @@ class _Copied:
 
 
 class _Encoded:
-    """Encodes a track anew; gaps are filled with silence, so that what comes behind them is in time."""
+    """Encodes a track anew; gaps are filled with silence, so that what comes behind them is in time.
 
-    def __init__(self, output: OutputContainer, stream: AudioStream, encoder: str):
+    format: where it has no clock, silence stands before what begins late, too.
+    """
+
+    def __init__(self, output: OutputContainer, stream: AudioStream, format: Format):
+        encoder = format.encoder
         context = stream.codec_context
         rates = RATES.get(encoder, (context.rate,))
         rate = context.rate if context.rate in rates else rates[0]
@@ -91,6 +95,7 @@ class _Encoded:
         self.added.time_base = Fraction(1, rate)
         self.added.codec_context.open()
         self._form = f"sample_rates={rate}:channel_layouts={layout}:sample_fmts={self.added.format.name}"
+        self._times = "async=1" if format.clock is not None else "async=1:first_pts=0"
         self._graph: Graph | None = None
         self._due = 0
 
@@ -115,7 +120,7 @@ class _Encoded:
         source = graph.add_abuffer(
             sample_rate=frame.sample_rate, format=frame.format, layout=frame.layout, time_base=frame.time_base
         )
-        chain = graph.add("aresample", "async=1"), graph.add("aformat", self._form), graph.add("abuffersink")
+        chain = graph.add("aresample", self._times), graph.add("aformat", self._form), graph.add("abuffersink")
         graph.link_nodes(source, *chain).configure()
         graph.set_audio_frame_size(self.added.codec_context.frame_size or SAMPLES)
         return graph

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ from .pixels import EXACT
 from .sound import Sound
 
 __all__ = ["Encoder", "Plan", "join"]
+
+log = logging.getLogger(__name__)
 
 LOSSLESS = Format("nut", "ffv1", "bgr0")  # for segments that are encoded when they are joined
 ITU_709, LIMITED, WHOLE = 1, 1, 2  # numbers of H.273
@@ -119,7 +122,7 @@ def join(
     sound ends there, too.  with_sound: not where it holds none, or none that can be written.
     Raises OSError and `av.FFmpegError`.
     """
-    format, (last, end) = plan.format, times
+    format, (last, end), damaged = plan.format, times, set[int]()
     options = {**format.muxing, **_repetition(plan)}
     if format.container == "apng":
         options["final_delay"] = f"{(end - last) * plan.clock}"
@@ -137,10 +140,18 @@ def join(
             if clip.path and with_sound:
                 source = stack.enter_context(open_to_read(clip.path))
                 sound = Sound(source, clip.name, output, format, clip.start)
+        output.metadata.update({} if format.animated else clip.metadata)
         picture = _lasting(stream, packets, plan, end)
         until = None if whole else end * plan.clock
         for _, packet in heapq.merge(picture, sound.packets(until) if sound else (), key=lambda timed: timed[0]):
-            output.mux(packet)
+            try:
+                output.mux(packet)
+            except (av.InvalidDataError, av.ArgumentError):
+                if packet.stream is stream:
+                    raise
+                damaged.add(packet.stream.index)
+    if damaged:
+        log.warning("%s: some of its sound is damaged, and was left out", clip.name)
     return sound
 
 

@@ -7,6 +7,8 @@ import logging
 import os
 import sys
 
+from tqdm import tqdm
+
 from ..errors import UserError
 
 __all__ = ["can_print", "flush", "log_to_console", "open_streams", "read_bytes", "write_bytes"]
@@ -28,9 +30,16 @@ def open_streams() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
+class _AboveBars(logging.Handler):
+    """Prints on standard error, above the bar that shows progress, if there is one."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        tqdm.write(self.format(record), file=sys.stderr)
+
+
 def log_to_console(verbose: bool) -> None:
     """Prints what this package logs; what Python and libraries warn of only where `verbose` is set."""
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _AboveBars()
     if not verbose:
         handler.addFilter(logging.Filter(PACKAGE))
     logging.basicConfig(level=logging.DEBUG if verbose else logging.INFO, format="%(message)s", handlers=[handler])

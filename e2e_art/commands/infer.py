@@ -46,8 +46,8 @@ FLAGS = {
     "-o": MADE,
     "--overwrite": MADE,
     "--skip-existing": (PHOTOS,),
-    "--strip": (PHOTOS,),
-    "--json": (PHOTOS, TEXTURES, DOODLES),
+    "--strip": (PHOTOS, CLIPS),
+    "--json": MADE,
     "--strength": PICTURES,
     "--keep-colors": PICTURES,
     "--stage": MADE,
@@ -82,8 +82,8 @@ def add_arguments(parser) -> None:
     parser.add_argument("-o", "--out", metavar="OUT", help="a file for one photo, a folder for several, - for stdout")
     add_overwrite(parser)
     parser.add_argument("--skip-existing", action="store_true", help="leave out photos whose files exist, to go on")
-    parser.add_argument("--strip", action="store_true", help="leave out the photo's EXIF data and color profile")
-    parser.add_argument("--json", action="store_true", help="print a line of JSON for each picture, for programs")
+    parser.add_argument("--strip", action="store_true", help="leave out what the photo or clip says of itself, as EXIF")
+    parser.add_argument("--json", action="store_true", help="print a line of JSON for each picture or clip")
     instead = parser.add_mutually_exclusive_group()
     instead.add_argument("--list", action="store_true", help="list the shipped models")
     instead.add_argument("--info", action="store_true", help="print how the model was trained")
@@ -178,6 +178,9 @@ def _job(flags: argparse.Namespace) -> tuple[str, str | Model]:
         return INFO, model
     if flags.camera is not None:
         return CAMERA, model
+    clips = any(is_clip(photo, flags.out) for photo in flags.photos)
     if isinstance(model, Model) and model.kind.paints_regions:
+        if clips:
+            raise OptionError(f"{model.name} paints drawings, not clips: choose another --model")
         return DOODLES, model
-    return CLIPS if any(is_clip(photo, flags.out) for photo in flags.photos) else PHOTOS, model
+    return CLIPS if clips else PHOTOS, model

@@ -115,7 +115,8 @@ def _paint(target: Target, decoded: Future[Picture], make: Make, model: str, out
         return f"could not be {step}"
     if output.json:
         seconds, (first, *others) = time.perf_counter() - started, target.files
-        report(target.photo, first, model, [*made.paintings, *made.sheets][0], seconds, beside=list(map(str, others)))
+        shape = [*made.paintings, *made.sheets][0].shape
+        report(target.photo, first, model, shape, seconds, beside=list(map(str, others)))
     return PAINTED
 
 

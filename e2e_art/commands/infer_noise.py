@@ -79,7 +79,7 @@ def _make(
         else:
             write_image(path, picture, output.overwrite)
         if output.json:
-            report(source, path, model, picture, seconds, seed=seed)
+            report(source, path, model, picture.shape, seconds, seed=seed)
         height, width = picture.shape[:2]
         print(f"{_name(path)}: {width}x{height} painted in {seconds:.2f} s", file=sys.stderr)
     return pictures

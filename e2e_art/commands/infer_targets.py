@@ -107,12 +107,12 @@ def _targets(found: _Found, out: str, endings: Sequence[str]) -> list[Target]:
     return [Target(names[0], _with_endings(painting, endings, sheet_suffix=".jpg"))]
 
 
-def check_kept(photos: Iterable[str], files: Iterable[Path]) -> None:
+def check_kept(photos: Iterable[str], files: Iterable[Path], what: str = "one of the photos") -> None:
     """Raises OptionError where one of the files to write is one of the photos, by whatever path, link or case."""
     kept = {_identity(photo) for photo in photos} - {None}
     if replaced := next((file for file in files if _identity(file) in kept), None):
         fix = "choose another -o"
-        raise OptionError(f"{replaced} is one of the photos, which --overwrite does not replace either: {fix}")
+        raise OptionError(f"{replaced} is {what}, which --overwrite does not replace either: {fix}")
 
 
 def _check(targets: Sequence[Target], output: Output) -> None:

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..clips.formats import ANIMATED, FORMATS, READABLE, format_of
-from ..errors import OptionError
+from ..errors import OptionError, UserError, plural
 from ..files import sha256_of
-from ..images.io import count_frames
+from ..images.io import IMAGE_SUFFIXES, count_frames
+from ..painting.external import SUFFIX
 from ..painting.photo import Painter
 from .flags import check_free
-from .infer_targets import Output
+from .infer_targets import STREAM, Output, check_kept
 from .progress import Progress
+from .report import report
 
 if TYPE_CHECKING:
     from ..painting.video import Clip, Painted
@@ -24,15 +28,16 @@ __all__ = ["is_clip", "paint_video"]
 
 
 def is_clip(source: str, out: str | None) -> bool:
-    """Says whether what is given is to be painted as a clip: by its suffix, or as a picture of several frames.
+    """Says whether what is given is to be painted as a clip: by its suffix or OUT's, or as a picture of several frames.
 
     A picture of several frames is one where OUT can hold several; a .png only for one that is a .png itself.
     """
     path, target = Path(source), Path(out or "").suffix.lower()
-    if path.suffix.lower() in READABLE:
+    kind, clips_alone = path.suffix.lower(), target in FORMATS and target not in ANIMATED
+    if kind in READABLE or (clips_alone and kind not in IMAGE_SUFFIXES):
         return not path.is_dir()
-    holds = target in FORMATS and (target != ".png" or path.suffix.lower() == ".png")
-    return path.suffix.lower() in ANIMATED and holds and count_frames(path) > 1
+    holds = target in FORMATS and (target != ".png" or kind == ".png")
+    return kind in ANIMATED and holds and count_frames(path) > 1
 
 
 def paint_video(
@@ -53,40 +58,67 @@ def paint_video(
     """
     if len(sources) != (camera is None):
         raise OptionError("One clip at a time, without photos: give one file, or --camera without any")
-    target = Path(output.out or "")
+    if not output.out or STREAM in (output.out, *sources):
+        raise OptionError("A clip is read from a file and written to one: e2e-art infer CLIP -o OUT.mp4")
+    target = Path(output.out)
     format_of(target)
-    from ..clips.camera import Camera  # with their libraries, which take long to load
-    from ..clips.segments import is_part
-    from ..painting.video import open_clip, paint_clip
+    from ..clips.segments import is_part  # with its libraries, which take long to load
 
     if not (resume and is_part(target)):
         check_free([target], output.overwrite)
-    clip = Camera(camera) if camera is not None else open_clip(sources[0])
-    look = {**look, "as_painted": False}
-    paint = partial(painter, stage=output.stage, **look)
-    with Progress(total=clip.count or None, unit="frame") as bar:
+    check_kept(sources, [target], "the clip itself")
+    look = {**look, "as_painted": False, "stage": output.stage}
+    options = {"steady": steady, "measure": measure, "resume": resume}
+    source, started = camera if camera is not None else sources[0], time.perf_counter()
+    tell = partial(report, source, target, painter.model.name)
+    try:
+        clip, done = _paint(source, painter, look, output, camera is not None, options)
+    except UserError as error:
+        if output.json:
+            tell(skipped=str(error))
+        raise
+    print(f"{target}: {_report(clip, done)}", file=sys.stderr)
+    flickers = {"flicker": round(done.flicker, 1), "flicker_of_clip": round(done.flicker_of_clip, 1)} if measure else {}
+    if output.json:
+        frames = {"frames": done.frames, "frames_of_clip": clip.count or done.frames}
+        tracks, seconds = done.copied + done.encoded, time.perf_counter() - started
+        tell(done.size, seconds, None, **frames, sound_tracks=tracks, **flickers)
+    elif measure:
+        print(f"flicker: {done.flicker:.1f} squared gray levels a frame, the clip itself {done.flicker_of_clip:.1f}")
+
+
+def _paint(
+    source: str, painter: Painter, look: Mapping[str, Any], output: Output, camera: bool, options: Mapping[str, Any]
+) -> tuple[Clip, Painted]:
+    """Opens a clip or camera, paints it while a bar shows the frames, and closes it.
+
+    look: options of the painter.  options: of `paint_clip`.
+    """
+    from ..clips.camera import Camera
+    from ..clips.segments import is_part
+    from ..painting.video import open_clip, paint_clip
+
+    target = Path(output.out or "")
+    clip = Camera(source) if camera else open_clip(source)
+    if output.strip:
+        clip.metadata = {}
+    with closing(clip), Progress(total=clip.count or None, unit="frame") as bar:
 
         def on_frame(frames: int) -> None:
             bar.n = frames - 1
             bar.step()
 
         try:
-            request = _request(clip, painter, {**look, "stage": output.stage})
-            options: dict[str, Any] = {"steady": steady, "measure": measure, "resume": resume, "request": request}
-            done = paint_clip(clip, target, paint, **options, on_frame=on_frame)
+            request = _request(clip, painter, look)
+            done = paint_clip(clip, target, partial(painter, **look), **options, request=request, on_frame=on_frame)
         except KeyboardInterrupt:
-            if camera is not None:
-                bar.write(f"{target} ends after {bar.n} frames", file=sys.stderr)
+            ends = f"{target} ends after {plural(int(bar.n), 'frame')}"
+            if camera:
+                bar.write(ends, file=sys.stderr)
             elif is_part(target):
-                bar.write(
-                    f"{target} ends after {bar.n} frames: the same command with --resume goes on", file=sys.stderr
-                )
+                bar.write(f"{ends}: the same command with --resume goes on", file=sys.stderr)
             raise
-        finally:
-            clip.close()
-    print(f"{target}: {_report(clip, done)}", file=sys.stderr)
-    if measure:
-        print(f"flicker: {done.flicker:.1f} squared gray levels a frame, the clip itself {done.flicker_of_clip:.1f}")
+    return clip, done
 
 
 def _request(clip: Clip, painter: Painter, look: Mapping[str, Any]) -> dict[str, Any]:
@@ -94,7 +126,11 @@ def _request(clip: Clip, painter: Painter, look: Mapping[str, Any]) -> dict[str,
     if clip.path is None:
         return {}
     model = painter.model
-    files = model.files or {model.name: sha256_of(model.folder / f"{model.name}.onnx")}
+    files = model.files or {
+        path.name: sha256_of(path)
+        for path in sorted(model.folder.iterdir())
+        if path.stem == model.name and path.suffix.lower() == SUFFIX
+    }
     return {"clip": sha256_of(clip.path), "model": files, "look": dict(look)}
 
 
@@ -102,11 +138,11 @@ def _report(clip: Clip, done: Painted) -> str:
     """Returns what was written, and what of the clip is not in it."""
     height, width = done.size
     missing = clip.count > done.frames
-    count = f"{done.frames} of {clip.count}" if missing else str(done.frames)
+    count = f"{done.frames} of {clip.count} frames" if missing else plural(done.frames, "frame")
     tracks = done.copied + done.encoded
     sound = "without sound" if not tracks else "with its sound" if tracks == 1 else f"with its {tracks} sound tracks"
     notes = [
-        f"{count} frames of {width}x{height} at {done.rate:.4g} a second",
+        f"{count} of {width}x{height} at {done.rate:.4g} a second",
         sound + " (encoded anew)" * bool(done.encoded),
     ]
     if done.size != clip.size:

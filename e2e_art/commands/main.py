@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:  # not foreseen: a name too long for the file system, a folder that cannot be searched
         log.debug("where it happened", exc_info=True)
         name = error.filename or "standard output or a temporary file"
-        _say(f"{name} cannot be used ({error.strerror}): choose another, or free space")
+        _say(f"{name} cannot be used ({error.strerror or error}): choose another, or free space")
     finally:
         flush()
     return code

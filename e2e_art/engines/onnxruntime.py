@@ -39,7 +39,7 @@ _MEANINGS = {
         "onnxruntime cannot compute its operator {} here: export it in float32, or with another opset"
     ),
     r"protobuf|no ONNX graph|codec can't decode|model format error": (
-        "it is no ONNX graph, or a part of one: get a whole copy"
+        "it is no ONNX graph, or a part of one: get a whole copy, or export the network to ONNX"
     ),
     r"external (?:data|initializer)|model_path must not be empty|no such file or directory \[": (
         "its weights lie in another file, which is missing or too short: get both, side by side"

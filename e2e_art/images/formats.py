@@ -13,6 +13,7 @@ __all__ = [
     "RAW_SUFFIXES",
     "WRITABLE_SUFFIXES",
     "camera_raw",
+    "no_clip",
     "no_picture",
     "register_heif",
 ]
@@ -113,6 +114,17 @@ def no_picture(head: bytes, name: str) -> ImageError | None:
     if Path(name).suffix.lower() in RAW_SUFFIXES and not _FINISHED.match(head):
         return camera_raw(name)
     return None
+
+
+def no_clip(head: bytes) -> str:
+    """Returns what a file is that was given for a clip, and the way, by its first kilobytes; "" where it may be one."""
+    if not head:
+        return "is empty: copy it again"
+    for begins, what, way in _OTHERS:
+        if begins.match(head):
+            return "" if what == _CLIP else f"is {what}: {way}"
+    film = re.match(rb"....ftyp(?!hei|hev|mif|msf|avi)", head, re.DOTALL)
+    return "is a picture: give it the suffix of one" if begins_like_a_picture(head) and not film else ""
 
 
 def begins_like_a_picture(head: bytes) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -67,10 +68,16 @@ def read_picture(source: Path | str | BinaryIO, at_least: int | None = None) -> 
 
 
 def count_frames(path: Path | str) -> int:
-    """Returns how many frames a GIF, WebP or PNG has; 1 for other files, and for those that cannot be read."""
+    """Returns how many frames a GIF, WebP or PNG has; 1 for other files, and for those that cannot be read.
+
+    A GIF that is cut short behind its second frame has 2.
+    """
     try:
         with Image.open(path, formats=("GIF", "WEBP", "PNG")) as image:
-            return int(getattr(image, "n_frames", 1))
+            with suppress(Exception):  # damage behind its first frames
+                return int(getattr(image, "n_frames", 1))
+            image.seek(1)
+            return 2
     except Exception:  # damaged, missing or no picture: whoever reads it says so
         return 1
 

@@ -107,7 +107,8 @@ class ExternalEngine:
         if min(factors) < LEAST:
             raise ModelError(f"{self._path} makes {sizes}, too few for a painting: choose another --model")
         if picture.dtype.kind == "f" and photo.max() > 8 and np.abs(picture).max() < 2:
-            raise ModelError(f"{self._path} paints in 0..1, not in 0..255: export it so")
+            least = -1 if picture.min() < 0 else 0
+            raise ModelError(f"{self._path} paints in {least}..1, not in 0..255: export it so")
         picture = np.clip(picture.astype(np.float32), 0, 255)
         if any(self._own_size):  # the photo was stretched, and fills all of it
             return _resized(picture, *sides)

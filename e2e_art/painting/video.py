@@ -32,6 +32,8 @@ log = logging.getLogger(__name__)
 
 def open_clip(path: Path | str) -> Clip:
     """Opens a clip, or a picture of several frames; raises VideoError where it cannot be read."""
+    if os.path.exists(path) and not os.path.isfile(path):  # nothing comes out of a pipe twice
+        raise VideoError(f"{path} is no file: save the clip as one first, it is read more than once")
     return Animation(Path(path)) if count_frames(path) > 1 else ClipFile(Path(path))
 
 
