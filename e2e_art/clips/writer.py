@@ -146,7 +146,7 @@ def join(
         for _, packet in heapq.merge(picture, sound.packets(until) if sound else (), key=lambda timed: timed[0]):
             try:
                 output.mux(packet)
-            except (av.InvalidDataError, av.ArgumentError):
+            except ValueError:  # so are the errors of PyAV for data that are none
                 if packet.stream is stream:
                     raise
                 damaged.add(packet.stream.index)
