@@ -832,7 +832,6 @@ def test_clips_play_in_a_browser(request, tmp_path, suffix):
         (["{clip}", "--stages", "-o", "{out}.mp4"], "--stages is for photos"),
         (["--camera", "77", "-o", "{out}.mp4"], "camera 77 gives no pictures"),
         (["{out}.mp4", "-o", "{out}.avi"], "There is no file"),
-        (["{clip}", "-o", "{out}.mp4", "--model", "monet"], "monet paints drawings, not clips: choose another --model"),
     ],
 )
 def test_clips_that_are_refused(clip, published, tmp_path, capsys, words, says):
@@ -840,6 +839,11 @@ def test_clips_that_are_refused(clip, published, tmp_path, capsys, words, says):
     assert main(["infer", "--model", str(published), *(word.format(**places) for word in words)]) == 2
     assert says in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_model_for_drawings_paints_no_clips(clip, tmp_path, capsys):
+    assert main(["infer", str(clip), "--model", "monet", "-o", str(tmp_path / "x.mp4")]) == 2
+    assert "monet paints drawings, not clips: choose another --model" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("suffix", "limit"), [(".mp4", 2000), (".avi", 2000), (".avi", 20_000)])
