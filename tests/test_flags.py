@@ -401,12 +401,3 @@ def test_a_finished_training_is_not_resumed(said, tmp_path):
     (tmp_path / "o").mkdir()
     (tmp_path / "o" / "model.json").write_text(json.dumps({}))
     assert "o is trained to its end: leave --resume out" in said("train --style a --photos . --out o --resume")
-
-
-@pytest.mark.parametrize(
-    "words", [("--seed", 1, "--seed", 2), ("-o", "a.png", "--out", "b.png"), ("--size=8", "--size=9")]
-)
-def test_a_flag_with_values_that_is_given_twice(words, capsys):
-    code = main(["infer", "--texture", "brick", *map(str, words)])
-    flag = str(words[0]).partition("=")[0]
-    assert_one_sentence(code, capsys.readouterr().err, f"{flag} was given twice: give it once")

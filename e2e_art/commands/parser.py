@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import Any, NoReturn
 
 from ..errors import OptionError, unknown
-from .flags import default_text, find_double
+from .flags import default_text
 
 __all__ = ["HelpFormatter", "Parser"]
 
@@ -60,8 +60,6 @@ class Parser(argparse.ArgumentParser):
         if self._subparsers:  # the first word is a command, and its own parser sorts what follows
             return super().parse_known_args(args, namespace)
         given, words, others = self._sort(args)
-        if (double := find_double(given)) and self._option_string_actions[double].nargs != 0:
-            raise OptionError(f"{double} was given twice: give it once, with all that it takes")
         greedy = [flag for flag in given if self._option_string_actions[flag].nargs == argparse.ONE_OR_MORE]
         positionals = [action for action in self._actions if not action.option_strings]
         for action in positionals:
