@@ -11,6 +11,7 @@ from .machine import free_memory
 __all__ = ["Need", "check_memory"]
 
 SLACK = 0.95  # of the free memory is what the size that messages name takes: so it still fits a moment later
+MOST_SIDE = 10**6  # pixels; beyond it no memory would help
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,8 @@ def check_memory(
     sides = dict(height=fits[0], width=fits[1], long=max(fits), short=min(fits))
     size = "x".join(f"{side}" if side < 1e9 else f"{side:.0e}" for side in (width, height))
     takes = f"about {needed / 1e9:,.1f} GB of" if needed < 1e15 else "more"
-    end = f"{fix.format(**sides)} would fit" if min(fits) else otherwise
+    smaller = otherwise if max(height, width) < MOST_SIDE else "choose smaller sides"
+    end = f"{fix.format(**sides)} would fit" if min(fits) else smaller
     raise UserError(
         f"{size} pixels take {takes} memory{'' if needed < 1e15 else ' than any computer has'}, and "
         f"{free / 1e9:.1f} GB are free: {end}"

@@ -401,3 +401,29 @@ def test_a_finished_training_is_not_resumed(said, tmp_path):
     (tmp_path / "o").mkdir()
     (tmp_path / "o" / "model.json").write_text(json.dumps({}))
     assert "o is trained to its end: leave --resume out" in said("train --style a --photos . --out o --resume")
+
+
+@pytest.mark.parametrize("word", ["--5", "-5", "--inf"])
+def test_a_number_without_its_flag_is_no_photo(word, capsys):
+    assert_one_sentence(
+        main(["infer", "photo.png", word, "-o", "b.png"]), capsys.readouterr().err, "unknown flag", word[:2]
+    )
+
+
+def test_guided_and_as_painted_contradict_each_other(tmp_path, capsys):
+    photo = save(tmp_path / "photo.png", data.coffee()[:40, :60])
+    words = ["infer", photo, "--guided", "--as-painted", "--size", 30, "-o", tmp_path / "out.png"]
+    assert_one_sentence(main(list(map(str, words))), capsys.readouterr().err, "--guided", "--as-painted", "choose one")
+    assert not (tmp_path / "out.png").exists()
+
+
+def test_a_photo_is_no_drawing(tmp_path, capsys):
+    photo = save(tmp_path / "photo.png", data.coffee()[:40, :60])
+    code = main(["infer", str(photo), "--model", "monet", "-o", str(tmp_path / "out.png")])
+    assert_one_sentence(code, capsys.readouterr().err, "photo.png has", "the colors that monet paints", "draw with #")
+    assert not (tmp_path / "out.png").exists()
+
+
+def test_sides_that_no_memory_holds(capsys):
+    code = main(["infer", "--texture", "brick", "--size", "12345678901234567890x100", "-o", "out.png"])
+    assert_one_sentence(code, capsys.readouterr().err, "choose smaller sides")

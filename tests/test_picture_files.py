@@ -161,7 +161,7 @@ def test_infinity_is_white_and_what_is_no_number_black(tmp_path, caplog):
     picture = read_image(tif(tmp_path / "inf.tif", values))
     assert picture[0, :3, 0].tolist() == [255, 0, 0]
     assert np.abs(picture[1:].astype(int) - GRAYS[1:]).max() <= 1
-    assert "inf.tif: infinity is shown as white, and what is no number as black: 3 values" in caplog.text
+    assert "inf.tif: values that are not finite are shown as white (infinity) or black: 3" in caplog.text
     values[:40] = np.nan
     with pytest.raises(ImageError, match=r"nan.tif has no finite value in 67% of its pixels"):
         read_image(tif(tmp_path / "nan.tif", values))

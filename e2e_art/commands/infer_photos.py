@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,13 +42,13 @@ def paint_photos(
     stages = [*range(last), last] if every_stage else []
     endings = [*(f"_stage-{stage}" for stage in stages), SHEET] if stages else []
     targets, notes = find_targets(photos, output, endings)
-    evaluator = _evaluator(painter.model) if stages else None
+    evaluator = cache(lambda: _evaluator(painter.model))  # one for all photos, made while the seconds are counted
 
     def make(name: str, photo: np.ndarray) -> Made:
         pictures = _paint(painter, photo, stages or [last], look)
         if not stages:
             return Made(pictures)
-        labels = [Path(name).name, *_labels(evaluator, photo, pictures)]
+        labels = [Path(name).name, *_labels(evaluator(), photo, pictures)]
         return Made([pictures[-1], *pictures], [sheet([photo, *pictures], labels, painter.model.title)])
 
     paint_batch(targets, make, painter.model.name, output, notes)
@@ -54,11 +56,13 @@ def paint_photos(
 
 def _paint(painter: Painter, photo: np.ndarray, stages: Sequence[int], look: Mapping[str, Any]) -> list[np.ndarray]:
     """Returns the pictures of stages; a bar shows the tiles of a large photo."""
-    with tqdm(unit="tile", leave=False, delay=1) as bar:
+    with ExitStack() as bars:
+        shown: list[tqdm] = []  # none before the first tile, or it would stand in the way of what is logged
 
         def on_tile(done: int, count: int) -> None:
-            bar.total = count
-            bar.update(done - bar.n)
+            if not shown:
+                shown.append(bars.enter_context(tqdm(total=count, unit="tile", leave=False, delay=1)))
+            shown[0].update(done - shown[0].n)
 
         return painter.stages(photo, stages, **look, on_tile=on_tile)
 

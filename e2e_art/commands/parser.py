@@ -110,7 +110,7 @@ class Parser(argparse.ArgumentParser):
                 action, room = found, 0 if word != name else _VALUES.get(found.nargs, 0)
                 given.append(found.option_strings[0])
                 flags.append(word)
-            elif word.startswith("-") and word != "-" and not _NUMBER.match(word):
+            elif word.startswith("-") and word != "-" and not (room and _NUMBER.match(word)):
                 raise OptionError(self._unknown_flag(name))
             elif room and action and _is_value(word, action):
                 flags.append(word)

@@ -16,6 +16,8 @@ from .engines import ModelPainter
 
 __all__ = ["DoodlePainter", "TexturePainter", "seam"]
 
+LEAST = 0.5  # of a drawing has colors of the palette; photos have 0 to 0.35 of theirs there
+
 
 class TexturePainter(ModelPainter):
     """A trained model of textures; call it with a size and a seed to get a texture."""
@@ -65,14 +67,16 @@ class DoodlePainter(ModelPainter):
         doodle: uint8 RGB, (H, W, 3), in the colors of the palette; others go to the nearest one.  seed: 0..2^32 - 1.
         stage: where to stop, the last one by default.  name: what messages call the doodle.
 
-        Raises OptionError for a doodle without any of the colors, and for options out of range, UserError where memory
-        does not suffice.
+        Raises OptionError where less than half of a doodle has these colors, and for options out of range, UserError
+        where memory does not suffice.
         """
         stages, (height, width) = self.last(stage), doodle.shape[:2]
         self.check_memory(height, width)
-        if not matches(doodle, self.palette).any():
+        if (share := matches(doodle, self.palette).mean()) < LEAST:
             known = ", ".join(f"{each['color']} {each['name']}" for each in self.model.record["palette"])
-            raise OptionError(f"{name} has none of the colors that {self.model.name} paints: draw with {known}")
+            few = f"the colors that {self.model.name} paints in {share:.0%} of its pixels alone"
+            few = few if share else f"none of the colors that {self.model.name} paints"
+            raise OptionError(f"{name} has {few}: draw with {known}")
         regions = one_hot(snap(doodle, self.palette), len(self.palette))[np.newaxis]
         noise = _noise(self.model, seed, height, width)
         return to_uint8(self.run({"regions": regions, "noise": noise}, stages, height, width)[0])

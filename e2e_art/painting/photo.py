@@ -71,6 +71,8 @@ class Painter(ModelPainter):
         for name, edge in (("size", size), ("tile", tile)):
             if edge is not None and edge < 0:
                 raise OptionError(f"--{name} must be 0 pixels or more, not {edge}")
+        if guided and as_painted:
+            raise OptionError("--guided enlarges the painting to the photo's size, --as-painted does not: choose one")
         if not 0 <= denoise < math.inf:
             raise OptionError(f"The weight of denoising must be 0 or more, not {denoise:g}")
         if photo.dtype != np.uint8 or photo.ndim != 3 or photo.shape[2] != 3 or 0 in photo.shape:
@@ -80,6 +82,8 @@ class Painter(ModelPainter):
         self._check_size(height, width, len(stages), tile, denoise)
         small = resize(photo, height, width) if (height, width) != photo.shape[:2] else photo
         paintings = self._paint(small, stages, strength, tile, on_tile)
+        if guided and paintings[0].shape[0] >= photo.shape[0]:
+            log.info("--guided changes nothing: the painting has the photo's size; --size paints a smaller one")
         finished = []
         for painting in paintings:
             height, width = (painting if as_painted else photo).shape[:2]

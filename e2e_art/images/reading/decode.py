@@ -306,7 +306,9 @@ class _Upright:
             if self.mode == "L" and kind == "RGB":
                 self.mode = "RGB"
             if _SPACES.get(kind) != self.mode:
-                log.warning("%s: its color profile is for %s, as the picture is not, and was ignored", self.name, kind)
+                log.warning(
+                    "%s: its color profile is for pictures in %s, which it is not, and was ignored", self.name, kind
+                )
                 return None
             flags = ImageCms.Flags.NOOPTIMIZE if self.mode == "L" else ImageCms.Flags.NONE  # which makes gray coarse
             srgb = ImageCms.createProfile("sRGB")

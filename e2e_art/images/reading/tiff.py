@@ -179,7 +179,7 @@ class Tiff:
             share = f"{odd / survey.values:.0%} of its pixels"
             raise ImageError(f"{self.name} has no finite value in {share}: fill them with a number first")
         if odd:
-            log.warning("%s: infinity is shown as white, and what is no number as black: %d values", self.name, odd)
+            log.warning("%s: values that are not finite are shown as white (infinity) or black: %d", self.name, odd)
         low, high = (np.ravel(self.tag(code))[0] if self.tag(code) is not None else None for code in (340, 341))
         if dtype.kind == "f" and low is not None and high is not None and -np.inf < low < high < np.inf:
             return float(low), float(high)
