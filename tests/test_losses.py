@@ -373,7 +373,7 @@ def test_paintings_of_any_sizes_blend(pictures):
 
 
 def test_options_that_do_not_add_up_are_refused(pictures):
-    with pytest.raises(OptionError, match="There are 2 paintings, but 3 shares"):
+    with pytest.raises(OptionError, match="--style-blend takes a share for each painting, 2, not 3"):
         StyleTarget.of(SHALLOW, pictures[:2], (1.0, 1.0, 1.0))
     with pytest.raises(OptionError, match="--style-layer-weights takes .* there are style layers, 5, not 2"):
         LossOptions(style_layer_weights=(1.0, 2.0))

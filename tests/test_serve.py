@@ -41,7 +41,7 @@ def ask(engine, published):
     threading.Thread(target=server.serve_forever, daemon=True).start()
 
     def request(path: str, method: str = "GET"):
-        connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=60)
         connection.putrequest(method, path, skip_accept_encoding=True)
         connection.endheaders()
         response = connection.getresponse()
@@ -194,7 +194,7 @@ def test_names_with_odd_characters(engine, published, tmp_path):
     (style,) = json.loads(site([model])["styles.json"])
     server = make_server(site([model]))
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=60)
     connection.request("GET", f"/{style['folder']}/{quote(style['graph'])}")
     assert connection.getresponse().status == 200
     connection.close()
@@ -225,7 +225,7 @@ def test_serve_says_where_and_ends_by_ctrl_c(published):
             line = process.stdout.readline()
             address = line.split(" at ")[1].split(" until ")[0]
             assert address.startswith("http://127.0.0.1:")
-            with urllib.request.urlopen(f"{address}styles.json", timeout=10) as response:
+            with urllib.request.urlopen(f"{address}styles.json", timeout=60) as response:
                 assert [style["name"] for style in json.load(response)] == ["small_model", "starry_night"]
             process.send_signal(signal.SIGINT)
             assert process.wait(10) == 0
