@@ -17,7 +17,7 @@ def measure(options: argparse.Namespace) -> None:
     """The side of one size: answers with seconds an evaluation, the estimate of memory, and megapixels."""
     from e2e_art.images.io import read_image
     from e2e_art.images.resize import resize_long_edge
-    from e2e_art.memory import OPTIMIZE
+    from e2e_art.machine import OPTIMIZE
     from e2e_art.optimize.multiscale import optimize
     from e2e_art.optimize.options import OptimizeOptions
 

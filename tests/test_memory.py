@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from helpers import assert_one_sentence, save
 
-from e2e_art import load, load_doodle, load_texture, memory
+from e2e_art import load, load_doodle, load_texture, machine
 from e2e_art.commands.main import main
 from e2e_art.errors import UserError
-from e2e_art.memory import PAINTING, Need, check_memory
+from e2e_art.machine import PAINTING, Need, check_memory
 
 GB = 1_000_000_000
 
@@ -19,7 +19,7 @@ def free(monkeypatch):
     """Sets how many bytes are free."""
 
     def set_free(size: float) -> None:
-        for module in ("memory", "painting.photo"):
+        for module in ("machine", "painting.photo"):
             monkeypatch.setattr(f"e2e_art.{module}.free_memory", lambda: int(size))
 
     return set_free
@@ -80,7 +80,7 @@ def test_photos(free, photo):
 
 def test_what_a_painter_still_holds_is_not_counted_twice(free, photo):
     painter = load("starry_night")
-    needed = painter.need.at(*photo.shape[:2]) + memory.PICTURE_BYTES * photo[..., 0].size
+    needed = painter.need.at(*photo.shape[:2]) + machine.PICTURE_BYTES * photo[..., 0].size
     free(needed)
     painter(photo, tile=0)
     free(needed - painter.held)  # as its engine keeps what it took

@@ -23,7 +23,7 @@ from e2e_art.images.resize import resize
 from e2e_art.losses.options import LossOptions
 from e2e_art.losses.perceptual import PerceptualLoss
 from e2e_art.losses.style_target import StyleTarget
-from e2e_art.memory import OPTIMIZE
+from e2e_art.machine import OPTIMIZE
 from e2e_art.networks.vgg import load_vgg
 from e2e_art.optimize import multiscale
 from e2e_art.optimize.multiscale import noise_picture, optimize
@@ -372,7 +372,7 @@ def test_a_texture_of_any_size_from_several_seeds(files, tmp_path):
 
 def test_what_would_not_fit_into_memory_is_refused_with_the_size_that_would(refused, files, tmp_path, monkeypatch):
     refused("-o", tmp_path / "out.png", "--size", 400_000, says=["400000x", "GB of memory", "--size"])
-    monkeypatch.setattr("e2e_art.memory.free_memory", lambda: 1_000_000_000)
+    monkeypatch.setattr("e2e_art.machine.free_memory", lambda: 1_000_000_000)
     refused("-o", tmp_path / "out.png", "--size", "800x400", says=["800x400 pixels take about 2.5 GB", "1.0 GB"])
     (fits,) = re.findall(r"--size (\d+x\d+)", refused.said)
     width, height = map(int, fits.split("x"))

@@ -28,7 +28,7 @@ from ..images.io import list_images, read_image, write_image
 from ..images.resize import resize, with_short_edge
 from ..images.sheet import sheet
 from ..losses.options import LossOptions
-from ..memory import LOSSES, OPTIMIZE, Need, check_memory
+from ..machine import LOSSES, OPTIMIZE, Need, check_memory
 from ..models.folder import read_model
 from ..painting.photo import Painter
 from .flags import add_overwrite, find_double, parse_size, whole

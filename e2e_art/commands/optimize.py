@@ -31,7 +31,7 @@ from ..images.io import check_suffix, encode_animation, read_image, write_image
 from ..images.regions import MOST_SEGMENTS, match_regions, one_hot, present, segment
 from ..images.resize import resize, resize_long_edge
 from ..losses.options import LossOptions, Number, check_blend
-from ..memory import OPTIMIZE, PATCH_BYTES, Need, check_memory
+from ..machine import OPTIMIZE, PATCH_BYTES, Need, check_memory
 from ..networks.inputs import SEEDS
 from ..optimize.options import OptimizeOptions
 from ..optimize.presets import PRESETS, Preset

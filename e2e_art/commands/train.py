@@ -25,8 +25,7 @@ from ..images.io import list_images, read_image
 from ..images.regions import style_regions
 from ..images.resize import with_short_edge
 from ..losses.options import LossOptions
-from ..machine import limit_threads
-from ..memory import TRAINING, Need, check_memory
+from ..machine import TRAINING, Need, check_memory, limit_threads
 from ..models.folder import DESCRIPTION, Model, read_model
 from ..models.kinds import DOODLE, KINDS, TEXTURE, Kind
 from ..training.options import TrainingOptions

@@ -13,7 +13,7 @@ from ..losses.options import LossOptions
 from ..losses.perceptual import SMALLEST, PerceptualLoss
 from ..losses.regions import region_weights
 from ..losses.style_target import StyleTarget
-from ..memory import LOSSES, check_memory
+from ..machine import LOSSES, check_memory
 from ..models.folder import STYLE_FILE, Model
 
 __all__ = ["Evaluator"]

@@ -9,7 +9,7 @@ from dataclasses import Field, dataclass, field, fields
 from typing import Any
 
 from ..errors import OptionError, unknown
-from ..untrusted import Name, check_fields
+from ..files import Name, check_fields
 
 __all__ = ["LossOptions", "Number", "check_blend", "check_options", "check_shares", "flag_of", "option"]
 

@@ -12,10 +12,10 @@ import numpy as np
 
 from ..engines.mxnet import mx
 from ..errors import OptionError
+from ..files import load_arrays
 from ..images.resize import resize, with_long_edge, with_short_edge
-from ..memory import STYLE, check_memory
+from ..machine import STYLE, check_memory
 from ..networks.vgg import CHANNELS, load_vgg
-from ..untrusted import load_arrays
 from .options import LossOptions, check_blend
 from .patches import PATCH_SIZE, Patches, extract_patches
 from .perceptual import SMALLEST, gram_matrix, normalized

@@ -21,9 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ModelError, OptionError, reason_of, shortened
-from ..files import pretrained_folder, write_folder
+from ..files import check, parse_json, pretrained_folder, read_file, write_folder
 from ..networks.inputs import noise_tile
-from ..untrusted import check, parse_json, read_file
 from .kinds import KINDS, PHOTO, Kind
 
 __all__ = ["FORMAT", "NOISE_FILE", "STYLE_FILE", "THUMBNAIL", "Model", "find_model", "graph_file", "list_models"]

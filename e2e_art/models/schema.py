@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Optional, Union
 
 from msgspec import Meta, Struct
 
-from ..untrusted import Count, FileName, Measure, Share, Text
+from ..files import Count, FileName, Measure, Share, Text
 
 __all__ = ["MOST_STAGES", "DoodleModel", "PhotoModel", "TextureModel"]
 

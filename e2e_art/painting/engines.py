@@ -11,7 +11,7 @@ import numpy as np
 from ..engines.onnxruntime import check_gpu, has_gpu, open_session, run_session
 from ..errors import ModelError, OptionError, UserError, first_line, unknown
 from ..images.arrays import CHANNEL_MEANS
-from ..memory import PAINTING, Need, check_memory
+from ..machine import PAINTING, Need, check_memory
 from ..models.folder import Model, graph_file, read_model
 from ..models.kinds import Kind
 from .external import SUFFIX, ExternalEngine

@@ -14,8 +14,7 @@ from ..images.colors import denoise as remove_noise
 from ..images.colors import keep_colors as with_colors_of
 from ..images.resize import resize, with_long_edge
 from ..images.upsample import upsample_guided
-from ..machine import free_memory
-from ..memory import DENOISE_BYTES, PICTURE_BYTES, TILED, Need, check_memory
+from ..machine import DENOISE_BYTES, PICTURE_BYTES, TILED, Need, check_memory, free_memory
 from ..models.folder import tile_file
 from ..models.kinds import PHOTO
 from .engines import ModelPainter, out_of_memory

@@ -15,8 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import UserError, reason_of
-from ..files import write_atomically
-from ..untrusted import load_arrays, parse_json, read_file
+from ..files import load_arrays, parse_json, read_file, write_atomically
 
 __all__ = ["Checkpoint", "CheckpointError", "load_checkpoint", "save_checkpoint"]
 

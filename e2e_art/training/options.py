@@ -13,10 +13,10 @@ from typing import Annotated, Any, Optional
 from msgspec import Meta
 
 from ..errors import OptionError, shortened, unknown
+from ..files import Name, Text, check
 from ..losses.options import LossOptions, Number, check_blend, check_options, flag_of, option
 from ..models.schema import MOST_COLORS, MOST_STAGES
 from ..networks.inputs import SEEDS
-from ..untrusted import Name, Text, check
 
 __all__ = ["PRESETS", "TrainingOptions", "stages_of"]
 

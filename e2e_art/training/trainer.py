@@ -20,10 +20,10 @@ from msgspec import Meta
 
 from ..engines.mxnet import mx
 from ..errors import UserError
+from ..files import Count, Measure, Text, check
 from ..models.kinds import KINDS
 from ..models.quantization import is_kept
 from ..networks.chain import Chain
-from ..untrusted import Count, Measure, Text, check
 from .checkpoint import Checkpoint, CheckpointError, load_checkpoint, save_checkpoint
 from .muon import OPTIMIZERS, Adam, clip_gradients, sum_gradients
 from .options import TrainingOptions
