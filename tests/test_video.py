@@ -512,6 +512,25 @@ def test_sound_that_is_damaged_in_part_is_left_out_in_part(tmp_path, caplog):
     assert [record.message for record in caplog.records] == [f"{path}: some of its sound is damaged, and was left out"]
 
 
+def test_another_program_in_the_middle_ends_neither_picture_nor_sound(tmp_path):
+    frames = [np.full((48, 64, 3), 20 + shade, np.uint8) for shade in range(100)]
+    path = write_clip(tmp_path / "in.ts", frames, rate=5, sounds=[("aac", 0, 20)])
+    program = {"mpegts_start_pid": "512", "mpegts_pmt_start_pid": "4500", "mpegts_service_id": "2"}
+    with av.open(str(path)) as source, av.open(str(tmp_path / "other.ts"), "w", options=program) as output:
+        added = output.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(video=0):
+            if packet.size:
+                packet.stream = added
+                output.mux(packet)
+    path.write_bytes(path.read_bytes() + (tmp_path / "other.ts").read_bytes())
+    with av.open(str(path)) as source, pytest.raises(IndexError):  # the case that is meant
+        list(source.demux())
+    done = paint(path, tmp_path / "out.mp4")
+    assert (done.frames, done.copied) == (100, 1)
+    ((_, _, seconds),) = sound_of(tmp_path / "out.mp4")
+    assert seconds == pytest.approx(20, abs=0.1)
+
+
 def test_a_broadcast_that_lost_a_part_says_so(tmp_path):
     path = write_clip(tmp_path / "in.ts", gray_noise(40), rate=Fraction(10), g="10")
     content = path.read_bytes()

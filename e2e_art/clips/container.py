@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
@@ -14,11 +14,12 @@ from typing import Any
 import av
 from av.container import InputContainer, OutputContainer
 
-__all__ = ["begins_anew", "open_to_read", "open_to_write", "seconds"]
+__all__ = ["begins_anew", "demuxed", "open_to_read", "open_to_write", "seconds"]
 
 # Formats of one file each.  FFmpeg's others hold lists of files and addresses, or are pictures and sound alone.
 CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,asf,flv,ogg,nut,mxf,dv"
 LARGEST = 2**27  # pixels of a frame
+MOST_FAILURES = 100  # one after another, of reading on behind what is damaged
 
 
 class _Nameless(io.BufferedReader):
@@ -61,6 +62,20 @@ def open_to_write(path: Path, container: str, options: dict[str, str] | None = N
 
     with _Unnamed(path, "w") as file, av.open(file, "w", container, options or {}, io_open=reread) as output:
         yield output
+
+
+def demuxed(container: InputContainer, on_failure: Callable[[], object] = lambda: None) -> Iterator[av.Packet]:
+    """Yields the packets of all streams, and goes on behind what cannot be read; on_failure: called each time."""
+    failures = 0
+    while failures < MOST_FAILURES:
+        try:
+            for packet in container.demux():
+                failures = 0
+                yield packet
+            return
+        except (av.FFmpegError, OSError, IndexError):  # the last for a stream that was not there at the beginning
+            failures += 1
+            on_failure()
 
 
 def begins_anew(container: InputContainer) -> bool:

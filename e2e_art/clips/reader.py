@@ -15,7 +15,7 @@ from av.video.stream import VideoStream
 
 from ..images.formats import no_clip
 from .clip import Clip, Frame, check_frame
-from .container import begins_anew, open_to_read, seconds
+from .container import begins_anew, demuxed, open_to_read, seconds
 from .formats import VideoError
 from .pixels import Sight
 from .timeline import Timeline
@@ -31,7 +31,6 @@ CLOCK = Fraction(1, 1_000_000)  # the finest
 METADATA: tuple[str, ...] = ("title", "artist", "author", "album", "genre", "comment", "description", "copyright")
 METADATA += ("date", "creation_time", "location", "make", "model")
 APPLE = "com.apple.quicktime."
-MOST_FAILURES = 100  # one after another, of reading on behind what is damaged
 SLACK = Fraction(1, 2)  # seconds by which a whole clip may end before its length
 
 
@@ -134,22 +133,17 @@ class ClipFile(Clip):
         return Fraction(base) if 0 < base <= MOST_STEPS else self.rate
 
     def _packets(self) -> Iterator[av.Packet]:
-        """Yields the picture's packets, and goes on behind what cannot be read; notes how far any stream goes."""
-        failures = 0
-        while failures < MOST_FAILURES:
-            try:
-                for packet in self._container.demux():
-                    failures = 0
-                    if packet.pts is not None:
-                        self._end = max(self._end, seconds(packet.pts + (packet.duration or 0), packet.time_base))
-                    if packet.stream.index == self._stream.index:
-                        self._packets_read += bool(packet.size) and not packet.is_discard
-                        self._corrupt = self._corrupt or packet.is_corrupt
-                        yield packet
-                return
-            except (av.FFmpegError, OSError, IndexError):  # the last for a stream that was not there at the beginning
-                failures += 1
-                self.damaged = True
+        """Yields the picture's packets, and notes how far any stream goes."""
+        for packet in demuxed(self._container, self._note_damage):
+            if packet.pts is not None:
+                self._end = max(self._end, seconds(packet.pts + (packet.duration or 0), packet.time_base))
+            if packet.stream.index == self._stream.index:
+                self._packets_read += bool(packet.size) and not packet.is_discard
+                self._corrupt = self._corrupt or packet.is_corrupt
+                yield packet
+
+    def _note_damage(self) -> None:
+        self.damaged = True
 
     def _decoded(self) -> Iterator[VideoFrame]:
         for packet in self._packets():

@@ -13,7 +13,7 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer, OutputContainer
 from av.filter import Graph
 
-from .container import begins_anew, seconds
+from .container import begins_anew, demuxed, seconds
 from .formats import Format
 from .timeline import Timeline
 
@@ -51,7 +51,7 @@ class Sound:
     def packets(self, until: Fraction | None) -> Iterator[tuple[Fraction, av.Packet]]:
         """Yields packets with their times, in seconds, all or those before a time; what is damaged is passed over."""
         try:
-            for packet in self._source.demux():
+            for packet in demuxed(self._source):
                 if (track := self._tracks.get(packet.stream.index)) is None:
                     continue
                 if packet.size:
