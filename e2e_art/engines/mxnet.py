@@ -17,6 +17,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -272,7 +273,7 @@ _OPERATORS = {mx.nd: nd, mx.sym: _sym, mx.ndarray: nd, mx.symbol: _sym}
 # Blocks.
 
 
-class Parameter(mx.gluon.Parameter):
+class Parameter(mx.gluon.Parameter):  # type: ignore[name-defined]
     """Numbers that a block learns, or is given.
 
     init: "zeros", "ones", or None for weights that are drawn.
@@ -287,7 +288,7 @@ class Parameter(mx.gluon.Parameter):
         super().set_data(mx.nd.array(data))
 
 
-class Block(mx.gluon.Block):
+class Block(mx.gluon.Block):  # type: ignore[name-defined]
     """A Gluon block whose parameters go by their place in it."""
 
     def named_parameters(self) -> dict[str, Parameter]:
@@ -309,7 +310,7 @@ class Block(mx.gluon.Block):
         return found
 
 
-class HybridBlock(Block, mx.gluon.HybridBlock):
+class HybridBlock(Block, mx.gluon.HybridBlock):  # type: ignore[name-defined]
     """A block written once for arrays, symbols and `engines/onnx.py`: `hybrid_forward(self, F, *inputs, **parameters)`.
 
     F: the operators of engines/operators.py.
@@ -333,7 +334,7 @@ class HybridBlock(Block, mx.gluon.HybridBlock):
         """Returns a new parameter, to be set as an attribute; init: "zeros", "ones", or None for what is drawn."""
         return Parameter(f"{self.prefix}{name}", "write" if learns else "null", tuple(shape), init=init)
 
-    def constant(self, name: str, values) -> mx.gluon.Constant:
+    def constant(self, name: str, values) -> Any:
         """Returns numbers that never change, to be set as an attribute; files do not hold them."""
         return mx.gluon.Constant(f"{self.prefix}{name}", mx.nd.array(values))
 
