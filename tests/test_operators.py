@@ -232,7 +232,7 @@ def compute(call, given):
     with autograd.record():
         result = call(nd, *arrays)
         total = (result * array(weights_of(result.shape))).sum()
-    autograd.backward([total])
+    autograd.backward([total], arrays)
     return to_numpy(result), [to_numpy(autograd.gradient(each)) for each in arrays]
 
 
@@ -290,7 +290,7 @@ def test_bfloat16_keeps_eight_bits_and_gives_gradients_in_float32():
     with autograd.record():
         y = nd.to_float32(nd.to_bfloat16(x)) * 3
         total = y.sum()
-    autograd.backward([total])
+    autograd.backward([total], [x])
     np.testing.assert_array_equal(to_numpy(y) / 3, np.float32([1.0, 1.0, 3.140625]))
     np.testing.assert_array_equal(to_numpy(autograd.gradient(x)), np.float32([3, 3, 3]))
 
@@ -309,7 +309,7 @@ def test_running_statistics_are_those_of_the_population():
     (mean, variance), x = running(), autograd.watch(array(X))
     with autograd.record():
         y = nd.BatchNorm(x, array(C), array(C), mean, variance, fix_gamma=False, eps=1e-5, momentum=0.9).sum()
-    autograd.backward([y])  # MXNet moves them only then
+    autograd.backward([y], [x])  # MXNet moves them only then
     np.testing.assert_allclose(to_numpy(mean), 0.1 * X.mean(axis=(0, 2, 3)), atol=CLOSE)
     expected = 0.9 + 0.1 * X.var(axis=(0, 2, 3))
     np.testing.assert_allclose(to_numpy(variance), expected, atol=CLOSE)

@@ -200,7 +200,11 @@ class autograd:
 
     record, pause = mx.autograd.record, mx.autograd.pause
     train_mode, predict_mode = mx.autograd.train_mode, mx.autograd.predict_mode
-    backward = mx.autograd.backward
+
+    @staticmethod
+    def backward(arrays: Sequence, wanted: Sequence) -> None:
+        """Computes the gradients of the sum of arrays to what is wanted: parameters, or watched arrays."""
+        mx.autograd.backward(list(arrays))  # to all that they were made of
 
     @staticmethod
     def watch(x):
@@ -210,6 +214,7 @@ class autograd:
 
     @staticmethod
     def gradient(x):
+        """Returns what `backward` has computed for a watched array."""
         return x.grad
 
 

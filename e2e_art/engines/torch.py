@@ -129,11 +129,6 @@ def _recording(active: bool) -> Iterator[None]:
         yield
 
 
-def _keep_gradient(x: torch.Tensor) -> None:
-    """Takes a gradient away from where PyTorch would add the next one to it."""
-    x.kept_gradient, x.grad = x.grad, None  # type: ignore[attr-defined]
-
-
 class autograd:
     """What gradients flow through: `with autograd.record():`; and whether batch norm takes the statistics at hand."""
 
@@ -154,20 +149,21 @@ class autograd:
         return _in_mode(training=False)
 
     @staticmethod
-    def backward(arrays: Sequence[torch.Tensor]) -> None:
-        """Computes the gradients of the sum of arrays."""
-        torch.autograd.backward(list(arrays), [torch.ones_like(each) for each in arrays])
+    def backward(arrays: Sequence[torch.Tensor], wanted: Sequence) -> None:
+        """Computes the gradients of the sum of arrays to what is wanted: parameters, or watched arrays."""
+        leaves = [leaf for each in wanted for leaf in (each.leaves() if isinstance(each, Parameter) else [each])]
+        ones = [torch.ones_like(each) for each in arrays]
+        for leaf, gradient in zip(leaves, torch.autograd.grad(list(arrays), leaves, ones, allow_unused=True)):
+            leaf.kept_gradient = torch.zeros_like(leaf) if gradient is None else gradient  # type: ignore[attr-defined]
 
     @staticmethod
     def watch(x: torch.Tensor) -> torch.Tensor:
         """Lets an array have a gradient, which `gradient` returns after `backward`."""
-        x.requires_grad_()
-        x.kept_gradient = torch.zeros_like(x)  # type: ignore[attr-defined]
-        x.register_post_accumulate_grad_hook(_keep_gradient)
-        return x
+        return x.requires_grad_()
 
     @staticmethod
     def gradient(x: torch.Tensor) -> torch.Tensor:
+        """Returns what `backward` has computed for a watched array."""
         return x.kept_gradient  # type: ignore[attr-defined]
 
 
@@ -430,8 +426,12 @@ class Parameter:
         """Returns the numbers on each device, to be changed in place."""
         return [data.detach() for data in self._data.values()]
 
+    def leaves(self) -> list[torch.Tensor]:
+        """Returns the numbers on each device, as gradients flow to them."""
+        return list(self._data.values())
+
     def list_grad(self) -> list[torch.Tensor]:
-        """Returns the gradient on each device."""
+        """Returns the gradient on each device, which `autograd.backward` has computed."""
         return [autograd.gradient(data) for data in self._data.values()]
 
     def set_data(self, data) -> None:
