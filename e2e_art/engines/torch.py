@@ -154,7 +154,7 @@ class autograd:
         leaves = [leaf for each in wanted for leaf in (each.leaves() if isinstance(each, Parameter) else [each])]
         ones = [torch.ones_like(each) for each in arrays]
         for leaf, gradient in zip(leaves, torch.autograd.grad(list(arrays), leaves, ones, allow_unused=True)):
-            leaf.kept_gradient = torch.zeros_like(leaf) if gradient is None else gradient  # type: ignore[attr-defined]
+            leaf.kept_gradient = torch.zeros_like(leaf) if gradient is None else gradient  # type: ignore[union-attr]
 
     @staticmethod
     def watch(x: torch.Tensor) -> torch.Tensor:
