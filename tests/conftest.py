@@ -88,14 +88,13 @@ def fresh_python(tmp_path_factory):
 @pytest.fixture(scope="session")
 def make_chain():
     """Makes a chain of untrained generators, with every kind of weight away from where it begins."""
-    from e2e_art.engines.mxnet import mx
+    from e2e_art.engines.gluon import cpu
     from e2e_art.networks.chain import Chain
 
     def make(stages, seed: int = 1, **options):
         random = np.random.RandomState(seed)
-        mx.random.seed(seed)
         chain = Chain(stages, **options)
-        chain.initialize(mx.init.Xavier(magnitude=2))
+        chain.draw_weights(seed, [cpu()])
         for index in range(len(stages)):
             weights = chain.stage_weights(index)
             for name, weight in weights.items():

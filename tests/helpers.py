@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 from skimage import data
 
-from e2e_art.engines.mxnet import mx
+from e2e_art.engines.gluon import array, cpu
 from e2e_art.images.arrays import to_vgg_space
 from e2e_art.losses.options import LossOptions
 from e2e_art.losses.style_target import StyleTarget
@@ -68,15 +68,14 @@ def painting(path: Path) -> Path:
 
 def tiny_chain(seed: int = 3, stages: int = 4) -> Chain:
     """Returns a small random chain."""
-    mx.random.seed(seed)
     chain = Chain([TINY] * stages)
-    chain.initialize(mx.init.Xavier(magnitude=2))
+    chain.draw_weights(seed, [cpu()])
     return chain
 
 
 def tiny_model(folder: Path) -> Path:
     """Publishes a small random chain of four stages, with a painting's statistics; returns its folder."""
-    style = mx.nd.array(to_vgg_space(data.immunohistochemistry()[:64, :64]))
+    style = array(to_vgg_space(data.immunohistochemistry()[:64, :64]))
     targets = StyleTarget.of(LossOptions(), [style])
     record = {"command": "e2e-art train --style waves.jpg", "photos": 12, "seconds": 34, "versions": {"mxnet": "1.9.1"}}
     record["validation"] = [{"stage": stage, "total": 3.5 - stage / 2} for stage in range(4)]

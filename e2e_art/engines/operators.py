@@ -19,6 +19,7 @@ keepdims, exclude), `sqrt`, `square`.
 Ours:
 
 - `to_bfloat16(x)` and `to_float32(x)` cast; gradients come back in the precision of x.
+- `indices(x, begin, end)`: the whole numbers from begin to end - 1, (end - begin,), where x lies.
 - `instance_norm(x, gamma, beta, mean, variance, eps)` brings each channel of each picture (N, C, H, W) to mean 0 and
   variance 1, then scales and shifts it by gamma and beta (C,).  mean, variance: constants (C,) of 0 and 1, which
   MXNet's operator asks for; it takes one picture at a time (`one_by_one`), under `autograd.train_mode()`.
@@ -35,7 +36,7 @@ __all__ = ["OPERATORS"]
 _NAMES = (
     "Activation BatchNorm BlockGrad Convolution Deconvolution LeakyReLU Pad Pooling UpSampling abs add_n "
     "argmax batch_dot broadcast_add broadcast_axis broadcast_div broadcast_mul broadcast_sub cast "
-    "channels_and_pixels clip col2im concat depth_to_space dot expand_dims instance_norm maximum mean "
+    "channels_and_pixels clip col2im concat depth_to_space dot expand_dims indices instance_norm maximum mean "
     "minimum ones_like reshape reshape_like row_products slice slice_axis space_to_depth sqrt square "
     "stack sum take tanh to_bfloat16 to_float32 transpose upsample_bilinear zeros_like "
 )

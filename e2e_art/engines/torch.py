@@ -372,6 +372,10 @@ class nd:
         return x.to(torch.float32)
 
     @staticmethod
+    def indices(x, begin: int, end: int):
+        return torch.arange(begin, end, device=x.device)
+
+    @staticmethod
     def instance_norm(x, gamma, beta, mean, variance, eps: float):
         return functional.instance_norm(x, weight=gamma, bias=beta, eps=eps)
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..engines.mxnet import mx
 from ..errors import ModelError, reason_of
-from ..networks.chain import Chain
+from ..networks.chain import Chain, without_constants
 from .folder import Model, write_model
 from .kinds import KINDS
 from .params_file import read_params
@@ -53,7 +53,7 @@ def load_chain(model: Model, contexts: Sequence | None = None) -> Chain:
             chain.check_stage_weights(index, weights[name])  # before memory is taken for what a description says
         except ValueError as error:
             raise ModelError(f"{model.path(name)} is of another model ({error}): train it again") from error
-    chain.initialize(ctx=contexts or [mx.cpu()])
+    chain.initialize(contexts or [mx.cpu()])
     for index, name in enumerate(model.stage_files()):
         chain.set_stage_weights(index, weights[name])
     chain.hybridize()
@@ -63,7 +63,7 @@ def load_chain(model: Model, contexts: Sequence | None = None) -> Chain:
 def _weights(path: Path) -> dict[str, np.ndarray]:
     """Returns the weights of a stage by name; raises ModelError for a file that holds none."""
     try:
-        return dequantize(read_params(path.read_bytes()))
+        return without_constants(dequantize(read_params(path.read_bytes())))
     except ValueError as error:
         raise ModelError(f"{path} holds no weights ({reason_of(error)}): train the model again") from error
 

@@ -9,19 +9,30 @@ Bing Xu: End to End Neural Art with Generative Models, DMLC blog, 2016.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from ..engines.mxnet import mx
+from ..engines.gluon import Block, HybridBlock, Parameter, autograd, nd, one_by_one, to_numpy
+from ..engines.recording import recorder_of
 from ..errors import OptionError, unknown
 from .doodle import Doodle
 from .generator import Generator
-from .inputs import NOISE_PERIOD, PADDING, noise_tile, reflect
+from .inputs import NOISE_PERIOD, PADDING, noise_tile, reflected
 from .photo import Conv, Deconv, Pyramid
 from .texture import Texture
 
-__all__ = ["Chain", "DoodleChain", "TextureChain", "make_generator", "xavier"]
+__all__ = ["Chain", "DoodleChain", "TextureChain", "make_generator", "without_constants", "xavier"]
+
+# Files of version 0.2 hold them among the weights: the channel means, what MXNet's batch normalization asks for where it
+# is to normalize each picture, bilinear kernels.
+_FORMER_CONSTANTS = re.compile(r"means|(.*\.)?(mean|variance)|grow_(coarse|fine)\.weight")
+
+
+def without_constants(weights: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Returns the weights of a stage by name, without those that never were any: constants that files used to hold."""
+    return {name: weight for name, weight in weights.items() if not _FORMER_CONSTANTS.fullmatch(name)}
 
 
 def xavier(shape: Sequence[int], random: np.random.RandomState) -> np.ndarray:
@@ -33,7 +44,24 @@ def xavier(shape: Sequence[int], random: np.random.RandomState) -> np.ndarray:
     return random.uniform(-bound, bound, shape).astype(np.float32)
 
 
-class Chain(mx.gluon.Block):
+class _Noise(HybridBlock):
+    """The plane of noise that chains paint on, as large as a picture (N, C, H, W): (N, 1, H, W)."""
+
+    def __init__(self):
+        super().__init__()
+        self.tile = self.constant("tile", noise_tile())
+
+    def hybridize(self, active: bool = True) -> None:
+        """Does nothing: it goes by the size of the picture at hand."""
+
+    def hybrid_forward(self, F, picture, shifts: Sequence[int], tile):
+        for axis, shift in zip((2, 3), shifts):
+            places = F.indices(picture, 0, picture.shape[axis]) + shift
+            tile = F.take(tile, places, axis=axis, mode="wrap")
+        return F.broadcast_axis(tile, axis=0, size=picture.shape[0])
+
+
+class Chain(Block):
     """Generators in a line.
 
     stages: the arguments of each generator, as `Generator.describe` returns them.
@@ -60,7 +88,7 @@ class Chain(mx.gluon.Block):
             equal = [other for other in self.generators if other.describe() == generator.describe()]
             self.generators.append(equal[0] if share_weights and equal else generator)
             self.register_child(self.generators[-1], f"stage_{index}")
-        self._noise_tile = mx.nd.array(noise_tile())
+        self.noise = _Noise()
         self.multiple = math.lcm(*(generator.multiple for generator in self.generators))
 
     def begin(self, photo, noise_shift: int = 0) -> tuple:
@@ -70,10 +98,12 @@ class Chain(mx.gluon.Block):
 
     def pad(self, photo):
         """Returns the photo (N, 3, H, W) with reflect padding, in a size that every generator can take."""
+        F = _operators(photo)
         for axis in (2, 3):
             length = photo.shape[axis]
-            rows = reflect(length, self.padding, self.padding + -length % self.multiple).astype(np.float32)
-            photo = mx.nd.take(photo, mx.nd.array(rows, ctx=photo.context), axis=axis)
+            sides = (-self.padding, 0), (length, length + self.padding + -length % self.multiple)
+            before, after = (reflected(F, F.indices(photo, *side), length) for side in sides)
+            photo = F.concat(F.take(photo, before, axis=axis), photo, F.take(photo, after, axis=axis), dim=axis)
         return photo
 
     def conditioning(self, photo, noise_shift: int = 0):
@@ -81,68 +111,69 @@ class Chain(mx.gluon.Block):
 
         noise_shift moves the noise, for training: down by its remainder by NOISE_PERIOD, across by its quotient.
         """
-        plane = self._noise_tile.as_in_context(photo.context)
-        for axis in (2, 3):
-            places = (np.arange(photo.shape[axis]) + noise_shift) % NOISE_PERIOD
-            plane = mx.nd.take(plane, mx.nd.array(places, ctx=photo.context), axis=axis)
-            noise_shift //= NOISE_PERIOD
-        return mx.nd.concat(photo, mx.nd.broadcast_axis(plane, axis=0, size=photo.shape[0]), dim=1)
+        across, down = divmod(noise_shift, NOISE_PERIOD)
+        return _operators(photo).concat(photo, self.noise(photo, (down, across)), dim=1)
 
     def crop(self, picture, photo):
         """Cuts the padding off a picture, back to the photo's size."""
-        (height, width), begin = photo.shape[2:], self.padding
-        return picture[:, :, begin : begin + height, begin : begin + width]
+        begin = (self.padding, self.padding)
+        end = [side + self.padding for side in photo.shape[2:]]
+        return _operators(picture).slice(picture, begin=(None, None, *begin), end=(None, None, *end))
+
+    def seen(self, index: int, picture, conditioning):
+        """Returns what the generator of stage `index` takes."""
+        if not self.generators[index].conditioned:
+            return picture
+        return _operators(picture).concat(picture, conditioning, dim=1)
 
     def paint(self, index: int, picture, conditioning, strength: float = 1.0, learning: bool = False):
         """Returns what stage `index` makes of a padded picture (N, 3, H, W), with its conditioning input.
 
-        Instance norm takes the statistics of the picture at hand, learning or not, so pictures go one by one in
-        training mode; batch norm takes the batch's while learning, and afterwards the running ones.
+        Instance norm takes the statistics of the picture at hand, learning or not, which is what training mode does;
+        batch norm takes the batch's while learning, and afterwards the running ones.
         """
-        generator, factor = self.generators[index], mx.nd.full((1,), strength, ctx=picture.context)
-        if generator.conditioned:
-            picture = mx.nd.concat(picture, conditioning, dim=1)
+        generator, picture = self.generators[index], self.seen(index, picture, conditioning)
+        factor = nd.ones_like(picture[0, 0, 0, :1]) * strength  # (1,), where the picture lies
         if generator.norm == "batch":
-            with mx.autograd.train_mode() if learning else mx.autograd.predict_mode():
+            with autograd.train_mode() if learning else autograd.predict_mode():
                 return generator(picture, factor)
-        with mx.autograd.train_mode():
-            singles = [generator(picture[n : n + 1], factor) for n in range(len(picture))]
-        return singles[0] if len(singles) == 1 else mx.nd.concat(*singles, dim=0)
+        with autograd.train_mode():
+            return one_by_one(lambda one: generator(one, factor), picture)
 
     def forward(self, photo, strength: float = 1.0, stages: int | None = None) -> list:
         """Returns the pictures of the first stages, of all by default."""
         pictures = []
         picture, conditioning = self.begin(photo)
-        for index, _ in enumerate(self.generators[:stages]):
+        for index in range(len(self.generators[:stages])):
             picture = self.paint(index, picture, conditioning, strength)
             pictures.append(self.crop(picture, photo))
         return pictures
 
-    def draw_weights(self, seed: int, contexts: Sequence) -> None:
+    def draw_weights(self, seed: int, devices: Sequence) -> None:
         """Sets the weights that a training begins with, drawn by numpy from the seed, so that engines begin alike.
 
         Convolutions are drawn stage by stage, in the order of their names; all else begins as its layer says.
         """
-        self.initialize(mx.init.Zero(), ctx=list(contexts))
+        self.initialize(devices)
         for index, generator in enumerate(dict.fromkeys(self.generators)):
             random = np.random.RandomState([seed % 2**32, index])
             for _, parameter in sorted(generator.named_parameters().items()):
                 if parameter.init is None:
-                    parameter.set_data(mx.nd.array(xavier(parameter.shape, random)))
+                    parameter.set_data(xavier(parameter.shape, random))
 
-    def learning_parameters(self, stages: Sequence[int]) -> dict[str, mx.gluon.Parameter]:
+    def learning_parameters(self, stages: Sequence[int]) -> dict[str, Parameter]:
         """Returns what some stages learn by stage and name ("0/body.0.0.weight"): once where they share weights."""
         return {
             f"{self.generators.index(generator)}/{name}": parameter
             for generator in dict.fromkeys(self.generators[stage] for stage in stages)
             for name, parameter in generator.named_parameters().items()
-            if parameter.grad_req != "null"
+            if parameter.learns
         }
 
     def stage_weights(self, index: int) -> dict[str, np.ndarray]:
         """Returns the weights of a stage by their place in it ("body.0.0.weight"): what a file of it holds."""
         parameters = self.generators[index].named_parameters()
-        return {name: parameter.data(parameter.list_ctx()[0]).asnumpy() for name, parameter in parameters.items()}
+        return {name: to_numpy(parameter.list_data()[0]) for name, parameter in parameters.items()}
 
     def check_stage_weights(self, index: int, weights: dict[str, np.ndarray]) -> None:
         """Raises ValueError for weights of a generator of another shape than that of a stage."""
@@ -154,7 +185,7 @@ class Chain(mx.gluon.Block):
         """Sets the weights of a stage, which `check_stage_weights` checks."""
         self.check_stage_weights(index, weights)
         for name, parameter in self.generators[index].named_parameters().items():
-            parameter.set_data(mx.nd.array(weights[name]))
+            parameter.set_data(weights[name])
 
 
 class NoiseChain(Chain):
@@ -162,8 +193,8 @@ class NoiseChain(Chain):
 
     def begin(self, noise, noise_shift: int = 0) -> tuple:
         """Returns flat gray, (N, 3, H, W), and what is given, both padded."""
-        conditioning = self.pad(noise)
-        return mx.nd.zeros_like(mx.nd.slice_axis(conditioning, axis=1, begin=0, end=3)), conditioning
+        F, conditioning = _operators(noise), self.pad(noise)
+        return F.zeros_like(F.slice_axis(conditioning, axis=1, begin=0, end=3)), conditioning
 
 
 class TextureChain(NoiseChain):
@@ -171,7 +202,14 @@ class TextureChain(NoiseChain):
 
     kind = "texture"
     generator_kinds = ("texture",)
-    padding = 0
+
+    def pad(self, noise):
+        """Returns the noise as it is: it has sides that divide by `multiple`."""
+        return noise
+
+    def crop(self, picture, noise):
+        """Returns the picture as it is."""
+        return picture
 
 
 class DoodleChain(NoiseChain):
@@ -179,6 +217,11 @@ class DoodleChain(NoiseChain):
 
     kind = "doodle"
     generator_kinds = ("doodle",)
+
+
+def _operators(x):
+    """Returns the operators that a value goes through: the engine's, or those of the recorder that it is recorded by."""
+    return recorder_of([x]) or nd
 
 
 def make_generator(kind: str, **options) -> Generator:

@@ -5,21 +5,19 @@ After D. Ulyanov: Feed-forward neural doodle, 2016.
 
 from __future__ import annotations
 
-from ..engines.mxnet import mx
+from ..engines.gluon import HybridBlock
 from .generator import PIXEL_SCALE, Generator
 from .inputs import strided_noise
-from .layers import LEAK, InstanceNorm, JoinedConv, PaddedConv, conv
+from .layers import LEAK, Convolution, InstanceNorm, JoinedConv, PaddedConv
 
 __all__ = ["NOISE", "Doodle"]
-
-nn = mx.gluon.nn
 
 WIDTHS = (16, 32, 64, 128, 128)  # channels at full size, at a half ... a sixteenth
 SEEN = 4  # channels that describe the regions to a scale
 NOISE = 8  # channels of noise at each scale
 
 
-class _RegionNorm(mx.gluon.HybridBlock):
+class _RegionNorm(HybridBlock):
     """Instance normalization, after which each region has its own scale and shift for every channel.
 
     Normalized alone, a doodle of one flat region would be the same picture whichever region it is.
@@ -29,14 +27,14 @@ class _RegionNorm(mx.gluon.HybridBlock):
     def __init__(self, channels: int, regions: int):
         super().__init__()
         self.norm = InstanceNorm(channels)
-        self.gain = conv(regions, channels, 1, weight_initializer="ones", use_bias=False)
-        self.shift = conv(regions, channels, 1, weight_initializer="zeros", use_bias=False)
+        self.gain = Convolution(regions, channels, 1, bias=False, init="ones")
+        self.shift = Convolution(regions, channels, 1, bias=False, init="zeros")
 
     def hybrid_forward(self, F, x, regions):
         return self.norm(x) * self.gain(regions) + self.shift(regions)
 
 
-class _Step(mx.gluon.HybridBlock):
+class _Step(HybridBlock):
     """A convolution, the normalization of regions, and a leaky ReLU."""
 
     def __init__(self, convolution, channels: int, regions: int):
@@ -68,14 +66,14 @@ class Doodle(Generator):
         seen = regions + 3 * sees_picture
         for scale, channels in enumerate(WIDTHS):
             if scale:
-                setattr(self, f"down_{scale}", nn.Conv2D(SEEN, 2, 2, in_channels=seen))
+                setattr(self, f"down_{scale}", Convolution(seen, SEEN, 2, 2, pad=0))
                 seen = SEEN
-            setattr(self, f"see_{scale}", conv(seen, SEEN, 1))
+            setattr(self, f"see_{scale}", Convolution(seen, SEEN, 1))
             coarser, own = WIDTHS[scale + 1 :], SEEN + NOISE
             look = JoinedConv(coarser[0], own, channels) if coarser else PaddedConv(own, channels)
             setattr(self, f"look_{scale}", _Step(look, channels, regions))
-            setattr(self, f"mix_{scale}", _Step(conv(channels, channels, 1), channels, regions))
-        self.finish = conv(WIDTHS[0], 3, 1)
+            setattr(self, f"mix_{scale}", _Step(Convolution(channels, channels, 1), channels, regions))
+        self.finish = Convolution(WIDTHS[0], 3, 1)
 
     def paint_layers(self, F, x):
         regions = F.slice_axis(x, axis=1, begin=3, end=3 + self.regions)

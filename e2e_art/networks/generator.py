@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..engines.mxnet import mx
+from ..engines.gluon import HybridBlock
 from ..errors import OptionError
 from ..images.arrays import CHANNEL_MEANS
 
@@ -13,7 +13,7 @@ __all__ = ["PIXEL_SCALE", "Generator"]
 PIXEL_SCALE = 1 / 64  # brings VGG space, about -128..128, to the unit variance that initializers expect
 
 
-class Generator(mx.gluon.HybridBlock):
+class Generator(HybridBlock):
     """A picture in, the same picture repainted out.
 
     residual_weight: how much of the painting shows, 0..1.
@@ -34,8 +34,7 @@ class Generator(mx.gluon.HybridBlock):
         if not 0 <= residual_weight <= 1:
             raise OptionError(f"A residual weight lies in 0..1, not at {residual_weight}")
         self.residual_weight, self.norm = residual_weight, norm
-        means = np.reshape(CHANNEL_MEANS, (1, 3, 1, 1))
-        self.means = self.params.get("means", shape=means.shape, init=mx.init.Constant(means), grad_req="null")
+        self.means = self.constant("means", np.reshape(CHANNEL_MEANS, (1, 3, 1, 1)))
 
     @property
     def conditioned(self) -> bool:
@@ -45,10 +44,6 @@ class Generator(mx.gluon.HybridBlock):
     def describe(self) -> dict:
         """Returns the arguments that make this generator again."""
         return {name: getattr(self, name) for name in ("kind", "residual_weight", "norm", *self.arguments)}
-
-    def named_parameters(self) -> dict[str, mx.gluon.Parameter]:
-        """Returns its parameters by their place in it ("body.0.0.weight"): so files name them."""
-        return self._collect_params_with_prefix()
 
     def paint_layers(self, F, x):
         """Returns three channels for the tanh, (N, 3, H, W), of all its inputs."""

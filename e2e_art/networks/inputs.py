@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["PADDING", "NOISE_PERIOD", "SEEDS", "noise_tile", "reflect", "seeded_noise", "strided_noise"]
+__all__ = ["PADDING", "NOISE_PERIOD", "SEEDS", "noise_tile", "reflect", "reflected", "seeded_noise", "strided_noise"]
 
 PADDING = 16  # pixels of reflect padding on each side
 NOISE_PERIOD = 509  # pixels after which the noise repeats: a prime, so that packed pixels do not fall in step with it
@@ -24,9 +24,18 @@ def strided_noise(F, x, first: int, depth: int, scale: int):
     return F.slice(x, begin=begin, end=end, step=(None, None, step, step))
 
 
+def reflected(F, places, length):
+    """Returns which of `length` rows lie at some places by reflect padding: before them, within and after, at any length.
+
+    F: numpy, or the operators of what the places are; length: a number from 1 on, plain or recorded.
+    """
+    last = length - 1
+    return last - F.abs(places % (2 * last + 1 // length) - last)  # of one row, the period is 1
+
+
 def reflect(length: int, before: int, after: int) -> np.ndarray:
-    """Returns which of `length` rows to take for reflect padding before and after them, at any length from 1."""
-    return np.pad(np.arange(length), (before, after), mode="reflect")
+    """Returns which of `length` rows to take for reflect padding before and after them."""
+    return reflected(np, np.arange(-before, length + after), length)
 
 
 def noise_tile() -> np.ndarray:

@@ -2,66 +2,113 @@
 
 from __future__ import annotations
 
-from ..engines.mxnet import mx
+import numpy as np
+
+from ..engines.gluon import HybridBlock, HybridSequential
 from ..errors import OptionError, unknown
 
-__all__ = ["LEAK", "InstanceNorm", "JoinedConv", "PaddedConv", "conv", "deconv", "in_a_row", "layer", "norm_layer"]
+__all__ = ["LEAK", "BatchNorm", "Convolution", "Deconvolution", "InstanceNorm", "JoinedConv", "LeakyReLU", "PaddedConv"]
+__all__ += ["layer", "norm_layer"]
 
-nn = mx.gluon.nn
 NORMS = ("instance", "batch")
 NORM_EPSILON = 1e-5
+MOMENTUM = 0.9  # of the running statistics of batch norm
 LEAK = 0.25  # slope of the leaky ReLU below 0, MXNet's default, as in the networks of 2016
 
 
-class InstanceNorm(mx.gluon.HybridBlock):
-    """Brings each channel of a picture to mean 0 and variance 1, then scales and shifts it.
+class Convolution(HybridBlock):
+    """A convolution; pad: zero padding on each side, which by default keeps H and W, up to its stride."""
 
-    For one picture at a time, (1, C, H, W), under autograd.train_mode(): `Chain` sees to both.  Then batch
-    normalization is the same arithmetic as the InstanceNorm operator, 5 to 25 times cheaper on a CPU.
+    def __init__(
+        self,
+        inputs: int,
+        channels: int,
+        kernel: int = 3,
+        stride: int = 1,
+        pad: int | None = None,
+        bias: bool = True,
+        init: str | None = None,
+    ):
+        super().__init__()
+        self.channels, pad = channels, kernel // 2 if pad is None else pad
+        self._window = dict(kernel=(kernel, kernel), stride=(stride, stride), pad=(pad, pad))
+        self.weight = self.parameter("weight", (channels, inputs, kernel, kernel), init)
+        if bias:
+            self.bias = self.parameter("bias", (channels,), "zeros")
+
+    def hybrid_forward(self, F, x, weight, bias=None):
+        return F.Convolution(x, weight, bias, num_filter=self.channels, no_bias=bias is None, **self._window)
+
+
+class Deconvolution(HybridBlock):
+    """A deconvolution that doubles H and W."""
+
+    def __init__(self, inputs: int, channels: int, kernel: int):
+        super().__init__()
+        self.channels, pad = channels, (kernel - 1) // 2
+        self._window = {name: (size, size) for name, size in dict(kernel=kernel, stride=2, pad=pad).items()}
+        self._window["adj"] = (2 * pad + 2 - kernel,) * 2
+        self.weight = self.parameter("weight", (inputs, channels, kernel, kernel))
+        self.bias = self.parameter("bias", (channels,), "zeros")
+
+    def hybrid_forward(self, F, x, weight, bias):
+        return F.Deconvolution(x, weight, bias, num_filter=self.channels, no_bias=False, **self._window)
+
+
+class LeakyReLU(HybridBlock):
+    """x, and below 0 a quarter of it."""
+
+    def hybrid_forward(self, F, x):
+        return F.LeakyReLU(x, slope=LEAK)
+
+
+class BatchNorm(HybridBlock):
+    """Brings each channel of a batch to mean 0 and variance 1, or by what it remembers of batches before, then as below.
+
+    S. Ioffe, C. Szegedy: Batch Normalization, arXiv 1502.03167.
+    """
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.gamma = self.parameter("gamma", (channels,), "ones")
+        self.beta = self.parameter("beta", (channels,), "zeros")
+        self.running_mean = self.parameter("running_mean", (channels,), "zeros", learns=False)
+        self.running_var = self.parameter("running_var", (channels,), "ones", learns=False)
+
+    def hybrid_forward(self, F, x, gamma, beta, running_mean, running_var):
+        settings = dict(fix_gamma=False, eps=NORM_EPSILON, momentum=MOMENTUM)
+        return F.BatchNorm(x, gamma, beta, running_mean, running_var, **settings)
+
+
+class InstanceNorm(HybridBlock):
+    """Brings each channel of each picture to mean 0 and variance 1, then scales and shifts it.
+
+    Under autograd.train_mode(), by `one_by_one`: `Chain` sees to both.
 
     D. Ulyanov, A. Vedaldi, V. Lempitsky: Instance Normalization, arXiv 1607.08022.
     """
 
     def __init__(self, channels: int):
         super().__init__()
-        self.gamma = self.params.get("gamma", shape=(channels,), init="ones")
-        self.beta = self.params.get("beta", shape=(channels,), init="zeros")
-        # The operator insists on running statistics; momentum 1 leaves them alone, and nothing reads them.
-        self.mean = self.params.get("unused_mean", shape=(channels,), init="zeros", differentiable=False)
-        self.variance = self.params.get("unused_variance", shape=(channels,), init="ones", differentiable=False)
+        self.gamma = self.parameter("gamma", (channels,), "ones")
+        self.beta = self.parameter("beta", (channels,), "zeros")
+        self.mean = self.constant("mean", np.zeros(channels))
+        self.variance = self.constant("variance", np.ones(channels))
 
     def hybrid_forward(self, F, x, gamma, beta, mean, variance):
-        return F.BatchNorm(x, gamma, beta, mean, variance, fix_gamma=False, eps=NORM_EPSILON, momentum=1.0)
+        return F.instance_norm(x, gamma, beta, mean, variance, eps=NORM_EPSILON)
 
 
-def norm_layer(kind: str, channels: int):
+def norm_layer(kind: str, channels: int) -> HybridBlock:
     """Returns the normalization of a kind, "instance" or "batch"; raises OptionError for another."""
     if kind not in NORMS:
         raise OptionError(unknown("normalization", kind, NORMS))
-    return InstanceNorm(channels) if kind == "instance" else nn.BatchNorm(in_channels=channels)
+    return InstanceNorm(channels) if kind == "instance" else BatchNorm(channels)
 
 
-def in_a_row(*blocks):
-    """Returns blocks as one."""
-    row = nn.HybridSequential()
-    row.add(*blocks)
-    return row
-
-
-def layer(convolution, norm: str):
+def layer(convolution, norm: str) -> HybridBlock:
     """Returns convolution, normalization and leaky ReLU."""
-    return in_a_row(convolution, norm_layer(norm, convolution._channels), nn.LeakyReLU(LEAK))
-
-
-def conv(inputs: int, channels: int, kernel: int = 3, stride: int = 1, **options):
-    """Returns a convolution with zero padding that keeps H and W, up to its stride."""
-    return nn.Conv2D(channels, kernel, stride, kernel // 2, in_channels=inputs, **options)
-
-
-def deconv(inputs: int, channels: int, kernel: int):
-    """Returns a deconvolution that doubles H and W."""
-    pad = (kernel - 1) // 2
-    return nn.Conv2DTranspose(channels, kernel, 2, pad, output_padding=2 * pad + 2 - kernel, in_channels=inputs)
+    return HybridSequential(convolution, norm_layer(norm, convolution.channels), LeakyReLU())
 
 
 def _padded(F, x, before: tuple, after: tuple):
@@ -78,19 +125,19 @@ REPLICATE = (0, 1), (-1, None)
 CIRCULAR = (-1, None), (0, 1)
 
 
-class PaddedConv(mx.gluon.HybridBlock):
+class PaddedConv(HybridBlock):
     """A 3x3 convolution with reflect or circular padding."""
 
     def __init__(self, inputs: int, channels: int, circular: bool = False):
         super().__init__()
-        self._channels, self._sides = channels, CIRCULAR if circular else REFLECT
-        self.convolution = nn.Conv2D(channels, 3, in_channels=inputs)
+        self.channels, self._sides = channels, CIRCULAR if circular else REFLECT
+        self.convolution = Convolution(inputs, channels, pad=0)
 
     def hybrid_forward(self, F, x):
         return self.convolution(_padded(F, x, *self._sides))
 
 
-class JoinedConv(mx.gluon.HybridBlock):
+class JoinedConv(HybridBlock):
     """A `PaddedConv` of coarse maps, upsampled to twice their size by nearest neighbors, and of fine ones.
 
     Upsampled maps hold each value four times, so there a 3x3 kernel sees but 2x2 values.  Each pixel of such a square
@@ -99,18 +146,18 @@ class JoinedConv(mx.gluon.HybridBlock):
 
     def __init__(self, coarse: int, fine: int, channels: int):
         super().__init__()
-        self._coarse, self._channels = coarse, channels
-        self.weight = self.params.get("weight", shape=(channels, coarse + fine, 3, 3))
-        self.bias = self.params.get("bias", shape=(channels,), init="zeros")
+        self._coarse, self.channels = coarse, channels
+        self.weight = self.parameter("weight", (channels, coarse + fine, 3, 3))
+        self.bias = self.parameter("bias", (channels,), "zeros")
 
     def hybrid_forward(self, F, coarse, fine, weight, bias):
         own = F.slice_axis(weight, axis=1, begin=self._coarse, end=None)
-        own = F.Convolution(_padded(F, fine, *REFLECT), own, bias, kernel=(3, 3), num_filter=self._channels)
+        own = F.Convolution(_padded(F, fine, *REFLECT), own, bias, kernel=(3, 3), num_filter=self.channels)
         kernel = F.slice_axis(weight, axis=1, begin=0, end=self._coarse)
         kernels = [each for rows in _halves(F, kernel, 2) for each in _halves(F, rows, 3)]
         kernel = F.concat(*kernels, dim=0)
         coarse = _padded(F, coarse, *REPLICATE)  # upsampled, this is reflect padding: the other half of a square
-        squares = F.Convolution(coarse, kernel, kernel=(2, 2), num_filter=4 * self._channels, no_bias=True)
+        squares = F.Convolution(coarse, kernel, kernel=(2, 2), num_filter=4 * self.channels, no_bias=True)
         # (N, 4 channels, H / 2 + 1, W / 2 + 1): squares around the corners of the upsampled ones
         upsampled = F.depth_to_space(squares, block_size=2)
         return own + F.slice(upsampled, begin=(None, None, 1, 1), end=(None, None, -1, -1))  # (N, channels, H, W)

@@ -9,13 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..engines.mxnet import mx
+from ..engines.gluon import HybridBlock, HybridSequential
 from .generator import PIXEL_SCALE, Generator
-from .layers import LEAK, conv, deconv, in_a_row, layer, norm_layer
+from .layers import Convolution, Deconvolution, LeakyReLU, layer, norm_layer
 
 __all__ = ["Conv", "Deconv", "Pyramid"]
-
-nn = mx.gluon.nn
 
 
 class Conv(Generator):
@@ -33,8 +31,10 @@ class Conv(Generator):
         self.widths = list(widths)
         inputs = [3, *self.widths]
         sizes = zip(inputs, self.widths, (5, 5, 3, 5, 5, 5))
-        self.body = in_a_row(
-            *(layer(conv(*size), self.norm) for size in sizes), conv(inputs[-1], 3), norm_layer(self.norm, 3)
+        self.body = HybridSequential(
+            *(layer(Convolution(*size), self.norm) for size in sizes),
+            Convolution(inputs[-1], 3),
+            norm_layer(self.norm, 3),
         )
 
     def paint_layers(self, F, x):
@@ -55,17 +55,17 @@ class Deconv(Generator):
     def __init__(self, widths: Sequence[int] = (64, 128, 256), **options):
         super().__init__(**options)
         half, quarter, eighth = self.widths = list(widths)
-        self.down_1 = layer(conv(3, half, 5, 2), self.norm)
-        self.mix_1 = layer(conv(half, half * 3 // 4), self.norm)
-        self.down_2 = layer(conv(half * 3 // 4, quarter, 5, 2), self.norm)
-        self.mix_2 = layer(conv(quarter, quarter * 3 // 4), self.norm)
-        self.down_3 = layer(conv(quarter * 3 // 4, eighth, 5, 2), self.norm)
-        self.mix_3 = layer(conv(eighth, eighth * 3 // 4), self.norm)
-        self.up_3 = layer(deconv(eighth * 3 // 4, quarter, 7), self.norm)
-        self.mix_4 = layer(conv(quarter, quarter * 5 // 4), self.norm)
-        self.up_2 = layer(deconv(quarter * 5 // 4, half, 7), self.norm)
-        self.mix_5 = layer(conv(half, half * 3 // 2), self.norm)
-        self.up_1 = deconv(half * 3 // 2, 3, 8)
+        self.down_1 = layer(Convolution(3, half, 5, 2), self.norm)
+        self.mix_1 = layer(Convolution(half, half * 3 // 4), self.norm)
+        self.down_2 = layer(Convolution(half * 3 // 4, quarter, 5, 2), self.norm)
+        self.mix_2 = layer(Convolution(quarter, quarter * 3 // 4), self.norm)
+        self.down_3 = layer(Convolution(quarter * 3 // 4, eighth, 5, 2), self.norm)
+        self.mix_3 = layer(Convolution(eighth, eighth * 3 // 4), self.norm)
+        self.up_3 = layer(Deconvolution(eighth * 3 // 4, quarter, 7), self.norm)
+        self.mix_4 = layer(Convolution(quarter, quarter * 5 // 4), self.norm)
+        self.up_2 = layer(Deconvolution(quarter * 5 // 4, half, 7), self.norm)
+        self.mix_5 = layer(Convolution(half, half * 3 // 2), self.norm)
+        self.up_1 = Deconvolution(half * 3 // 2, 3, 8)
 
     def paint_layers(self, F, x):
         half = self.down_1(x * PIXEL_SCALE)  # (N, 64, H / 2, W / 2)
@@ -76,26 +76,13 @@ class Deconv(Generator):
         return self.up_1(y)  # (N, 3, H, W)
 
 
-def _upsampling(channels: int, factor: int):
-    """Returns fixed bilinear upsampling by a factor, of maps with replicate padding."""
-    fixed = dict(groups=channels, use_bias=False, weight_initializer=mx.init.Bilinear())
-    layer = nn.Conv2DTranspose(channels, 2 * factor, factor, factor // 2 + factor, in_channels=channels, **fixed)
-    layer.weight.grad_req = "null"
-    return layer
-
-
-def _padded(F, x):
-    """Returns maps with replicate padding: upsampling begins in the middle of a cell."""
-    return F.Pad(x, mode="edge", pad_width=(0, 0, 0, 0, 1, 1, 1, 1))
-
-
-class _Residual(mx.gluon.HybridBlock):
+class _Residual(HybridBlock):
     """Two 3x3 convolutions whose result is added to their input."""
 
     def __init__(self, channels: int, norm: str):
         super().__init__()
-        self.first = layer(conv(channels, channels, use_bias=False), norm)
-        self.second = conv(channels, channels, use_bias=False)
+        self.first = layer(Convolution(channels, channels, bias=False), norm)
+        self.second = Convolution(channels, channels, bias=False)
         self.norm = norm_layer(norm, channels)
 
     def hybrid_forward(self, F, x):
@@ -125,26 +112,25 @@ class Pyramid(Generator):
         super().__init__(**options)
         self.channels, self.blocks, self.details = list(channels), list(blocks), details
         (coarse, fine), norm = self.channels, self.norm
-        self.coarse = in_a_row(
-            layer(conv(64 * self.inputs, coarse, 1, use_bias=False), norm),
+        self.coarse = HybridSequential(
+            layer(Convolution(64 * self.inputs, coarse, 1, bias=False), norm),
             *(_Residual(coarse, norm) for _ in range(self.blocks[0])),
-            conv(coarse, fine, 1, use_bias=False),
+            Convolution(coarse, fine, 1, bias=False),
             norm_layer(norm, fine),
         )
-        self.grow_coarse = _upsampling(fine, 2)
-        self.look_fine = in_a_row(conv(16 * self.inputs, fine, 1, use_bias=False), norm_layer(norm, fine))
-        self.fine = in_a_row(
-            nn.LeakyReLU(LEAK),
+        self.look_fine = HybridSequential(Convolution(16 * self.inputs, fine, 1, bias=False), norm_layer(norm, fine))
+        self.fine = HybridSequential(
+            LeakyReLU(),
             *(_Residual(fine, norm) for _ in range(self.blocks[1])),
-            layer(conv(fine, 2 * details, use_bias=False), norm),
-            conv(2 * details, details, 1),
+            layer(Convolution(fine, 2 * details, bias=False), norm),
+            Convolution(2 * details, details, 1),
         )
-        self.grow_fine = _upsampling(details, 4)
-        self.look = conv(self.inputs, details)
-        self.finish = in_a_row(nn.LeakyReLU(LEAK), conv(details, 3))
+        self.look = Convolution(self.inputs, details)
+        self.finish = HybridSequential(LeakyReLU(), Convolution(details, 3))
 
     def paint_layers(self, F, x):
-        x = x * PIXEL_SCALE  # (N, 7, H, W)
-        y = self.grow_coarse(_padded(F, self.coarse(F.space_to_depth(x, block_size=8))))  # (N, fine, H / 4, W / 4)
-        y = self.fine(self.look_fine(F.space_to_depth(x, block_size=4)) + y)  # (N, details, H / 4, W / 4)
-        return self.finish(self.look(x) + self.grow_fine(_padded(F, y)))  # (N, 3, H, W)
+        (_, fine), x = self.channels, x * PIXEL_SCALE  # (N, 7, H, W)
+        y = self.coarse(F.space_to_depth(x, block_size=8))  # (N, fine, H / 8, W / 8)
+        y = self.look_fine(F.space_to_depth(x, block_size=4)) + F.upsample_bilinear(y, channels=fine, factor=2)
+        y = F.upsample_bilinear(self.fine(y), channels=self.details, factor=4)  # (N, details, H, W)
+        return self.finish(self.look(x) + y)  # (N, 3, H, W)

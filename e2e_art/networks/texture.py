@@ -6,9 +6,10 @@ D. Ulyanov, V. Lebedev, A. Vedaldi, V. Lempitsky: Texture Networks, arXiv 1603.0
 
 from __future__ import annotations
 
+from ..engines.gluon import HybridSequential
 from .generator import PIXEL_SCALE, Generator
 from .inputs import strided_noise
-from .layers import PaddedConv, conv, in_a_row, layer, norm_layer
+from .layers import Convolution, PaddedConv, layer, norm_layer
 
 __all__ = ["Texture"]
 
@@ -20,7 +21,7 @@ STEP = 8  # channels that each scale adds
 def _look(inputs: int, channels: int, norm: str):
     """Returns two convolutions of 3x3 and one of 1x1."""
     first, second = (PaddedConv(maps, channels, circular=True) for maps in (inputs, channels))
-    return in_a_row(*(layer(convolution, norm) for convolution in (first, second, conv(channels, channels, 1))))
+    return HybridSequential(*(layer(each, norm) for each in (first, second, Convolution(channels, channels, 1))))
 
 
 class Texture(Generator):
@@ -48,7 +49,7 @@ class Texture(Generator):
                 setattr(self, f"norm_coarse_{scale}", norm_layer(self.norm, channels - STEP))
                 setattr(self, f"norm_own_{scale}", norm_layer(self.norm, STEP))
                 setattr(self, f"join_{scale}", _look(channels, channels, self.norm))
-        self.finish = conv(STEP * SCALES, 3, 1)
+        self.finish = Convolution(STEP * SCALES, 3, 1)
 
     def paint_layers(self, F, x):
         y = None
