@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import ImageFile
 
 from ..machine import bfloat16_is_fast, cores, processor_flags
 from .choice import EngineError, gpu_numbers
@@ -48,7 +49,7 @@ __all__ += [
     "to_device",
     "to_numpy",
 ]
-__all__ += ["version"]
+__all__ += ["version", "zoo_convolutions"]
 
 NAME = "MXNet"
 
@@ -216,6 +217,23 @@ class autograd:
     def gradient(x):
         """Returns what `backward` has computed for a watched array."""
         return x.grad
+
+
+def zoo_convolutions(name: str) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Returns weights and biases of the convolutions of a network of gluoncv's model zoo, which downloads it."""
+    try:
+        from gluoncv import model_zoo
+    except ImportError as error:
+        raise EngineError(f"gluoncv is not installed, zoo:{name} needs it: pip install gluoncv") from error
+    ImageFile.LOAD_TRUNCATED_IMAGES = False  # gluoncv sets it when it is imported: damaged photos would be read
+    try:
+        zoo = model_zoo.get_model(name, pretrained=True)
+    except Exception as error:  # the zoo lets requests', urllib3's and its own errors through
+        raise EngineError(
+            f"gluoncv could not download {name} ({error}): check the network, or train with the shipped vgg19"
+        ) from error
+    convolutions = [block for block in zoo.features if isinstance(block, mx.gluon.nn.Conv2D)]
+    return [(to_numpy(each.weight.data()), to_numpy(each.bias.data())) for each in convolutions]
 
 
 # Operators.

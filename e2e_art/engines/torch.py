@@ -21,6 +21,7 @@ from .recording import recorder_of
 
 __all__ = ["NAME", "Block", "HybridBlock", "HybridSequential", "Parameter", "array", "assign", "autograd", "cpu", "nd"]
 __all__ += ["device_of", "devices", "has_bfloat16", "one_by_one", "recorded", "to_device", "to_numpy", "version"]
+__all__ += ["zoo_convolutions"]
 
 NAME = "PyTorch"
 WARM_UP = 3  # calls before a CUDA graph is recorded, as PyTorch asks for: libraries choose their algorithms in them
@@ -101,6 +102,11 @@ def has_bfloat16(on: Sequence[torch.device]) -> bool:
 def one_by_one(function: Callable, *batches):
     """Returns what a function makes of batches, (N, ...) each: all at once, unlike MXNet."""
     return function(*batches)
+
+
+def zoo_convolutions(name: str) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Raises EngineError: the networks of gluoncv's model zoo are MXNet's."""
+    raise EngineError(f"zoo:{name} comes from gluoncv, which needs MXNet: add --engine mxnet, or take vgg19")
 
 
 # Gradients.
