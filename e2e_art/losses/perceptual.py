@@ -47,7 +47,7 @@ def _rows(F, features, covariance: bool = False, weights=None):
 
 def _times_itself(F, rows, channels: int | None = None):
     """Returns rows rows^T, (N, C, C), of rows (N, C, M); with the number of channels in bfloat16, N = 1."""
-    return _with_whole_gradient(F, F.row_products(F.BlockGrad(rows), rows, channels, bfloat16=channels is not None))
+    return _with_whole_gradient(F, F.row_products(F.BlockGrad(rows), rows, channels))
 
 
 def _with_whole_gradient(F, product):
@@ -73,7 +73,7 @@ def gram_matrix(F, features, covariance: bool = False, weights=None, channels: i
         rows, shares = _rows(F, features), F.square(weights)
         weighted = F.broadcast_mul(F.BlockGrad(rows), shares)  # (R, C, M): what is done R times needs no gradient
         weighted_rows = F.reshape(weighted, shape=(1, -1, 0))
-        product = F.row_products(weighted_rows, rows, channels, bfloat16=channels is not None)  # (1, R C, C)
+        product = F.row_products(weighted_rows, rows, channels)  # (1, R C, C)
         product = F.reshape_like(product, weighted, lhs_begin=0, lhs_end=2, rhs_begin=0, rhs_end=2)
         product = _with_whole_gradient(F, product)  # (R, C, C)
         if covariance:
