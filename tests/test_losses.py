@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from helpers import needs_bfloat16
+from helpers import needs_bfloat16, value_and_gradient
 
-from e2e_art.engines.mxnet import mx
+from e2e_art.engines.gluon import array, nd, to_numpy
 from e2e_art.errors import OptionError
 from e2e_art.images.arrays import to_vgg_space
 from e2e_art.losses.options import LossOptions
@@ -24,7 +24,7 @@ SHALLOW = LossOptions(style_layers=("relu1_1", "relu2_1"), content_layers=("relu
 def pictures(photo):
     """Four crops of a real photo, each (1, 3, 24, 32) in VGG space."""
     crops = [photo[top : top + 24, left : left + 32] for top in (0, 60) for left in (10, 70)]
-    return [mx.nd.array(to_vgg_space(crop)) for crop in crops]
+    return [array(to_vgg_space(crop)) for crop in crops]
 
 
 @pytest.fixture(scope="module")
@@ -34,17 +34,17 @@ def loss(pictures):
 
 
 def terms_of(loss, picture, photo) -> dict[str, np.ndarray]:
-    return {name: term.asnumpy() for name, term in loss(picture, loss.content_features(photo)).items()}
+    return {name: to_numpy(term) for name, term in loss(picture, loss.content_features(photo)).items()}
 
 
 def random_maps(seed: int, channels=6, height=5, width=7):
     """Feature maps as a ReLU leaves them, (1, C, H, W), float64."""
     maps = np.random.RandomState(seed).normal(size=(1, channels, height, width)) * 10
-    return mx.nd.array(np.maximum(maps, 0), dtype="float32")
+    return array(np.maximum(maps, 0))
 
 
 def relative_style(x, s) -> float:
-    return float(relative_error(mx.nd, gram_matrix(mx.nd, x), gram_matrix(mx.nd, s)).asscalar())
+    return float(to_numpy(relative_error(nd, gram_matrix(nd, x), gram_matrix(nd, s)))[0])
 
 
 # The three terms
@@ -55,7 +55,7 @@ def test_gram_matrix_of_one_hot_features():
     maps = np.zeros((1, 3, 2, 3), np.float32)
     maps[0, 0, :, :2] = 1
     maps[0, 1, :, 2] = 2
-    gram = gram_matrix(mx.nd, mx.nd.array(maps)).asnumpy()
+    gram = to_numpy(gram_matrix(nd, array(maps)))
     assert np.allclose(gram[0] * 3 * 2 * 3, [[4, 0, 0], [0, 8, 0], [0, 0, 0]])
 
 
@@ -64,23 +64,19 @@ def test_covariance_leaves_out_the_mean():
     maps = np.zeros((1, 3, 2, 3), np.float32)
     maps[0, 0, :, :2] = 1
     maps[0, 1, :, 2] = 2
-    covariance = gram_matrix(mx.nd, mx.nd.array(maps), covariance=True).asnumpy()
+    covariance = to_numpy(gram_matrix(nd, array(maps), covariance=True))
     assert np.allclose(covariance[0] * 18, [[4 / 3, -8 / 3, 0], [-8 / 3, 16 / 3, 0], [0, 0, 0]], atol=1e-5)
-    shifted = gram_matrix(mx.nd, mx.nd.array(maps + 5), covariance=True).asnumpy()
+    shifted = to_numpy(gram_matrix(nd, array(maps + 5), covariance=True))
     assert np.allclose(shifted, covariance, atol=1e-5)
 
 
 @needs_bfloat16
 def test_gram_matrix_in_bfloat16_and_its_gradient():
-    maps = random_maps(3)
-    maps.attach_grad()
-    found = []
-    for channels in (None, 6):
-        with mx.autograd.record():
-            gram = gram_matrix(mx.nd, maps, channels=channels)
-            loss = (gram * mx.nd.array(np.eye(6) + 1)).sum()  # a symmetric direction, as a loss has
-        loss.backward()
-        found.append((gram.asnumpy(), maps.grad.asnumpy()))
+    maps, direction = random_maps(3), array(np.eye(6)[None] + 1)  # a symmetric one, as a loss has
+    found = [
+        value_and_gradient(lambda maps, channels=channels: gram_matrix(nd, maps, channels=channels) * direction, maps)
+        for channels in (None, 6)
+    ]
     for exact, rounded in zip(*found):
         assert exact.shape == rounded.shape
         assert 0 < np.abs(rounded - exact).max() <= 2 * np.abs(exact).max() / 256  # 8 bits, of a sum and its parts
@@ -88,9 +84,9 @@ def test_gram_matrix_in_bfloat16_and_its_gradient():
 
 def test_gram_matrices_of_a_batch_do_not_mix():
     one, other = random_maps(1), random_maps(2)
-    both = gram_matrix(mx.nd, mx.nd.concat(one, other, dim=0)).asnumpy()
+    both = to_numpy(gram_matrix(nd, nd.concat(one, other, dim=0)))
     for gram, maps in zip(both, (one, other)):
-        rows = maps.asnumpy().reshape(6, 35)
+        rows = to_numpy(maps).reshape(6, 35)
         assert np.allclose(gram, rows @ rows.T / 210, rtol=1e-5)
 
 
@@ -100,29 +96,27 @@ def test_a_region_has_the_gram_matrix_of_a_picture_of_its_own(covariance):
     mask = np.zeros((3, 6, 8), np.float32)
     mask[0], mask[1, :, :5], mask[2, :, 5:] = 1, 1, 1  # all of it, its left and its right
     weights = mask.reshape(3, 1, -1) / np.sqrt(mask.sum((1, 2)))[:, None, None]
-    found = gram_matrix(mx.nd, maps, covariance, mx.nd.array(weights)).asnumpy()
+    found = to_numpy(gram_matrix(nd, maps, covariance, array(weights)))
     assert found.shape == (3, 6, 6)
     for gram, part in zip(found, (maps, maps[:, :, :, :5], maps[:, :, :, 5:])):
-        assert np.allclose(gram, gram_matrix(mx.nd, part, covariance).asnumpy()[0], rtol=1e-4, atol=1e-4)
+        assert np.allclose(gram, to_numpy(gram_matrix(nd, part, covariance))[0], rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("channels", [None, pytest.param(6, marks=needs_bfloat16)])
 @pytest.mark.parametrize("covariance", [False, True])
 def test_each_region_has_a_gradient_at_its_own_pixels_only(covariance, channels):
     maps = random_maps(1, height=6, width=8)
-    direction = mx.nd.array(np.eye(6) + 1)  # a symmetric one, as a loss has
-    maps.attach_grad()
-    with mx.autograd.record():
-        whole = sum((gram_matrix(mx.nd, part, covariance) * direction).sum() for part in split(maps))
-    whole.backward()
-    expected = maps.grad.asnumpy()
+    direction = array(np.eye(6)[None] + 1)  # a symmetric one, as a loss has
+    _, expected = value_and_gradient(
+        lambda maps: sum(gram_matrix(nd, part, covariance) * direction for part in split(maps)), maps
+    )
     mask = np.zeros((2, 6, 8), np.float32)
     mask[0, :, :5], mask[1, :, 5:] = 1, 1
-    weights = mx.nd.array(mask.reshape(2, 1, -1) / np.sqrt(mask.sum((1, 2)))[:, None, None])
-    with mx.autograd.record():
-        found = (gram_matrix(mx.nd, maps, covariance, weights, channels) * direction).sum()
-    found.backward()
-    assert np.abs(maps.grad.asnumpy() - expected).max() <= np.abs(expected).max() * (3 / 256 if channels else 1e-5)
+    weights = array(mask.reshape(2, 1, -1) / np.sqrt(mask.sum((1, 2)))[:, None, None])
+    _, found = value_and_gradient(
+        lambda maps: nd.broadcast_mul(gram_matrix(nd, maps, covariance, weights, channels), direction), maps
+    )
+    assert np.abs(found - expected).max() <= np.abs(expected).max() * (3 / 256 if channels else 1e-5)
 
 
 def split(maps) -> tuple:
@@ -141,7 +135,7 @@ def test_each_region_has_a_style_of_its_own_and_the_same_weight(pictures):
 
     def style(picture, order=(0, 1)) -> float:
         weights = region_weights(mask[list(order)], options)
-        return float(loss(mx.nd.array(picture), [], list(map(mx.nd.array, weights)))["style"].asscalar())
+        return float(to_numpy(loss(array(picture), [], list(map(array, weights)))["style"])[0])
 
     def of_one_color(level: float):
         return StyleTarget.of(options, [np.full((1, 3, 40, 96), level, np.float32)]).grams["relu1_1"].astype(np.float64)
@@ -180,16 +174,15 @@ def test_normalized_gradients_have_one_norm_and_the_direction_of_the_gradient(pi
             )  # fmt: skip
             loss = PerceptualLoss(options, StyleTarget.of(options, pictures[:1]), bfloat16=False)
             loss.hybridize(active=False)
-            features = loss.network(pictures[1])[0]
-            features.attach_grad()
-            given = loss.content_features(pictures[2])
-            loss.__dict__["network"] = Given(features)
-            with mx.autograd.record():
+            features, given = loss.network(pictures[1])[0], loss.content_features(pictures[2])
+
+            def total_of(features, loss=loss, given=given):
+                loss.__dict__["network"] = Given(features)
                 terms = loss(pictures[1], given)
-                total = terms["style"] + terms["content"]
-            total.backward()
-            gradients.append((float(total.asscalar()), features.grad.asnumpy()))
-        (plain_total, plain), (total, gradient) = gradients
+                return terms["style"] + terms["content"]
+
+            gradients.append(value_and_gradient(total_of, features))
+        ((plain_total,), plain), ((total,), gradient) = gradients
         assert total == pytest.approx(plain_total, rel=1e-5)
         assert np.abs(gradient).sum() == pytest.approx(style + content, rel=0.35 if covariance else 1e-3)
         cosine = (gradient * plain).sum() / np.linalg.norm(gradient) / np.linalg.norm(plain)
@@ -200,35 +193,35 @@ def test_without_content_there_need_be_no_photo(loss, pictures):
     options = replace(SHALLOW, content_weight=0.0)
     alone = PerceptualLoss(options, StyleTarget.of(options, pictures[:1]), bfloat16=False)
     terms = alone(pictures[1], [])
-    assert terms["content"].asscalar() == 0
-    assert terms["style"].asscalar() == pytest.approx(terms_of(loss, pictures[1], pictures[0])["style"][0], rel=1e-5)
+    assert to_numpy(terms["content"]) == 0
+    assert to_numpy(terms["style"]) == pytest.approx(terms_of(loss, pictures[1], pictures[0])["style"], rel=1e-5)
 
 
 def test_gram_matrix_does_not_grow_with_the_picture():
     maps = random_maps(1)
-    tiled = mx.nd.tile(maps, reps=(1, 1, 2, 3))
-    assert np.allclose(gram_matrix(mx.nd, tiled).asnumpy(), gram_matrix(mx.nd, maps).asnumpy(), rtol=1e-5)
+    tiled = array(np.tile(to_numpy(maps), (1, 1, 2, 3)))
+    assert np.allclose(to_numpy(gram_matrix(nd, tiled)), to_numpy(gram_matrix(nd, maps)), rtol=1e-5)
 
 
 def test_a_checkerboard_has_a_smoothness_of_two():
     checkerboard = np.indices((6, 8)).sum(0) % 2
-    batch = mx.nd.array(np.broadcast_to(checkerboard, (1, 3, 6, 8)))
-    batch = mx.nd.concat(batch, 3 * batch, 0 * batch + 7, dim=0)
-    assert total_variation(mx.nd, batch).asnumpy().tolist() == [2, 18, 0]
+    batch = array(np.broadcast_to(checkerboard, (1, 3, 6, 8)))
+    batch = nd.concat(batch, 3 * batch, 0 * batch + 7, dim=0)
+    assert to_numpy(total_variation(nd, batch)).tolist() == [2, 18, 0]
 
 
 def test_smoothness_of_a_ramp_and_of_one_edge():
     ramp = np.broadcast_to(5.0 * np.arange(8), (1, 3, 6, 8))  # 25 across, nothing down
     edge = np.zeros((1, 3, 6, 8))
     edge[:, :, 3:] = 10  # 100 down in one of five rows, nothing across
-    found = total_variation(mx.nd, mx.nd.array(np.concatenate([ramp, edge])))
-    assert found.asnumpy().tolist() == [25, 20]
+    found = total_variation(nd, array(np.concatenate([ramp, edge])))
+    assert to_numpy(found).tolist() == [25, 20]
 
 
 def test_relative_error_is_0_at_the_target_and_1_at_nothing():
-    target = gram_matrix(mx.nd, random_maps(1))
-    batch = mx.nd.concat(target, 0 * target, 2 * target, 0.5 * target, dim=0)
-    assert relative_error(mx.nd, batch, target).asnumpy() == pytest.approx([0, 1, 1, 0.25])
+    target = gram_matrix(nd, random_maps(1))
+    batch = nd.concat(target, 0 * target, 2 * target, 0.5 * target, dim=0)
+    assert to_numpy(relative_error(nd, batch, target)) == pytest.approx([0, 1, 1, 0.25])
 
 
 # The whole loss
@@ -248,7 +241,7 @@ def test_the_painting_has_all_of_its_own_style(loss, pictures):
 
 def test_the_painting_mirrored_has_the_same_smoothness_and_other_content(loss, pictures):
     painting = pictures[0]
-    mirrored = painting[:, :, :, ::-1]
+    mirrored = array(to_numpy(painting)[:, :, :, ::-1])
     one, other = terms_of(loss, painting, painting), terms_of(loss, mirrored, painting)
     assert one["tv"] == pytest.approx(other["tv"], rel=1e-5)
     assert one["content"] == 0 < other["content"]
@@ -259,11 +252,11 @@ def test_terms_are_the_formulas_written_out(loss, pictures):
     network = loss.network.of_layers(["relu1_1", "relu2_1"])
     style = 0.0
     for x, s in zip(network(picture), network(painting)):
-        x, s = (maps.asnumpy()[0].reshape(maps.shape[1], -1).astype(np.float64) for maps in (x, s))
+        x, s = (to_numpy(maps)[0].reshape(maps.shape[1], -1).astype(np.float64) for maps in (x, s))
         x, s = x @ x.T / x.size, s @ s.T / s.size
         style += np.mean((x - s) ** 2) / np.mean(s**2) / 2
-    x, c = (network(image)[1].asnumpy().astype(np.float64) for image in (picture, photo))
-    down, across = (np.diff(picture.asnumpy().astype(np.float64), axis=axis) for axis in (2, 3))
+    x, c = (to_numpy(network(image)[1]).astype(np.float64) for image in (picture, photo))
+    down, across = (np.diff(to_numpy(picture).astype(np.float64), axis=axis) for axis in (2, 3))
     terms = terms_of(loss, picture, photo)
     assert list(terms) == ["style", "content", "tv"]
     assert terms["style"] == pytest.approx(20 * style, rel=1e-4)
@@ -293,7 +286,7 @@ def test_weights_of_terms_and_layers_count(loss, pictures):
 
 def test_a_batch_of_two_has_the_losses_of_two_singles(loss, pictures):
     _, one, other, photo = pictures
-    both = terms_of(loss, mx.nd.concat(one, other, dim=0), mx.nd.concat(photo, one, dim=0))
+    both = terms_of(loss, nd.concat(one, other, dim=0), nd.concat(photo, one, dim=0))
     singles = [terms_of(loss, one, photo), terms_of(loss, other, one)]
     for name, values in both.items():
         assert values == pytest.approx(np.concatenate([single[name] for single in singles]), rel=1e-4), name
@@ -311,13 +304,12 @@ def test_hybridized_or_not_it_is_the_same_loss(loss, pictures):
 def test_a_batch_in_bfloat16_has_the_losses_of_two_singles(pictures):
     photo, painting = pictures[:2]
     fast = PerceptualLoss(SHALLOW, StyleTarget.of(SHALLOW, [painting]), bfloat16=True)
-    both = mx.nd.concat(photo, painting, dim=0)
-    batch = fast(both, fast.content_features(both[::-1]))
+    batch = fast(nd.concat(photo, painting, dim=0), fast.content_features(nd.concat(painting, photo, dim=0)))
     for n, (one, other) in enumerate(((photo, painting), (painting, photo))):
         single = fast(one, fast.content_features(other))
         for name, term in single.items():
             assert batch[name].shape == (2,)
-            assert batch[name][n].asscalar() == pytest.approx(term.asscalar(), rel=1e-2, abs=1e-4)
+            assert to_numpy(batch[name])[n] == pytest.approx(to_numpy(term)[0], rel=1e-2, abs=1e-4)
 
 
 @needs_bfloat16
@@ -338,18 +330,14 @@ def test_gradient_is_what_finite_differences_find(pictures, covariance):
     features = loss.content_features(photo)
 
     def total(image):
-        return sum(term.sum() for term in loss(image, features).values())
+        return sum(loss(image, features).values())
 
-    picture.attach_grad()
-    with mx.autograd.record():
-        value = total(picture)
-    value.backward()
-    gradient = picture.grad.asnumpy().astype(np.float64)
+    gradient = value_and_gradient(total, picture)[1].astype(np.float64)
     random = np.random.RandomState(0)
     directions = [gradient / np.abs(gradient).max(), *random.normal(size=(4, *picture.shape))]
     for direction in directions:
-        step = mx.nd.array(0.05 * direction)
-        difference = (total(picture + step) - total(picture - step)).asscalar() / 0.1
+        step = array(0.05 * direction)
+        difference = to_numpy(total(picture + step) - total(picture - step))[0] / 0.1
         expected = np.sum(gradient * direction)
         assert difference == pytest.approx(expected, rel=0.02, abs=0.01 * np.linalg.norm(gradient))
 
@@ -400,8 +388,8 @@ def test_style_files_without_names_of_layers_have_the_default_ones():
 def layer():
     """A layer of C channels and M pixels: features of a picture and of a painting, and what the factors are made of."""
     x, s = random_maps(1), random_maps(2)
-    gram = gram_matrix(mx.nd, s).asnumpy().astype(np.float64)
-    flat = [maps.asnumpy()[0].reshape(6, 35).astype(np.float64) for maps in (x, s)]
+    gram = to_numpy(gram_matrix(nd, s)).astype(np.float64)
+    flat = [to_numpy(maps)[0].reshape(6, 35).astype(np.float64) for maps in (x, s)]
     return {"ours": relative_style(x, s), "norm": np.sum(gram**2), "flat": flat, "C": 6, "M": 35}
 
 

@@ -186,7 +186,7 @@ CASES = {
         ROWS,
     ),
     "row_products": (
-        lambda F, x, y: F.row_products(x, y, channels=3),
+        lambda F, x, y: F.row_products(x, y),
         [ROWS, COLUMNS],
         ROWS @ COLUMNS.transpose(0, 2, 1),
     ),
@@ -300,7 +300,7 @@ def test_products_in_bfloat16_are_sums_in_float32():
     if not gluon.has_bfloat16([gluon.cpu()]):
         pytest.skip("there is no fast bfloat16 here")
     rows = np.ones((1, 16, 3000), np.float32)  # bfloat16 would stop counting at 256
-    product = nd.row_products(array(rows), array(rows), channels=16, bfloat16=True)
+    product = nd.row_products(array(rows), array(rows), channels=16)
     np.testing.assert_allclose(to_numpy(product), np.full((1, 16, 16), 3000), rtol=2**-8)  # rounded once
 
 

@@ -16,7 +16,7 @@ from PIL import Image
 from skimage import data
 
 from e2e_art.commands.main import main
-from e2e_art.engines.mxnet import mx
+from e2e_art.engines.gluon import array, to_numpy
 from e2e_art.errors import OptionError
 from e2e_art.images.arrays import from_vgg_space, to_vgg_space
 from e2e_art.images.resize import resize
@@ -63,12 +63,12 @@ def test_the_loss_falls(method, left):
 
 def test_the_picture_has_the_loss_that_is_reported():
     result = minimized()
-    style = mx.nd.array(to_vgg_space(resize(PAINTING, 64, 64)))
-    loss = PerceptualLoss(SHALLOW, StyleTarget.of(SHALLOW, [style]), bfloat16=False)
-    features = loss.content_features(mx.nd.array(to_vgg_space(PHOTO)))
-    found = {name: term.asscalar() for name, term in loss(mx.nd.array(to_vgg_space(result.picture)), features).items()}
+    target = StyleTarget.of(SHALLOW, [to_vgg_space(resize(PAINTING, 64, 64))])
+    loss = PerceptualLoss(SHALLOW, target, bfloat16=False)
+    features = loss.content_features(array(to_vgg_space(PHOTO)))
+    found = loss(array(to_vgg_space(result.picture)), features)
     for name, value in result.losses.items():
-        assert found[name] == pytest.approx(value, rel=0.02)  # whole gray levels
+        assert to_numpy(found[name]) == pytest.approx(value, rel=0.02)  # whole gray levels
 
 
 def test_it_stops_when_the_loss_hardly_falls_unless_the_tolerance_is_0():
@@ -214,8 +214,7 @@ def test_noise_depends_on_its_seed_alone():
 
 
 def test_targets_stand_for_paintings():
-    style = mx.nd.array(to_vgg_space(resize(PAINTING, 64, 64)))
-    target = StyleTarget.of(SHALLOW, [style])
+    target = StyleTarget.of(SHALLOW, [to_vgg_space(resize(PAINTING, 64, 64))])
     options = OptimizeOptions(steps=3, style_size=64, tolerance=0, loss=SHALLOW)
     one, other = (
         optimize(PHOTO, styles, PHOTO, options, target=given, bfloat16=False)
@@ -303,17 +302,18 @@ def test_presets_are_their_formulas(name):
         np.ascontiguousarray(image)
         for image in (data.chelsea()[:32, :48], data.coffee()[:32, :48], data.astronaut()[:32, :48])
     )  # of one size, as some of the conventions need
-    arrays = [mx.nd.array(to_vgg_space(image)) for image in (photo, style, picture)]
+    arrays = [array(to_vgg_space(image)) for image in (photo, style, picture)]
     network = load_vgg([*options.style_layers, "relu4_2"], pooling=options.pooling, bfloat16=False)
-    maps = [[m.asnumpy()[0].reshape(m.shape[1], -1).astype(np.float64) for m in network(array)] for array in arrays]
+    maps = [[to_numpy(m)[0].reshape(m.shape[1], -1).astype(np.float64) for m in network(each)] for each in arrays]
     expected = by_hand(
-        name, maps[2][:5], maps[1][:5], maps[2][5], maps[0][5], arrays[2].asnumpy()[0].astype(np.float64)
+        name, maps[2][:5], maps[1][:5], maps[2][5], maps[0][5], to_numpy(arrays[2])[0].astype(np.float64)
     )
     loss = PerceptualLoss(options, StyleTarget.of(options, [arrays[1]]), bfloat16=False)
     found = loss(arrays[2], loss.content_features(arrays[0]))
-    assert [found["style"].asscalar(), found["content"].asscalar()] == pytest.approx(expected[:2], rel=1e-3)
+    for term, value in zip(("style", "content"), expected):
+        assert to_numpy(found[term]) == pytest.approx(value, rel=1e-3)
     # Ours is a mean over neighbors, theirs a sum over pixels: at 32x48 a border's width apart.
-    assert found["tv"].asscalar() == pytest.approx(expected[2], rel=0.04)
+    assert to_numpy(found["tv"]) == pytest.approx(expected[2], rel=0.04)
 
 
 # The command

@@ -135,7 +135,7 @@ def run(flags: argparse.Namespace) -> None:
         photo = resize(photo, *size)
         if flags.keep_colors == "before":
             styles = [recolor(style, photo) for style in styles]
-    from ..engines.mxnet import contexts
+    from ..engines.gluon import devices
     from ..optimize.multiscale import optimize
 
     solve = partial(
@@ -145,7 +145,7 @@ def run(flags: argparse.Namespace) -> None:
         blend=flags.style_blend,
         regions=_regions(masks, flags.segments, styles[0], photo),
         tileable=flags.tileable,
-        contexts=contexts(None if flags.gpu is None else str(flags.gpu)),
+        device=devices(None if flags.gpu is None else str(flags.gpu))[0],
         bfloat16=False if flags.no_bfloat16 else None,
     )
     colors = photo if flags.keep_colors == "after" else None

@@ -5,12 +5,14 @@ Gluon's blocks, parameters and gradients, by MXNet or by PyTorch (`choice.py`). 
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from .choice import EngineError, chosen
 
-if chosen() == "mxnet":
+if TYPE_CHECKING or chosen() == "mxnet":  # mypy takes a class for a type only where there is one
     from . import mxnet as _engine
 else:
-    from . import torch as _engine  # type: ignore[no-redef]
+    from . import torch as _engine
 
 __all__ = [
     "NAME",
@@ -24,11 +26,14 @@ __all__ = [
     "autograd",
 ]
 __all__ += ["cpu", "device_of", "devices", "has_bfloat16", "nd", "one_by_one", "recorded", "to_device", "to_numpy"]
-__all__ += ["version"]
+__all__ += ["version", "zoo_convolutions"]
 
 NAME, version = _engine.NAME, _engine.version
-Block, HybridBlock, HybridSequential = _engine.Block, _engine.HybridBlock, _engine.HybridSequential
+Block = _engine.Block
+HybridBlock = _engine.HybridBlock
+HybridSequential = _engine.HybridSequential
 Parameter, nd, autograd = _engine.Parameter, _engine.nd, _engine.autograd
 array, assign, to_numpy = _engine.array, _engine.assign, _engine.to_numpy
 cpu, devices, device_of, to_device = _engine.cpu, _engine.devices, _engine.device_of, _engine.to_device
 has_bfloat16, one_by_one, recorded = _engine.has_bfloat16, _engine.one_by_one, _engine.recorded
+zoo_convolutions = _engine.zoo_convolutions

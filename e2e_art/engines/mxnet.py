@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import ImageFile
 
 from ..machine import bfloat16_is_fast, cores, processor_flags
 from .choice import EngineError, gpu_numbers
@@ -48,7 +49,7 @@ __all__ += [
     "to_device",
     "to_numpy",
 ]
-__all__ += ["version"]
+__all__ += ["version", "zoo_convolutions"]
 
 NAME = "MXNet"
 
@@ -218,6 +219,34 @@ class autograd:
         return x.grad
 
 
+def zoo_convolutions(name: str) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Returns weights and biases of the convolutions of a network of gluoncv's model zoo, which downloads it."""
+    try:
+        zoo = model_zoo().get_model(name, pretrained=True)
+    except ImportError as error:
+        raise EngineError(f"gluoncv is not installed, zoo:{name} needs it: pip install gluoncv") from error
+    except Exception as error:  # the zoo lets requests', urllib3's and its own errors through
+        raise EngineError(
+            f"gluoncv could not download {name} ({error}): check the network, or train with the shipped vgg19"
+        ) from error
+    convolutions = [block for block in zoo.features if isinstance(block, mx.gluon.nn.Conv2D)]
+    return [(to_numpy(each.weight.data()), to_numpy(each.bias.data())) for each in convolutions]
+
+
+def model_zoo():
+    """Imports gluoncv's model zoo, without what it does to others; raises ImportError where it is not installed."""
+    modules: dict[str, Any] = sys.modules
+    unseen = {"torch"} - modules.keys()
+    modules |= dict.fromkeys(unseen)  # gluoncv looks for PyTorch, and ends where it finds one of today
+    try:
+        from gluoncv import model_zoo
+    finally:
+        for name in unseen:
+            del modules[name]
+    ImageFile.LOAD_TRUNCATED_IMAGES = False  # gluoncv sets it: damaged photos would be read
+    return model_zoo
+
+
 # Operators.
 
 
@@ -258,10 +287,10 @@ class _Operators:
         window = dict(kernel=(2 * factor,) * 2, stride=(factor,) * 2, pad=(factor // 2 + factor,) * 2)
         return F.Deconvolution(x, kernel, num_filter=channels, num_group=channels, no_bias=True, **window)
 
-    def row_products(self, x, y, channels: int, bfloat16: bool = False):
-        """Returns x y^T, (N, K, C) of x (N, K, M) and y (N, C, M); in bfloat16 of one picture, N = 1."""
+    def row_products(self, x, y, channels: int | None = None):
+        """Returns x y^T, (N, K, C) of x (N, K, M) and y (N, C, M); given C, in bfloat16, of one picture, N = 1."""
         F = self._module
-        if not bfloat16:
+        if channels is None:
             return F.batch_dot(x, y, transpose_b=True)
         x, y = (self.to_bfloat16(F.reshape(rows, shape=(-3, 0))) for rows in (x, y))  # `batch_dot` does not support it
         product = F.FullyConnected(x, y, num_hidden=channels, no_bias=True)

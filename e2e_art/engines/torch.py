@@ -21,6 +21,7 @@ from .recording import recorder_of
 
 __all__ = ["NAME", "Block", "HybridBlock", "HybridSequential", "Parameter", "array", "assign", "autograd", "cpu", "nd"]
 __all__ += ["device_of", "devices", "has_bfloat16", "one_by_one", "recorded", "to_device", "to_numpy", "version"]
+__all__ += ["zoo_convolutions"]
 
 NAME = "PyTorch"
 WARM_UP = 3  # calls before a CUDA graph is recorded, as PyTorch asks for: libraries choose their algorithms in them
@@ -68,7 +69,7 @@ def array(values, device: torch.device | None = None, dtype=np.float32) -> torch
     """Returns an array of numbers on a device, the CPU by default."""
     if isinstance(values, torch.Tensor):
         return values.detach().to(device or cpu(), copy=True)
-    return torch.tensor(np.asarray(values, dtype), device=device or cpu())
+    return torch.from_numpy(np.array(values, dtype, order="C")).to(device or cpu())
 
 
 def to_numpy(x: torch.Tensor) -> np.ndarray:
@@ -88,7 +89,7 @@ def to_device(x: torch.Tensor, device: torch.device) -> torch.Tensor:
 
 def assign(x: torch.Tensor, values) -> None:
     """Overwrites an array with an array or numbers of its shape, wherever they lie."""
-    x.copy_(torch.as_tensor(values))
+    x.copy_(values if isinstance(values, torch.Tensor) else torch.from_numpy(np.array(values, order="C")))
 
 
 def has_bfloat16(on: Sequence[torch.device]) -> bool:
@@ -101,6 +102,11 @@ def has_bfloat16(on: Sequence[torch.device]) -> bool:
 def one_by_one(function: Callable, *batches):
     """Returns what a function makes of batches, (N, ...) each: all at once, unlike MXNet."""
     return function(*batches)
+
+
+def zoo_convolutions(name: str) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Raises EngineError: the networks of gluoncv's model zoo are MXNet's."""
+    raise EngineError(f"zoo:{name} comes from gluoncv, which needs MXNet: add --engine mxnet, or take vgg19")
 
 
 # Gradients.
@@ -384,8 +390,8 @@ class nd:
         return functional.interpolate(x, scale_factor=factor, mode="bilinear", align_corners=False)
 
     @staticmethod
-    def row_products(x, y, channels: int, bfloat16: bool = False):
-        if not bfloat16:
+    def row_products(x, y, channels: int | None = None):
+        if channels is None:
             return torch.matmul(x, y.mT)
         return torch.matmul(x.to(torch.bfloat16), y.to(torch.bfloat16).mT).to(torch.float32)
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..engines.mxnet import mx
+from ..engines.gluon import array, to_numpy
 from ..errors import ModelError, OptionError, reason_of
 from ..images.arrays import to_vgg_space
 from ..losses.options import LossOptions
@@ -49,7 +49,7 @@ class Evaluator:
         check_memory(LOSSES, height, width, "{width}x{height}")
         if min(height, width) < SMALLEST:
             raise OptionError(f"Losses need pictures of {SMALLEST} pixels or more on each side, not {width}x{height}")
-        content = self._loss.content_features(mx.nd.array(to_vgg_space(photo)))
+        content = self._loss.content_features(array(to_vgg_space(photo)))
         return [self._terms(picture, content) for picture in pictures]
 
     def total(self, picture: np.ndarray, regions: np.ndarray | None = None) -> float:
@@ -57,10 +57,10 @@ class Evaluator:
 
         picture: uint8 (H, W, 3).  regions: of a doodle, (R, H, W), 1 inside; empty ones do not count.
         """
-        weights = [] if regions is None else list(map(mx.nd.array, region_weights(regions, self.options)))
+        weights = [] if regions is None else list(map(array, region_weights(regions, self.options)))
         return self._terms(picture, [], weights)["total"]
 
     def _terms(self, picture: np.ndarray, content: Sequence, weights: Sequence = ()) -> dict[str, float]:
-        losses = self._loss(mx.nd.array(to_vgg_space(picture)), content, weights)
-        terms = {name: float(term.asscalar()) for name, term in losses.items()}
+        losses = self._loss(array(to_vgg_space(picture)), content, weights)
+        terms = {name: float(to_numpy(term)[0]) for name, term in losses.items()}
         return {**terms, "total": sum(terms.values())}

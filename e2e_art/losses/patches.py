@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..engines.mxnet import mx
+from ..engines.gluon import autograd
 
 __all__ = ["MAX_PATCHES", "PATCH_SIZE", "Patches", "extract_patches", "matched_features"]
 
@@ -49,7 +49,7 @@ def matched_features(F, features, patches: Sequence, regions=None):
     """
     patches, patch_regions = patches
     count, kernel = len(patches), (PATCH_SIZE, PATCH_SIZE)
-    with mx.autograd.pause():
+    with autograd.pause():
         norm = F.sqrt(F.sum(F.square(patches), axis=(1, 2, 3), keepdims=True)) + 1e-8
         kernels = F.broadcast_div(patches, norm)
         correlation = F.Convolution(features, kernels, kernel=kernel, num_filter=count, no_bias=True)

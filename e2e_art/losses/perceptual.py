@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..engines.mxnet import mx, to_bfloat16
+from ..engines.gluon import HybridBlock, array, cpu, device_of, one_by_one
 from ..networks.vgg import VGGFeatures, load_vgg
 from .options import LossOptions
 from .patches import matched_features
@@ -34,13 +34,6 @@ _FACTORS = {
 }
 
 
-def _channels_and_pixels(F, features):
-    """Returns C and M = H W of features (N, C, H, W), each (1,)."""
-    shape = F.cast(F.shape_array(features), dtype="float32")
-    channels, height, width = (F.slice_axis(shape, axis=0, begin=axis, end=axis + 1) for axis in (1, 2, 3))
-    return channels, height * width
-
-
 def _rows(F, features, covariance: bool = False, weights=None):
     """Returns features as rows of pixels, (N, C, H * W), centered for covariances; weighted, (R, C, H * W)."""
     rows = F.reshape(features, shape=(0, 0, -1))  # (N, C, H * W)
@@ -52,18 +45,9 @@ def _rows(F, features, covariance: bool = False, weights=None):
     return rows if weights is None else F.broadcast_mul(rows, weights)
 
 
-def _products(F, x, y, channels: int | None = None):
-    """Returns x y^T of rows x (N, K, M) and y (N, C, M); with the number of channels C in bfloat16, N = 1."""
-    if channels is None:
-        return F.batch_dot(x, y, transpose_b=True)  # (N, K, C)
-    x, y = (to_bfloat16(F, F.reshape(rows, shape=(-3, 0))) for rows in (x, y))  # which `batch_dot` does not support
-    product = F.FullyConnected(x, y, num_hidden=channels, no_bias=True)
-    return F.expand_dims(F.amp_cast(product, dtype="float32"), axis=0)  # (1, K, C)
-
-
 def _times_itself(F, rows, channels: int | None = None):
     """Returns rows rows^T, (N, C, C), of rows (N, C, M); with the number of channels in bfloat16, N = 1."""
-    return _with_whole_gradient(F, _products(F, F.BlockGrad(rows), rows, channels))
+    return _with_whole_gradient(F, F.row_products(F.BlockGrad(rows), rows, channels))
 
 
 def _with_whole_gradient(F, product):
@@ -80,21 +64,22 @@ def gram_matrix(F, features, covariance: bool = False, weights=None, channels: i
     features: (N, C, H, W).  covariance: subtract the mean of each channel first.
     weights: (R, 1, H * W), the weight of each pixel in each of R regions, the squares adding up to 1 in each; then N
     must be 1, and each region has a Gram matrix of its own, as if it were a picture: (R, C, C).
-    channels: C, to multiply in bfloat16; then N must be 1, too.
+    channels: C, to multiply in bfloat16; with MXNet N must then be 1, too.
     """
-    size, pixels = _channels_and_pixels(F, features)
+    size, pixels = F.channels_and_pixels(features)
     if weights is None:
         product, size = _times_itself(F, _rows(F, features, covariance), channels), size * pixels
     else:
         rows, shares = _rows(F, features), F.square(weights)
         weighted = F.broadcast_mul(F.BlockGrad(rows), shares)  # (R, C, M): what is done R times needs no gradient
-        product = _products(F, F.reshape(weighted, shape=(1, -1, 0)), rows, channels)  # (1, R C, C)
+        weighted_rows = F.reshape(weighted, shape=(1, -1, 0))
+        product = F.row_products(weighted_rows, rows, channels)  # (1, R C, C)
         product = F.reshape_like(product, weighted, lhs_begin=0, lhs_end=2, rhs_begin=0, rhs_end=2)
         product = _with_whole_gradient(F, product)  # (R, C, C)
         if covariance:
-            means = F.transpose(_products(F, F.reshape(shares, shape=(1, -1, 0)), rows), axes=(1, 2, 0))  # (R, C, 1)
-            product = product - _products(F, means, means)
-    return F.broadcast_div(product, F.reshape(size, shape=(1, 1, 1)))
+            means = F.transpose(F.row_products(F.reshape(shares, shape=(1, -1, 0)), rows), axes=(1, 2, 0))  # (R, C, 1)
+            product = product - F.row_products(means, means)
+    return F.broadcast_div(product, size)
 
 
 def relative_error(F, x, target):
@@ -135,11 +120,11 @@ def _mean(errors: Sequence, weights: Sequence[float] = ()):
     return sum(weight * error for weight, error in zip(normalized(weights, len(errors)), errors))
 
 
-class PerceptualLoss(mx.gluon.HybridBlock):
+class PerceptualLoss(HybridBlock):
     """How far pictures are from the style of a painting and from the content of photos.
 
     options: layers, weights, pooling.  target: the style to reach, in those layers.
-    contexts: devices to compute on.  bfloat16: None takes it where the processor is fast at it.
+    devices: to compute on.  bfloat16: None takes it where they are fast at it.
 
     Calling it with pictures (N, 3, H, W) and the content features of their photos returns the weighted terms by name,
     each (N,), which add up to the total.  With a content weight of 0 there need be no photo.
@@ -149,37 +134,38 @@ class PerceptualLoss(mx.gluon.HybridBlock):
     """
 
     def __init__(
-        self, options: LossOptions, target: StyleTarget, contexts: Sequence | None = None, bfloat16: bool | None = None
+        self, options: LossOptions, target: StyleTarget, devices: Sequence | None = None, bfloat16: bool | None = None
     ):
-        super().__init__(prefix="loss_")
+        super().__init__()
         self.options = options
-        contexts = list(contexts or [mx.cpu()])
+        devices = list(devices or [cpu()])
         grams = [target.grams[layer] for layer in options.style_layers]
-        self._grams = {context: [mx.nd.array(gram, ctx=context) for gram in grams] for context in contexts}
+        self._grams = {device: [array(gram, device) for gram in grams] for device in devices}
         patches = [target.patches[layer] for layer in options.patch_layers] if options.patch_weight else []
-        self._patches: list[Any] = [[mx.nd.array(part, ctx=contexts[0]) for part in each] for each in patches]
+        self._patches: list[Any] = [[array(part, devices[0]) for part in each] for each in patches]
         content_layers = options.content_layers if options.content_weight else ()
         layers = dict.fromkeys((*options.style_layers, *content_layers, *(options.patch_layers if patches else ())))
         self.network: VGGFeatures = load_vgg(
-            list(layers), options.loss_network, pooling=options.pooling, bfloat16=bfloat16, contexts=contexts
+            list(layers), options.loss_network, pooling=options.pooling, bfloat16=bfloat16, devices=devices
         )
         self._channels = [gram.shape[-1] if self.network.bfloat16 else None for gram in grams]
         self.content_network = self.network.of_layers(content_layers) if content_layers else None
         if not patches:  # matching reads shapes
-            self.hybridize(static_alloc=True)
+            self.hybridize()
 
     def content_features(self, photo) -> list:
         """Returns what a painting should keep of photos (N, 3, H, W): the features of each content layer."""
         return self.content_network(photo) if self.content_network else []
 
     def forward(self, picture, content: Sequence, region_weights: Sequence = (), patch_regions: Sequence = ()):
-        singles = [(picture, content)]
-        if self.network.bfloat16 and len(picture) > 1:  # whose Gram matrices are those of one picture
-            singles = [(picture[n : n + 1], [x[n : n + 1] for x in content]) for n in range(len(picture))]
-        constants = (self._grams[picture.context], list(region_weights), list(patch_regions))
+        constants = (self._grams[device_of(picture)], list(region_weights), list(patch_regions))
         forward = super().forward
-        terms = [mx.nd.concat(*parts, dim=0) for parts in zip(*(forward(*single, *constants) for single in singles))]
-        return dict(zip(("style", "content", "tv", "patch"), terms))
+
+        def terms(picture, *content):
+            return forward(picture, list(content), *constants)
+
+        found = one_by_one(terms, picture, *content) if self.network.bfloat16 else terms(picture, *content)
+        return dict(zip(("style", "content", "tv", "patch"), found))
 
     def hybrid_forward(self, F, picture, content, grams, region_weights, patch_regions):
         options = self.options
@@ -233,5 +219,5 @@ class PerceptualLoss(mx.gluon.HybridBlock):
         if self.options.convention == "relative":
             return error
         factor, of_channels, of_pixels = _FACTORS[self.options.convention][term]
-        channels, pixels = _channels_and_pixels(F, features)
+        channels, pixels = F.channels_and_pixels(features)
         return F.broadcast_mul(error, factor * channels**of_channels * pixels**of_pixels)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..engines.mxnet import mx
+from ..engines.gluon import array, nd, to_numpy
 from ..errors import OptionError
 from ..files import load_arrays
 from ..images.resize import resize, with_long_edge, with_short_edge
@@ -84,15 +84,15 @@ class StyleTarget:
         weights: dict[str, Any] = {}
         parts: dict[str, np.ndarray] = {}
         if regions is not None:
-            weights = dict(zip(options.style_layers, map(mx.nd.array, region_weights(regions, options))))
+            weights = dict(zip(options.style_layers, map(array, region_weights(regions, options))))
             parts = dict(zip(patch_layers, patch_regions(regions, options) if patch_layers else ()))
         grams: dict[str, Any] = dict.fromkeys(options.style_layers, np.float32(0))
         for painting, share in zip(paintings, normalized(blend, len(paintings))):
-            features = dict(zip(layers, network(mx.nd.array(painting))))
+            features = dict(zip(layers, network(array(painting))))
             for layer in grams:
-                gram = gram_matrix(mx.nd, features[layer], options.covariance, weights.get(layer))
-                grams[layer] = grams[layer] + share * gram.asnumpy()
-        patches = {layer: extract_patches(features[layer].asnumpy(), parts.get(layer)) for layer in patch_layers}
+                gram = gram_matrix(nd, features[layer], options.covariance, weights.get(layer))
+                grams[layer] = grams[layer] + share * to_numpy(gram)
+        patches = {layer: extract_patches(to_numpy(features[layer]), parts.get(layer)) for layer in patch_layers}
         return cls(grams, patches)
 
     def save(self) -> bytes:

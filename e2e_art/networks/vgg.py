@@ -14,13 +14,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import ImageFile
 
-from ..engines.mxnet import mx, to_bfloat16
+from ..engines.gluon import HybridBlock, cpu, has_bfloat16, zoo_convolutions
 from ..errors import UserError, unknown
 from ..files import pretrained_folder
 from ..images.arrays import CHANNEL_MEANS
-from ..machine import bfloat16_is_fast
 
 __all__ = ["CHANNELS", "LossNetworkError", "VGGFeatures", "layers_of", "load_vgg"]
 
@@ -32,30 +30,35 @@ CHANNELS = (64, 128, 256, 512, 512)  # of each block
 
 _POOL_TYPES = {"average": "avg", "max": "max"}
 
-# Networks of gluoncv's model zoo were trained on pictures in 0..1, minus these means, over these deviations.
-_ZOO_MEANS, _ZOO_DEVIATIONS = np.array([(0.485, 0.456, 0.406), (0.229, 0.224, 0.225)], np.float32)
+# Networks of gluoncv's model zoo were trained on pictures of 0..255 minus these means, over these deviations.
+_ZOO_MEANS, _ZOO_DEVIATIONS = 255 * np.array([(0.485, 0.456, 0.406), (0.229, 0.224, 0.225)], np.float32)
 
 
 class LossNetworkError(UserError):
     """The loss network is missing, or has no such layer; the message says what to do."""
 
 
-class VGGFeatures(mx.gluon.HybridBlock):
+class VGGFeatures(HybridBlock):
     """The outputs of ReLU layers of a VGG, for a batch of pictures in VGG space.
 
     layers: names such as "relu1_1" or "relu4_2"; the network is built only as deep as the deepest of them.
     depth: 11, 13, 16 or 19.  pooling: "average" (Gatys: smoother pictures) or "max" (as the network was trained).
     bfloat16: compute the convolutions in bfloat16; the features are returned in float32.
-    params: of a network as deep or deeper, to share its weights.
+    shared: a network as deep or deeper, to share the weights of.
 
     Input: (N, 3, H, W) float32, RGB, 0..255 minus CHANNEL_MEANS.  Output: a list of features, in the order of `layers`;
     those of block b have floor(H / 2**(b - 1)) rows.  Raises LossNetworkError for a layer that the network lacks.
     """
 
     def __init__(
-        self, layers: Sequence[str], depth: int = 19, pooling: str = "average", bfloat16: bool = False, params=None
+        self,
+        layers: Sequence[str],
+        depth: int = 19,
+        pooling: str = "average",
+        bfloat16: bool = False,
+        shared: VGGFeatures | None = None,
     ):
-        super().__init__(prefix="vgg_", params=params)
+        super().__init__()
         if pooling not in _POOL_TYPES:
             raise LossNetworkError(unknown("pooling", pooling, _POOL_TYPES))
         names = _layers(depth)
@@ -64,28 +67,27 @@ class VGGFeatures(mx.gluon.HybridBlock):
         self.layers, self.depth, self.pooling, self.bfloat16 = list(layers), depth, pooling, bfloat16
         deepest = max(names.index(layer) for layer in layers)
         self.positions = [name.removeprefix("relu") for name in names[: deepest + 1]]
-        self.scale = self.params.get("scale", shape=(1, 3, 1, 1), init="ones", grad_req="null")
-        self.shift = self.params.get("shift", shape=(1, 3, 1, 1), init="zeros", grad_req="null")
+        shapes: dict[str, tuple[int, ...]] = {"shift": (1, 3, 1, 1)}
         channels = 3
         for position in self.positions:
             filters = CHANNELS[int(position[0]) - 1]
-            for part, shape in (("weight", (filters, channels, 3, 3)), ("bias", (filters,))):
-                name = f"conv{position}_{part}"
-                setattr(self, name, self.params.get(name, shape=shape, grad_req="null"))
+            shapes |= {f"conv{position}_weight": (filters, channels, 3, 3), f"conv{position}_bias": (filters,)}
             channels = filters
+        for name, shape in shapes.items():
+            setattr(self, name, getattr(shared, name) if shared else self.parameter(name, shape, learns=False))
 
     def of_layers(self, layers: Sequence[str]) -> VGGFeatures:
         """Returns a network of other layers, no deeper than this one, that shares its weights."""
-        other = VGGFeatures(layers, self.depth, self.pooling, self.bfloat16, params=self.params)
-        other.hybridize(static_alloc=True)
+        other = VGGFeatures(layers, self.depth, self.pooling, self.bfloat16, shared=self)
+        other.hybridize()
         return other
 
-    def hybrid_forward(self, F, x, scale, shift, **weights):
+    def hybrid_forward(self, F, x, shift, **weights):
         features = {}
-        x = F.broadcast_add(F.broadcast_mul(x, scale), shift)  # (N, 3, H, W)
+        x = F.broadcast_add(x, shift)  # (N, 3, H, W)
         if self.bfloat16:
-            x = to_bfloat16(F, x)
-            weights = {name: to_bfloat16(F, weight) for name, weight in weights.items()}
+            x = F.to_bfloat16(x)
+            weights = {name: F.to_bfloat16(weight) for name, weight in weights.items()}
         for position in self.positions:
             block, index = map(int, position.split("_"))
             if index == 1 and block > 1:
@@ -96,8 +98,8 @@ class VGGFeatures(mx.gluon.HybridBlock):
             if (layer := f"relu{position}") in self.layers:
                 features[layer] = x
                 if self.bfloat16:  # branch in float32, where adding the two gradients is fast
-                    features[layer] = F.amp_cast(x, dtype="float32")
-                    x = to_bfloat16(F, features[layer])
+                    features[layer] = F.to_float32(x)
+                    x = F.to_bfloat16(features[layer])
         return [features[layer] for layer in self.layers]
 
 
@@ -106,15 +108,15 @@ def load_vgg(
     name: str = "vgg19",
     pooling: str = "average",
     bfloat16: bool | None = None,
-    contexts: Sequence | None = None,
+    devices: Sequence | None = None,
 ) -> VGGFeatures:
     """Returns a trained VGG, frozen and hybridized.
 
     name: "vgg19" is shipped; gluoncv's model zoo downloads "zoo:vgg16" and the like.  bfloat16: None takes it where the
-    processor is fast at it; True falls back to float32 elsewhere.  Raises LossNetworkError where weights are missing.
+    devices are fast at it; True falls back to float32 elsewhere.  Raises LossNetworkError where weights are missing.
     """
-    contexts = list(contexts or [mx.cpu()])
-    fast = bfloat16_is_fast() and all(context.device_type == "cpu" for context in contexts)
+    devices = list(devices or [cpu()])
+    fast = has_bfloat16(devices)
     if bfloat16 and not fast:
         log.warning("There is no bfloat16 here: the loss network computes in float32")
     bfloat16 = fast and bfloat16 is not False
@@ -127,10 +129,10 @@ def load_vgg(
         weights = _shipped_weights(pretrained_folder() / "vgg19" / "vgg19-conv-8bit.npz", network.positions)
     else:
         raise LossNetworkError(f"'{name}' is not shipped: choose vgg19, or zoo:{name} from gluoncv's model zoo")
-    network.initialize(ctx=contexts)
+    network.initialize(devices)
     for key, value in weights.items():
-        getattr(network, key).set_data(mx.nd.array(value))
-    network.hybridize(static_alloc=True)
+        getattr(network, key).set_data(value)
+    network.hybridize()
     return network
 
 
@@ -169,24 +171,9 @@ def _shipped_weights(path: Path, positions: Sequence[str]) -> dict[str, np.ndarr
 
 
 def _zoo_weights(depth: int, positions: Sequence[str]) -> dict[str, np.ndarray]:
-    """Takes a VGG of gluoncv's model zoo, and folds its input convention into scale and shift."""
-    try:
-        from gluoncv import model_zoo
-    except ImportError as error:
-        raise LossNetworkError(f"gluoncv is not installed, zoo:vgg{depth} needs it: pip install gluoncv") from error
-    ImageFile.LOAD_TRUNCATED_IMAGES = False  # gluoncv sets it when it is imported: damaged photos would be read
-    try:
-        zoo = model_zoo.get_model(f"vgg{depth}", pretrained=True)
-    except Exception as error:  # the zoo lets requests', urllib3's and its own errors through
-        raise LossNetworkError(
-            f"gluoncv could not download vgg{depth} ({error}): check the network, or train with the shipped vgg19"
-        ) from error
-    weights = {
-        "scale": (1 / (255 * _ZOO_DEVIATIONS)).reshape(1, 3, 1, 1),
-        "shift": ((np.array(CHANNEL_MEANS, np.float32) / 255 - _ZOO_MEANS) / _ZOO_DEVIATIONS).reshape(1, 3, 1, 1),
-    }
-    convolutions = [block for block in zoo.features if isinstance(block, mx.gluon.nn.Conv2D)]
-    for position, convolution in zip(positions, convolutions):
-        weights[f"conv{position}_weight"] = convolution.weight.data().asnumpy()
-        weights[f"conv{position}_bias"] = convolution.bias.data().asnumpy()
+    """Takes a VGG of gluoncv's model zoo, and folds its input convention into the first weights and a shift."""
+    weights = {"shift": (np.array(CHANNEL_MEANS, np.float32) - _ZOO_MEANS).reshape(1, 3, 1, 1)}
+    for position, (weight, bias) in zip(positions, zoo_convolutions(f"vgg{depth}")):
+        weights |= {f"conv{position}_weight": weight, f"conv{position}_bias": bias}
+    weights["conv1_1_weight"] = weights["conv1_1_weight"] / _ZOO_DEVIATIONS.reshape(3, 1, 1)
     return weights

@@ -148,7 +148,7 @@ def optimize(
     regions: tuple[np.ndarray, np.ndarray] | None = None,
     tileable: bool = False,
     on_evaluation: Callable[[Evaluation, np.ndarray], None] = lambda evaluation, picture: None,
-    contexts: Sequence | None = None,
+    device=None,
     bfloat16: bool | None = None,
 ) -> Result:
     """Minimizes the loss over the pixels of a picture.
@@ -160,6 +160,7 @@ def optimize(
     the painting's region of the same number; with a target of regions only the second is used.
     on_evaluation: called after each evaluation with its report and the picture, (1, 3, H, W) in VGG space.  What it
     raises ends the optimization: after KeyboardInterrupt or StopOptimization the result is the best picture so far.
+    device: to compute on, the CPU by default.  bfloat16: None takes it where the device is fast at it.
 
     Raises OptionError for pictures too small for the loss, and for what does not go together.
     """
@@ -196,7 +197,7 @@ def optimize(
                 None if photo is None else resize(photo, *size),
                 regions=resize_regions(regions[1], *size) if regions else None,
                 tileable=tileable,
-                context=contexts[0] if contexts else None,
+                device=device,
                 bfloat16=bfloat16,
             )
 

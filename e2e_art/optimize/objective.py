@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..engines.mxnet import mx
+from ..engines.gluon import array, autograd, cpu, nd, to_numpy
 from ..images.arrays import to_vgg_space
 from ..losses.options import LossOptions
 from ..losses.perceptual import PerceptualLoss
@@ -24,7 +24,7 @@ class Objective:
 
     size: (H, W) of the pictures.  photo: whose content to keep, uint8 (H, W, 3), or None.
     regions: of the pictures, (R, H, W), for a target of regions.  tileable: measure the picture with circular padding.
-    bfloat16: None takes it where the processor is fast at it.
+    bfloat16: None takes it where the device is fast at it.
     """
 
     def __init__(
@@ -36,39 +36,34 @@ class Objective:
         *,
         regions: np.ndarray | None = None,
         tileable: bool = False,
-        context=None,
+        device=None,
         bfloat16: bool | None = None,
     ):
-        self._tileable, self._context = tileable, context or mx.cpu()
+        self._device = device or cpu()
         weights, parts = _inside(size, options.style_layers) if tileable else [], []
         if regions is not None:
             weights = region_weights(regions, options)
             parts = [part[np.newaxis] for part in patch_regions(regions, options)] if options.patch_weight else []
-        self._regions = [[mx.nd.array(each, ctx=self._context) for each in arrays] for arrays in (weights, parts)]
+        self._regions = [[array(each, self._device) for each in arrays] for arrays in (weights, parts)]
+        wrapped = [np.arange(-PADDING, side + PADDING) for side in size] if tileable else []
+        self._padded = [array(places, self._device) for places in wrapped]  # the rows and columns of a padded picture
         gc.collect()  # the blocks of a loss before this one refer to each other, and would keep its memory
-        self._loss = PerceptualLoss(options, target, [self._context], bfloat16)
+        self._loss = PerceptualLoss(options, target, [self._device], bfloat16)
         self._content = []
         if photo is not None:
-            self._content = self._loss.content_features(mx.nd.array(to_vgg_space(photo), ctx=self._context))
+            self._content = self._loss.content_features(array(to_vgg_space(photo), self._device))
 
     def __call__(self, x: np.ndarray) -> tuple[dict[str, float], np.ndarray]:
         """Returns the weighted terms of a picture (1, 3, H, W) in VGG space, and the gradient of their sum."""
-        picture = mx.nd.array(x, ctx=self._context)
-        picture.attach_grad()
-        with mx.autograd.record():
-            padded = _circular_padding(picture) if self._tileable else picture
+        picture = padded = autograd.watch(array(x, self._device))
+        with autograd.record():
+            for axis, places in zip((2, 3), self._padded):  # by pixels of the other side
+                padded = nd.take(padded, places, axis=axis, mode="wrap")
             terms = self._loss(padded, self._content, *self._regions)
-            total = sum(term.sum() for term in terms.values())
-        total.backward()
-        return {name: float(term.asscalar()) for name, term in terms.items()}, picture.grad.asnumpy()
-
-
-def _circular_padding(picture):
-    """Returns a picture (1, 3, H, W) with PADDING pixels of its other side at each border."""
-    for axis in (2, 3):
-        places = mx.nd.arange(-PADDING, picture.shape[axis] + PADDING, ctx=picture.context)
-        picture = mx.nd.take(picture, places, axis=axis, mode="wrap")
-    return picture
+            total = sum(terms.values())
+        autograd.backward([total], [picture])
+        values = to_numpy(nd.concat(*terms.values(), dim=0))  # fetched at once
+        return dict(zip(terms, map(float, values))), to_numpy(autograd.gradient(picture))
 
 
 def _inside(size: tuple[int, int], layers: Sequence[str]) -> list[np.ndarray]:
