@@ -5,12 +5,16 @@ Gluon's blocks, parameters and gradients, by MXNet or by PyTorch (`choice.py`). 
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from .choice import EngineError, chosen
 
-if chosen() == "mxnet":
-    from . import mxnet as _engine
+# ruff: noqa: F403, F405
+
+if TYPE_CHECKING or chosen() == "mxnet":
+    from .mxnet import *
 else:
-    from . import torch as _engine  # type: ignore[no-redef]
+    from .torch import *
 
 __all__ = [
     "NAME",
@@ -25,10 +29,3 @@ __all__ = [
 ]
 __all__ += ["cpu", "device_of", "devices", "has_bfloat16", "nd", "one_by_one", "recorded", "to_device", "to_numpy"]
 __all__ += ["version"]
-
-NAME, version = _engine.NAME, _engine.version
-Block, HybridBlock, HybridSequential = _engine.Block, _engine.HybridBlock, _engine.HybridSequential
-Parameter, nd, autograd = _engine.Parameter, _engine.nd, _engine.autograd
-array, assign, to_numpy = _engine.array, _engine.assign, _engine.to_numpy
-cpu, devices, device_of, to_device = _engine.cpu, _engine.devices, _engine.device_of, _engine.to_device
-has_bfloat16, one_by_one, recorded = _engine.has_bfloat16, _engine.one_by_one, _engine.recorded

@@ -1,7 +1,7 @@
 """ONNX graphs by recording: a block that is called with values of a `Graph` adds its nodes to it.
 
-The graph is the F of `hybrid_forward`, with those operators of operators.py that generators use.  It needs nothing of the
-engine that made the blocks but their numbers.
+The graph is the F of `hybrid_forward`, with those operators of operators.py that generators use.  Blocks may be of any
+engine: all that is asked of it is the numbers of constants.
 """
 
 from __future__ import annotations
