@@ -9,8 +9,8 @@ import pytest
 from skimage import data
 
 from e2e_art import load
+from e2e_art.engines.onnx import OPSET
 from e2e_art.models.folder import NOISE_FILE, graph_file
-from e2e_art.models.onnx_export import OPSET
 from e2e_art.models.onnx_file import onnx_file
 from e2e_art.models.publish import publish
 from e2e_art.training.options import stages_of

@@ -139,6 +139,7 @@ CASES = {
         [X],
         X.repeat(2, axis=2).repeat(2, axis=3),
     ),
+    "indices": (lambda F, x: F.take(x, F.indices(x, 1, 4), axis=3), [X], X[:, :, :, 1:4]),
     "abs": (lambda F, x: F.abs(x), [X], np.abs(X)),
     "add_n": (lambda F, x, y: F.add_n(x, y, x), [X, Y], 2 * X + Y),
     "batch_dot": (

@@ -25,8 +25,8 @@ from .texture import Texture
 
 __all__ = ["Chain", "DoodleChain", "TextureChain", "make_generator", "without_constants", "xavier"]
 
-# Files of version 0.2 hold them among the weights: the channel means, what MXNet's batch normalization asks for where it
-# is to normalize each picture, bilinear kernels.
+# What older files hold among the weights: the channel means, what MXNet's batch normalization asks for where it is to
+# normalize each picture, bilinear kernels.
 _FORMER_CONSTANTS = re.compile(r"means|(.*\.)?(mean|variance)|grow_(coarse|fine)\.weight")
 
 
@@ -51,7 +51,7 @@ class _Noise(HybridBlock):
         super().__init__()
         self.tile = self.constant("tile", noise_tile())
 
-    def hybridize(self, active: bool = True) -> None:
+    def hybridize(self, active: bool = True, **options) -> None:
         """Does nothing: it goes by the size of the picture at hand."""
 
     def hybrid_forward(self, F, picture, shifts: Sequence[int], tile):
@@ -220,7 +220,7 @@ class DoodleChain(NoiseChain):
 
 
 def _operators(x):
-    """Returns the operators that a value goes through: the engine's, or those of the recorder that it is recorded by."""
+    """Returns the operators that a value goes through: the engine's, or those of what records it."""
     return recorder_of([x]) or nd
 
 

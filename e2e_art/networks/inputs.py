@@ -25,7 +25,7 @@ def strided_noise(F, x, first: int, depth: int, scale: int):
 
 
 def reflected(F, places, length):
-    """Returns which of `length` rows lie at some places by reflect padding: before them, within and after, at any length.
+    """Returns which of `length` rows lie at places before them, within and after by reflect padding, at any length.
 
     F: numpy, or the operators of what the places are; length: a number from 1 on, plain or recorded.
     """

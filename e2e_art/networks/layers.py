@@ -63,7 +63,7 @@ class LeakyReLU(HybridBlock):
 
 
 class BatchNorm(HybridBlock):
-    """Brings each channel of a batch to mean 0 and variance 1, or by what it remembers of batches before, then as below.
+    """Brings each channel to mean 0 and variance 1: those of the batch in training, else of what it remembers of them.
 
     S. Ioffe, C. Szegedy: Batch Normalization, arXiv 1502.03167.
     """
