@@ -4,7 +4,6 @@ python examples/own_loss.py photo.jpg painting.jpg out.png --color ffb060 --weig
 """
 
 import argparse
-from contextlib import suppress
 
 import numpy as np
 
@@ -15,7 +14,6 @@ from e2e_art.images.resize import resize_long_edge
 from e2e_art.losses.options import LossOptions
 from e2e_art.losses.perceptual import PerceptualLoss
 from e2e_art.losses.style_target import StyleTarget
-from e2e_art.optimize.solvers import StopOptimization, lbfgs
 
 
 def main() -> None:
@@ -33,27 +31,19 @@ def main() -> None:
     color = array(to_vgg_space(np.array([[list(bytes.fromhex(flags.color))]], np.uint8)))  # (1, 3, 1, 1)
     loss = PerceptualLoss(LossOptions(), StyleTarget.of(LossOptions(), [painting]))
     features = loss.content_features(array(photo))
-    seen: list[np.ndarray] = []
-
-    def evaluate(x: np.ndarray) -> tuple[float, np.ndarray]:
-        """Returns the total loss of a picture (1, 3, H, W), and its gradient."""
-        if len(seen) == flags.steps:
-            raise StopOptimization
-        seen.append(x)
+    x, mean, square = photo.copy(), np.zeros_like(photo), np.zeros_like(photo)  # (1, 3, H, W): its pixels change
+    for step in range(1, flags.steps + 1):
         picture = autograd.watch(array(x))
         with autograd.record():
             terms = loss(picture, features)  # by name, weighted: style, content, tv
             away = nd.square(nd.mean(picture, axis=(2, 3), keepdims=True) - color)
             terms["color"] = flags.weight * nd.mean(away, axis=(1, 2, 3))
-            total = sum(terms.values())
-        autograd.backward([total], [picture])
-        print(f"{len(seen)}: " + ", ".join(f"{name} {to_numpy(term)[0]:.3f}" for name, term in terms.items()))
-        return float(to_numpy(total)[0]), to_numpy(autograd.gradient(picture))
-
-    with suppress(StopOptimization):
-        low, high = (to_vgg_space(np.full((*photo.shape[2:], 3), level, np.uint8)) for level in (0, 255))
-        lbfgs(evaluate, photo, low, high, None)
-    e2e_art.write_image(flags.out, from_vgg_space(seen[-1]), overwrite=True)
+        autograd.backward(list(terms.values()), [picture])
+        gradient = to_numpy(autograd.gradient(picture))
+        mean, square = 0.9 * mean + 0.1 * gradient, 0.999 * square + 0.001 * gradient**2
+        x -= 2.0 * mean / (1 - 0.9**step) / (np.sqrt(square / (1 - 0.999**step)) + 1e-8)  # Adam: 2 gray levels a step
+        print(f"{step}: " + ", ".join(f"{name} {to_numpy(term)[0]:.3f}" for name, term in terms.items()))
+    e2e_art.write_image(flags.out, from_vgg_space(x), overwrite=True)
 
 
 if __name__ == "__main__":
