@@ -212,7 +212,7 @@ CASES = {
     "to_float32": (lambda F, x: F.to_float32(x), [X], X),
     "transpose": (lambda F, x: F.transpose(x, axes=(1, 2, 0, 3)), [X], X.transpose(1, 2, 0, 3)),
     "transpose whole": (lambda F, x: F.transpose(x), [MATRIX], MATRIX.T),
-    "upsample_bilinear": (lambda F, x: F.upsample_bilinear(x, channels=8, factor=4), [X], enlarged(X, 4)),
+    "upsample_bilinear": (lambda F, x: F.upsample_bilinear(x, None, channels=8, factor=4), [X], enlarged(X, 4)),
 }
 FLAT = {  # no gradient comes from these
     "BlockGrad": (lambda F, x: F.BlockGrad(x) + 0 * x, [X], X),

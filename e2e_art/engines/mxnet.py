@@ -277,7 +277,7 @@ class _Operators:
         """
         return self._module.BatchNorm(x, gamma, beta, mean, variance, fix_gamma=False, eps=eps, momentum=1.0)
 
-    def upsample_bilinear(self, x, channels: int, factor: int):
+    def upsample_bilinear(self, x, like, channels: int, factor: int):
         """Upsampling as a deconvolution: of maps with replicate padding, as it begins in the middle of a cell."""
         F = self._module
         line = 1 - F.abs(F.arange(0, 2 * factor) - (factor - 0.5)) / factor

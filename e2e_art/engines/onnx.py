@@ -172,15 +172,13 @@ class Graph:
         return self.add({"avg": "AveragePool", "max": "MaxPool"}[pool_type], x, kernel_shape=kernel, strides=stride)
 
     def UpSampling(self, x, scale: int, sample_type: str):
-        return self._resized(x, scale, sample_type, coordinate_transformation_mode="asymmetric", nearest_mode="floor")
+        scales = np.array([1, 1, scale, scale], np.float32)
+        settings = dict(coordinate_transformation_mode="asymmetric", nearest_mode="floor")
+        return self.add("Resize", x, "", scales, mode=sample_type, **settings)
 
-    def upsample_bilinear(self, x, channels: int, factor: int):
-        return self._resized(x, factor, "linear", coordinate_transformation_mode="half_pixel")
-
-    def _resized(self, x, factor: int, mode: str, **settings):
-        """Enlarges maps to a size, not by a scale: there OpenVINO errs where it knows the least length of a side."""
-        sides = self.add("Mul", self.add("Shape", x), [1, 1, factor, factor])
-        return self.add("Resize", x, "", "", sides, mode=mode, **settings)
+    def upsample_bilinear(self, x, like, channels: int, factor: int):
+        sides = self.concat(self.add("Shape", x, end=2), self.add("Shape", like, start=2), dim=0)
+        return self.add("Resize", x, "", "", sides, mode="linear", coordinate_transformation_mode="half_pixel")
 
     def instance_norm(self, x, gamma, beta, mean, variance, eps: float):
         return self.add("InstanceNormalization", x, gamma, beta, epsilon=eps)

@@ -23,7 +23,8 @@ Ours:
 - `instance_norm(x, gamma, beta, mean, variance, eps)` brings each channel of each picture (N, C, H, W) to mean 0 and
   variance 1, then scales and shifts it by gamma and beta (C,).  mean, variance: constants (C,) of 0 and 1, which
   MXNet's operator asks for; it takes one picture at a time (`one_by_one`), under `autograd.train_mode()`.
-- `upsample_bilinear(x, channels, factor)` enlarges maps (N, channels, H, W): half-pixel centers, replicate border.
+- `upsample_bilinear(x, like, channels, factor)` enlarges maps (N, channels, H, W): half-pixel centers, replicate
+  border.  like: other maps of the size that comes out, by which runtimes for ONNX know it.
 - `row_products(x, y, channels=None)`: x y^T, (N, K, C), of rows x (N, K, M) and y (N, C, M); in bfloat16, where C is
   given as `channels` (sums in float32, the result rounded to it); with MXNet then of one picture at a time.
 - `channels_and_pixels(x)`: C and H W of features (N, C, H, W), to multiply arrays with by `broadcast_mul`.

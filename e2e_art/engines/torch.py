@@ -386,7 +386,7 @@ class nd:
         return functional.instance_norm(x, weight=gamma, bias=beta, eps=eps)
 
     @staticmethod
-    def upsample_bilinear(x, channels: int, factor: int):
+    def upsample_bilinear(x, like, channels: int, factor: int):
         return functional.interpolate(x, scale_factor=factor, mode="bilinear", align_corners=False)
 
     @staticmethod

@@ -131,6 +131,7 @@ class Pyramid(Generator):
     def paint_layers(self, F, x):
         (_, fine), x = self.channels, x * PIXEL_SCALE  # (N, 7, H, W)
         y = self.coarse(F.space_to_depth(x, block_size=8))  # (N, fine, H / 8, W / 8)
-        y = self.look_fine(F.space_to_depth(x, block_size=4)) + F.upsample_bilinear(y, channels=fine, factor=2)
-        y = F.upsample_bilinear(self.fine(y), channels=self.details, factor=4)  # (N, details, H, W)
-        return self.finish(self.look(x) + y)  # (N, 3, H, W)
+        look = self.look_fine(F.space_to_depth(x, block_size=4))  # (N, fine, H / 4, W / 4)
+        y = self.fine(look + F.upsample_bilinear(y, look, channels=fine, factor=2))  # (N, details, H / 4, W / 4)
+        look = self.look(x)  # (N, details, H, W)
+        return self.finish(look + F.upsample_bilinear(y, look, channels=self.details, factor=4))  # (N, 3, H, W)
