@@ -5,34 +5,37 @@ python benchmarks/multiply_adds.py
 
 from __future__ import annotations
 
-import ast
-import json
 import math
 
-from e2e_art.engines.mxnet import mx
-from e2e_art.networks.chain import Chain
+import onnx
+
+from e2e_art.engines.onnx import Graph
+from e2e_art.networks.chain import Chain, make_generator
 from e2e_art.training.options import PRESETS
 
 
 def multiply_adds(generator) -> float:
     """Returns how many multiply-adds a generator's convolutions spend on each pixel, borders aside."""
-    edge = 8 * generator.multiple
-    symbol = generator(mx.sym.var("picture"), mx.sym.var("strength"))
-    internals = symbol.get_internals()
-    _, shapes, _ = internals.infer_shape(picture=(1, generator.inputs, edge, edge), strength=(1,))
-    shapes = dict(zip(internals.list_outputs(), shapes))
-    nodes = json.loads(symbol.tojson())["nodes"]
-
-    def shape(index: int) -> tuple[int, ...]:
-        name = nodes[index]["name"]
-        return shapes[name] if nodes[index]["op"] == "null" else shapes[f"{name}_output"]
+    edge, graph = 8 * generator.multiple, Graph()
+    same = make_generator(**generator.describe())
+    same.initialize()
+    picture = graph.input("picture", [1, same.inputs, edge, edge])
+    graph.output("painting", same(picture, graph.input("strength", [1])), [1, 3, edge, edge])
+    model = onnx.load_model_from_string(graph.serialized(same.kind))
+    inferred = onnx.shape_inference.infer_shapes(model, strict_mode=True, data_prop=True).graph
+    shapes = {constant.name: list(constant.dims) for constant in inferred.initializer}
+    for place in (*inferred.input, *inferred.value_info):
+        shapes[place.name] = [axis.dim_value for axis in place.type.tensor_type.shape.dim]
 
     total = 0
-    for index, node in enumerate(nodes):
-        if node["op"] in ("Convolution", "Deconvolution"):
-            # A convolution spends all its weights on each pixel it makes; a deconvolution, one in stride x stride.
-            strides = ast.literal_eval(node["attrs"]["stride"]) if node["op"] == "Deconvolution" else (1,)
-            total += math.prod(shape(node["inputs"][1][0])) * math.prod(shape(index)[2:]) / math.prod(strides)
+    for node in inferred.node:
+        made = shapes.get(node.output[0], [])
+        if node.op_type == "Conv":  # all its weights for each pixel that it makes
+            total += math.prod(shapes[node.input[1]]) * math.prod(made[2:])
+        elif node.op_type == "ConvTranspose":  # all its weights for each pixel that it takes
+            total += math.prod(shapes[node.input[1]]) * math.prod(shapes[node.input[0]][2:])
+        elif node.op_type == "Resize" and b"linear" in [each.s for each in node.attribute]:
+            total += 4 * math.prod(made)  # neighbors of each number that it makes
     return total / edge**2
 
 

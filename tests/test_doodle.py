@@ -8,7 +8,7 @@ from skimage import data
 from e2e_art import load_doodle
 from e2e_art.commands.main import main
 from e2e_art.data.masks import LEAST, Masks, height_map, jitter_edges, make_mask
-from e2e_art.engines.mxnet import mx
+from e2e_art.engines.gluon import array, cpu, nd, to_numpy
 from e2e_art.errors import OptionError
 from e2e_art.evaluation.evaluator import Evaluator
 from e2e_art.images.arrays import to_vgg_space
@@ -36,7 +36,7 @@ def doodle_chain(stages=STAGES[:1], seed: int = 1):
     """Returns a chain of random weights, those of the regions' own scales and shifts among them."""
     random = np.random.RandomState(seed)
     chain = DoodleChain(stages)
-    chain.draw_weights(seed, [mx.cpu()])
+    chain.draw_weights(seed, [cpu()])
     for index in range(len(stages)):
         weights = chain.stage_weights(index)
         for name in weights:
@@ -151,9 +151,9 @@ def test_edges_can_be_moved_for_the_loss(files, tmp_path):
         moved, jitter_edges(planes, 4, seed=2)
     )
     training = Training(options_of(files, edge_jitter=4.0), tmp_path / "checkpoint.npz", bfloat16=False)
-    given = mx.nd.array(training.task.noise(0))
+    given = array(training.task.noise(0))
     judged, learned = (
-        training.task.features(training.task.loss, given, position)[0][0].asnumpy() for position in (None, 0)
+        to_numpy(training.task.features(training.task.loss, given, position)[0][0]) for position in (None, 0)
     )
     assert judged.shape == learned.shape and not np.array_equal(judged, learned)
 
@@ -161,16 +161,16 @@ def test_edges_can_be_moved_for_the_loss(files, tmp_path):
 # The network
 
 
-def flat(region: int, noise, size: int = 64) -> mx.nd.NDArray:
+def flat(region: int, noise, size: int = 64):
     given = np.concatenate([np.zeros((1, 3, size, size), np.float32), noise[:, :, :size, :size]], axis=1)
     given[:, region] = 1
-    return mx.nd.array(given)
+    return array(given)
 
 
 def test_a_flat_doodle_depends_on_its_region():
     noise = np.random.RandomState(0).uniform(-1, 1, (1, 16, 64, 64)).astype(np.float32)
     chain = doodle_chain()
-    paintings = [chain(flat(region, noise))[0].asnumpy() for region in range(3)]
+    paintings = [to_numpy(chain(flat(region, noise))[0]) for region in range(3)]
     assert all(np.abs(paintings[k] - paintings[k - 1]).mean() > 1 for k in range(3))
 
 
@@ -179,7 +179,7 @@ def test_a_flat_doodle_has_no_lines_at_its_border():
     chain, rows = doodle_chain(), []
     for seed in range(24):
         noise = np.random.RandomState(seed).uniform(-1, 1, (1, 16, 64, 64)).astype(np.float32)
-        rows.append(chain(flat(0, noise))[0].asnumpy()[0].mean(axis=2))  # (3, rows)
+        rows.append(to_numpy(chain(flat(0, noise))[0])[0].mean(axis=2))  # (3, rows)
     rows = np.array(rows)
     chance = rows.std(axis=0) / np.sqrt(len(rows))
     for edge in (0, -1):
@@ -240,7 +240,7 @@ def test_each_region_learns_its_own_part(files, tmp_path):
     training.run()
     order = [int(np.abs(training.task.palette.astype(int) - color).sum(axis=1).argmin()) for color in PALETTE]
     given = training.task.noise(1)
-    picture = training.task.paint(given, 1)[0].asnumpy()[0] + np.array([[[123.68]], [[116.78]], [[103.94]]])
+    picture = to_numpy(training.task.paint(given, 1)[0])[0] + np.array([[[123.68]], [[116.78]], [[103.94]]])
     means = [picture[:, given[0, place] > 0].mean(axis=1) for place in order if given[0, place].any()]
     wanted = [color for color, place in zip(colors, order) if given[0, place].any()]
     assert len(means) >= 2
@@ -254,14 +254,14 @@ def test_a_missing_region_does_not_count(files, tmp_path):
     training = Training(options_of(files), tmp_path / "checkpoint.npz", bfloat16=False)
     given = training.task.noise(0)
     given[:, :3], given[:, 1] = 0, 1  # region 1 alone
-    picture = mx.nd.array(np.random.RandomState(0).normal(0, 40, (1, 3, *given.shape[2:])))
+    picture = array(np.random.RandomState(0).normal(0, 40, (1, 3, *given.shape[2:])))
     loss = training.task.loss
-    features = training.task.features(loss, mx.nd.array(given))
-    style = training.task.losses(loss, picture, features)["style"].asscalar()
+    features = training.task.features(loss, array(given))
+    style = to_numpy(training.task.losses(loss, picture, features)["style"]).item()
     target = training.task.target(loss.options)
     alone = StyleTarget({layer: gram[1:2] for layer, gram in target.grams.items()})
     assert style == pytest.approx(
-        PerceptualLoss(loss.options, alone, bfloat16=False)(picture, [])["style"].asscalar(), rel=1e-4
+        to_numpy(PerceptualLoss(loss.options, alone, bfloat16=False)(picture, [])["style"]).item(), rel=1e-4
     )
 
 
@@ -285,7 +285,7 @@ def test_the_painting_itself_is_the_best_of_its_doodles(files, tmp_path):
     evaluator = Evaluator(publish(doodle_chain(), tmp_path / "pond", RECORD, {"style.npz": style}))
     painting = resize_long_edge(read_image(files / "painting.png"), 128)
     palette, regions = style_regions(painting, read_image(files / "mask.png"), "mask.png")
-    tv = total_variation(mx.nd, mx.nd.array(to_vgg_space(painting))).asscalar() * evaluator.options.tv_weight
+    tv = to_numpy(total_variation(nd, array(to_vgg_space(painting)))).item() * evaluator.options.tv_weight
     assert evaluator.total(painting, regions) == pytest.approx(tv, abs=0.01)
     assert evaluator.total(painting, regions[[1, 2, 0]]) > 1
     assert evaluator.total(painting[:, ::-1].copy(), regions) > 0.5

@@ -14,7 +14,7 @@ from skimage import data
 
 from e2e_art import load, load_doodle, load_texture
 from e2e_art.commands.main import main
-from e2e_art.engines.mxnet import mx
+from e2e_art.engines.gluon import cpu
 from e2e_art.engines.onnxruntime import _weight_files
 from e2e_art.errors import ModelError, OptionError, UserError
 from e2e_art.images.resize import resize
@@ -341,7 +341,7 @@ def test_export_of_a_page_through_the_command(published, tmp_path, capsys):
     assert main([*words, str(published)]) == 2
     assert "Two models are called small_model" in capsys.readouterr().err
     chain = TextureChain([{"kind": "texture", "residual_weight": 1.0}])
-    chain.initialize(mx.init.Xavier(magnitude=2))
+    chain.draw_weights(1, [cpu()])
     texture = publish(chain, tmp_path / "wall", {})
     assert main([*words, str(texture.folder)]) == 2
     assert "leave wall out" in capsys.readouterr().err
@@ -354,7 +354,7 @@ def test_textures_and_doodles_as_one_file(kind, size, tmp_path):
     stage = {"kind": kind, "residual_weight": 1.0, **({"regions": 2} if kind == "doodle" else {})}
     palette = [{"color": "#ffffff", "name": "white"}, {"color": "#0000ff", "name": "blue"}]
     chain = KINDS[kind].chain([stage])
-    chain.initialize(mx.init.Xavier(magnitude=2))
+    chain.draw_weights(1, [cpu()])
     model = publish(chain, tmp_path / "lake", {"palette": palette})
     graph = onnx_file(model, size=size)
     about = json.loads(onnx.load_model_from_string(graph).metadata_props[0].value)

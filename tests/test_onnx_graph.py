@@ -9,6 +9,7 @@ import pytest
 from skimage import data
 
 from e2e_art import load
+from e2e_art.engines.choice import chosen
 from e2e_art.engines.onnx import OPSET
 from e2e_art.models.folder import NOISE_FILE, graph_file
 from e2e_art.models.onnx_file import onnx_file
@@ -36,7 +37,7 @@ def models(tmp_path_factory, make_chain):
 def engines(models):
     """Each model in both engines."""
     return {
-        name: tuple(load(model.folder, engine, threads=1).engine for engine in ("onnx", "mxnet"))
+        name: tuple(load(model.folder, engine, threads=1).engine for engine in ("onnx", chosen()))
         for name, model in models.items()
     }
 
@@ -76,9 +77,9 @@ def test_both_engines_paint_the_same_at_any_strength(engines, photo, strength):
 
 @pytest.mark.parametrize("stages", [[0], [2], [3, 1], [1, 1]])
 def test_both_engines_stop_at_any_stage(engines, photo, stages):
-    onnx_engine, mxnet_engine = engines["boosted"]
+    onnx_engine, eager_engine = engines["boosted"]
     whole = run(onnx_engine, photo, [0, 1, 2, 3])
-    for engine in (onnx_engine, mxnet_engine):
+    for engine in (onnx_engine, eager_engine):
         for stage, picture in zip(stages, run(engine, photo, stages)):
             assert np.abs(picture - whole[stage]).max() < TOLERANCE
 

@@ -10,7 +10,7 @@ from skimage import data
 
 from e2e_art import load_texture
 from e2e_art.commands.main import main
-from e2e_art.engines.mxnet import mx
+from e2e_art.engines.gluon import array, cpu, nd, to_numpy
 from e2e_art.errors import OptionError
 from e2e_art.losses.options import LossOptions
 from e2e_art.models.folder import read_model
@@ -33,7 +33,7 @@ STYLE_ONLY = LossOptions(content_weight=0.0, style_layers=("relu1_1", "relu2_1")
 
 def texture_chain(stages=BOOSTED[:1], seed: int = 1):
     chain = TextureChain(stages)
-    chain.draw_weights(seed, [mx.cpu()])
+    chain.draw_weights(seed, [cpu()])
     return chain
 
 
@@ -85,30 +85,30 @@ def test_larger_noise_begins_with_the_smaller():
 
 def test_it_has_the_parameters_of_2016():
     generator = texture_chain().generators[0]
-    sizes = [int(np.prod(p.shape)) for p in generator.collect_params().values() if p.grad_req != "null"]
+    sizes = [int(np.prod(p.shape)) for p in generator.named_parameters().values() if p.learns]
     assert sum(sizes) == 116_915  # counted by hand: ../shared/anchors.md 2c
 
 
 def test_no_two_scales_see_the_same_noise():
     generator = Texture()
-    points = mx.nd.arange(9 * 64 * 64).reshape((1, 9, 64, 64))
-    seen = [generator._seen(mx.nd, points, scale).asnumpy() for scale in range(SCALES)]
+    points = array(np.arange(9 * 64 * 64).reshape(1, 9, 64, 64))
+    seen = [to_numpy(generator._seen(nd, points, scale)) for scale in range(SCALES)]
     assert [each.shape for each in seen] == [(1, 3, 64 >> scale, 64 >> scale) for scale in range(SCALES)]
     flat = np.concatenate([each.ravel() for each in seen])
     assert len(set(flat)) == len(flat)
 
 
 def test_a_later_stage_sees_the_average_of_the_picture():
-    x = mx.nd.array(np.random.RandomState(0).normal(0, 64, (1, 9, 64, 64)))
-    seen = Texture(sees_picture=True)._seen(mx.nd, x, 3).asnumpy()
-    blocks = x.asnumpy()[:, :3].reshape(1, 3, 8, 8, 8, 8).mean(axis=(3, 5)) / 64
+    x = array(np.random.RandomState(0).normal(0, 64, (1, 9, 64, 64)))
+    seen = to_numpy(Texture(sees_picture=True)._seen(nd, x, 3))
+    blocks = to_numpy(x)[:, :3].reshape(1, 3, 8, 8, 8, 8).mean(axis=(3, 5)) / 64
     assert np.allclose(seen[:, :3], blocks, atol=1e-5)
 
 
 def test_noise_that_moves_around_moves_the_texture_around():
     chain, noise = texture_chain(BOOSTED), seeded_noise(1, 6, 64, 96)
-    still = [picture.asnumpy() for picture in chain(mx.nd.array(noise))]
-    moved = [picture.asnumpy() for picture in chain(mx.nd.array(np.roll(noise, (32, 64), (2, 3))))]
+    still = [to_numpy(picture) for picture in chain(array(noise))]
+    moved = [to_numpy(picture) for picture in chain(array(np.roll(noise, (32, 64), (2, 3))))]
     for before, after in zip(still, moved):
         assert before.std() > 10
         assert np.abs(np.roll(before, (32, 64), (2, 3)) - after).max() < 0.1  # no border leaves a trace
@@ -149,7 +149,7 @@ def test_a_second_stage_paints_on_the_first(brick, tmp_path):
     assert [phase for phase, _ in learned] == [0, 0, 1, 1]
     assert not np.array_equal(first["finish.weight"], learned[1][1])
     assert np.array_equal(learned[1][1], learned[3][1])
-    pictures = [picture.asnumpy() for picture in training.task.paint(training.task.noise(0), 2)]
+    pictures = [to_numpy(picture) for picture in training.task.paint(training.task.noise(0), 2)]
     assert np.abs(pictures[0] - pictures[1]).max() > 1
 
 

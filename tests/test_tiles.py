@@ -88,13 +88,15 @@ def test_statistics_are_those_of_the_features(models, photo):
     # The first normalization of a conv generator, by hand: of its first convolution's output on the padded photo.
     model = models["bing-xu"]
     (measured, _) = TiledPainter(model).statistics(photo, 1.0, 2)
-    from e2e_art.engines.mxnet import mx
+    from e2e_art.engines.gluon import array, nd, to_numpy
     from e2e_art.images.arrays import to_vgg_space
     from e2e_art.models.publish import load_chain
 
     chain = load_chain(model)
-    padded = chain.pad(mx.nd.array(to_vgg_space(photo)))
-    features = chain.generators[0].body[0][0](padded / 64).asnumpy()[0]
+    padded = chain.pad(array(to_vgg_space(photo)))
+    weight, bias = (array(chain.stage_weights(0)[f"body.0.0.{name}"]) for name in ("weight", "bias"))
+    convolved = nd.Convolution(padded / 64, weight, bias, kernel=(5, 5), pad=(2, 2), num_filter=8)
+    features = to_numpy(convolved)[0]
     assert measured.shape[0] == 2
     assert np.allclose(measured[0, :8], features.mean(axis=(1, 2)), atol=1e-3)
     assert np.allclose(measured[1, :8], features.var(axis=(1, 2)), rtol=1e-3)

@@ -53,7 +53,7 @@ def load_chain(model: Model, contexts: Sequence | None = None) -> Chain:
             chain.check_stage_weights(index, weights[name])  # before memory is taken for what a description says
         except ValueError as error:
             raise ModelError(f"{model.path(name)} is of another model ({error}): train it again") from error
-    chain.initialize(contexts or [mx.cpu()])
+    chain.initialize(contexts)
     for index, name in enumerate(model.stage_files()):
         chain.set_stage_weights(index, weights[name])
     chain.hybridize()
