@@ -175,7 +175,7 @@ def test_batch_norm_paints_by_the_batch_while_learning_and_by_what_it_remembers_
     assert np.array_equal(chain.stage_weights(0)["body.0.1.running_mean"], mean)
     with autograd.record():
         learning = chain.paint(0, padded, conditioning, learning=True)
-    autograd.backward([learning], list(chain.generators[0].named_parameters().values()))
+    autograd.backward([learning], list(chain.learning_parameters([0]).values()))
     assert np.abs(to_numpy(learning) - before).max() > 1
     # The running mean moves a tenth of its way, to that of the first convolution's output.
     convolution = {"kernel": (5, 5), "pad": (2, 2), "num_filter": 4}

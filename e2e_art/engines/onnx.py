@@ -157,13 +157,13 @@ class Graph:
     def BatchNorm(self, x, gamma, beta, mean, variance, eps: float, **learning):
         return self.add("BatchNormalization", x, gamma, beta, mean, variance, epsilon=eps)
 
-    def Convolution(self, x, weight, bias=None, *, kernel, stride=(1, 1), pad=(0, 0), **implied):
-        bias = () if bias is None else (bias,)
-        return self.add("Conv", x, weight, *bias, kernel_shape=kernel, strides=stride, pads=pad * 2)
+    def Convolution(self, x, *weights, kernel, stride=(1, 1), pad=(0, 0), num_group=1, **implied):
+        inputs = (each for each in (x, *weights) if each is not None)
+        return self.add("Conv", *inputs, kernel_shape=kernel, strides=stride, pads=pad * 2, group=num_group)
 
-    def Deconvolution(self, x, weight, bias, *, kernel, stride, pad, adj, **implied):
+    def Deconvolution(self, x, *weights, kernel, stride, pad, adj, **implied):
         window = dict(kernel_shape=kernel, strides=stride, pads=pad * 2, output_padding=adj)
-        return self.add("ConvTranspose", x, weight, bias, **window)
+        return self.add("ConvTranspose", x, *weights, **window)
 
     def LeakyReLU(self, x, slope: float):
         return self.add("LeakyRelu", x, alpha=slope)
@@ -173,7 +173,7 @@ class Graph:
 
     def UpSampling(self, x, scale: int, sample_type: str):
         scales = np.array([1, 1, scale, scale], np.float32)
-        settings = dict(coordinate_transformation_mode="asymmetric", nearest_mode="floor")
+        settings: dict[str, Any] = dict(coordinate_transformation_mode="asymmetric", nearest_mode="floor")
         return self.add("Resize", x, "", scales, mode=sample_type, **settings)
 
     def upsample_bilinear(self, x, like, channels: int, factor: int):
@@ -272,7 +272,7 @@ class TileGraph(Graph):
         return x * gain + (self.reshape(beta, shape) - moments[0] * gain)
 
     def serialized(self, name: str) -> bytes:
-        if self._measured:
+        if self._measured and "measured" not in self.outputs:
             rows = [[self.reshape(each, (1, -1)) for each in moments] for moments in zip(*self._measured)]
             measured = self.concat(*(self.concat(*row, dim=1) for row in rows), dim=0)
             self.output("measured", measured, [2, self._channels])
