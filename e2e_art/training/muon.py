@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
-from ..engines.gluon import assign, device_of, nd, to_device, to_numpy
+from ..engines.gluon import array, assign, device_of, nd, to_device, to_numpy
 
 __all__ = ["OPTIMIZERS", "Adam", "Muon", "clip_gradients", "orthogonalize", "sum_gradients"]
 
@@ -42,8 +43,7 @@ def orthogonalize(matrices: Sequence) -> list:
     for rows in {len(x) for x in wide}:
         same = [index for index, x in enumerate(wide) if len(x) == rows]
         square = nd.stack(*(nd.dot(wide[index], wide[index].T) for index in same))  # (M, rows, rows)
-        one = nd.expand_dims(nd.eye(rows, ctx=device_of(square)), axis=0)
-        one = nd.broadcast_axis(one, axis=0, size=len(same))
+        one = nd.broadcast_axis(_identity(rows, device_of(square)), axis=0, size=len(same))
         whole = one
         for _ in range(ITERATIONS):
             factor = A * one + nd.batch_dot(square, B * one + C * square)
@@ -52,6 +52,12 @@ def orthogonalize(matrices: Sequence) -> list:
         for place, index in enumerate(same):
             results[index] = nd.dot(whole[place], wide[index])
     return [results[n].T if matrix.shape[0] > matrix.shape[1] else results[n] for n, matrix in enumerate(matrices)]
+
+
+@lru_cache
+def _identity(rows: int, device):
+    """Returns the identity matrix of a size, (1, rows, rows), on a device."""
+    return array(np.eye(rows)[np.newaxis], device)
 
 
 def _sum_of_squares(arrays: Sequence):
@@ -70,7 +76,7 @@ def sum_gradients(gradients: Weights) -> dict[str, Any]:
 def clip_gradients(gradients: Mapping[str, Any], limit: float, count: int = 1):
     """Divides gradients by a count and scales them, in place, down to a norm; returns their norm before that, (1,)."""
     norm = nd.sqrt(_sum_of_squares(list(gradients.values()))) / count
-    share = limit / (limit + nd.Activation(norm - limit, act_type="relu")) / count
+    share = limit / nd.maximum(norm, limit) / count
     for gradient in gradients.values():
         gradient *= share
     return norm
@@ -125,8 +131,8 @@ class Adam:
         if {name: array.shape for name, array in state.items()} != shapes or state["steps"] < 0:
             raise ValueError("its optimizer is that of other weights")
         self._steps = int(state["steps"])
-        for name, array in self._moments.items():
-            assign(array, state[name])
+        for name, own in self._moments.items():
+            assign(own, state[name])
 
 
 class Muon(Adam):
