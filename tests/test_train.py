@@ -214,11 +214,11 @@ def gradients_by_hand(training: Training, position: int, coupling: str) -> list[
     options, chain, loss = training.options, training.chain, training.task.loss
     with PhotoStream(options.photos, options.sizes[0], 1, seed=options.seed, position=position) as stream:
         photo = mx.nd.array(to_vgg_space(next(stream)[0]))
-    shift = int(np.random.RandomState(position).randint(NOISE_PERIOD**2))
+    across, down = divmod(np.random.RandomState(position).randint(NOISE_PERIOD**2), NOISE_PERIOD)
     features = loss.content_features(photo)
     inputs, image_gradients = [], []
     picture = chain.pad(photo)
-    conditioning = chain.conditioning(picture, shift)
+    conditioning = chain.conditioning(picture, (down, across))
     for stage in range(len(chain.generators)):
         inputs.append(picture)
         picture = chain.paint(stage, picture, conditioning).copy()
