@@ -395,7 +395,8 @@ class nd:
 
     @staticmethod
     def instance_norm(x, gamma, beta, mean, variance, eps: float):
-        return functional.instance_norm(x, weight=gamma, bias=beta, eps=eps)
+        # Unlike nn.functional's this one also takes a single pixel, as MXNet does.
+        return torch.instance_norm(x, gamma, beta, None, None, True, 0.0, eps, torch.backends.cudnn.enabled)
 
     @staticmethod
     def upsample_bilinear(x, channels: int, factor: int):
