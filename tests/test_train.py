@@ -237,7 +237,8 @@ def gradients_by_hand(training: Training, position: int, coupling: str) -> list[
             product = chain.paint(stage, below, conditioning, learning=True) * head  # whose sum has that gradient
         autograd.backward([product], [below, *chain.learning_parameters([stage]).values()])
         results.append(gradients_of(chain, stage))
-        passed_on = {"staged": 0, "straight-through": head, "joint": array(to_numpy(autograd.gradient(below)))}[coupling]
+        own = array(to_numpy(autograd.gradient(below)))
+        passed_on = {"staged": 0, "straight-through": head, "joint": own}[coupling]
     return results[::-1]
 
 
@@ -395,9 +396,9 @@ def test_two_devices_learn_what_one_learns(training_of, batch, coupling):
 
 def test_two_devices_through_the_command(files, tmp_path):
     results = []
-    for devices in (1, 2):
-        out = tmp_path / str(devices)
-        assert train(files, out, "--batch", 2, "--cpu-devices", devices) == 0
+    for count in (1, 2):
+        out = tmp_path / str(count)
+        assert train(files, out, "--batch", 2, "--cpu-devices", count) == 0
         results.append(weights_of(load_chain(read_model(out))))
     for one, two in zip(*results):
         assert distance(one, two) < 2e-3  # half precision
