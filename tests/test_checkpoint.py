@@ -177,9 +177,10 @@ def test_an_optimizer_that_is_missing_after_the_first_step(saved, refused, tmp_p
     [
         {"phase": 3}, {"phase": -1}, {"phase": True}, {"phase": "0"}, {"phase": None}, {"phase": 2}, {"step": 4},
         {"step": 0.5}, {"position": -1}, {"position": 3}, {"position": 2**60}, {"step": 10**400},
-        {"seconds": float("nan")}, {"seconds": float("inf")}, {"skipped": {"a": 1}},
-        {"skipped": []}, {"engine": 5}, {"photo_count": -5}, {"best_total": float("nan")}, {"options": None},
-        {"options": {}}, {"options": {"loss": {}, "steps": "abc"}}, {"options": [1]}, {"engine": "x" * 2**21},
+        {"times": {"CPU": float("nan")}}, {"times": {"CPU": float("inf")}}, {"times": {"CPU": -1}}, {"times": 5},
+        {"seconds": -1, "engine": "MXNet"}, {"seconds": 1, "engine": 5}, {"skipped": {"a": 1}},
+        {"skipped": []}, {"photo_count": -5}, {"best_total": float("nan")}, {"options": None},
+        {"options": {}}, {"options": {"loss": {}, "steps": "abc"}}, {"options": [1]}, {"times": {"x" * 2**21: 1}},
         {"options": {"stages": "conv," * 10**6}}, {"options": {"steps": [10**30] * 10**5}},
         {"skipped": {"a": "x" * 2**21}},
     ],

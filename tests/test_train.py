@@ -22,7 +22,7 @@ from skimage import data
 import e2e_art
 from e2e_art.commands.main import main
 from e2e_art.data.photos import PhotoStream
-from e2e_art.engines.mxnet import mx
+from e2e_art.engines.gluon import array, autograd, devices, to_numpy
 from e2e_art.images.arrays import to_vgg_space
 from e2e_art.losses.options import LossOptions
 from e2e_art.models.folder import read_model
@@ -52,12 +52,12 @@ def tiny_presets(monkeypatch):
 def training_of(files, tmp_path):
     """Makes a training in this process from options that differ from the tiny ones."""
 
-    def make(contexts=None, start_from=None, **options) -> Training:
+    def make(on=None, start_from=None, **options) -> Training:
         tiny = dict(stages="tiny", steps=(3,), sizes=(32,), style_size=64, loss=CHEAP, style_boosts=(1.0,))
         tiny.update(styles=(str(files / "painting.jpg"),), photos=str(files / "photos"))
         wanted = TrainingOptions(**{**tiny, **options})
         path = tmp_path / "checkpoint.npz"
-        return Training(wanted, path, contexts=contexts, start_from=start_from, bfloat16=False)
+        return Training(wanted, path, devices=on, start_from=start_from, bfloat16=False)
 
     return make
 
@@ -213,39 +213,38 @@ def gradients_by_hand(training: Training, position: int, coupling: str) -> list[
     """
     options, chain, loss = training.options, training.chain, training.task.loss
     with PhotoStream(options.photos, options.sizes[0], 1, seed=options.seed, position=position) as stream:
-        photo = mx.nd.array(to_vgg_space(next(stream)[0]))
-    shift = int(np.random.RandomState(position).randint(NOISE_PERIOD**2))
+        photo = array(to_vgg_space(next(stream)[0]))
+    across, down = divmod(np.random.RandomState(position).randint(NOISE_PERIOD**2), NOISE_PERIOD)
     features = loss.content_features(photo)
     inputs, image_gradients = [], []
     picture = chain.pad(photo)
-    conditioning = chain.conditioning(picture, shift)
+    conditioning = chain.conditioning(picture, (down, across))
     for stage in range(len(chain.generators)):
         inputs.append(picture)
-        picture = chain.paint(stage, picture, conditioning).copy()
-        picture.attach_grad()
-        with mx.autograd.record():
+        picture = autograd.watch(array(to_numpy(chain.paint(stage, picture, conditioning))))
+        with autograd.record():
             terms = loss(chain.crop(picture, photo), features)
             total = options.style_boosts[stage] * terms["style"] + terms["content"] + terms["tv"]
-        total.backward()
-        image_gradients.append(picture.grad.copy())
+        autograd.backward([total], [picture])
+        image_gradients.append(array(to_numpy(autograd.gradient(picture))))
         picture = picture.detach()
 
     results, passed_on = [], 0
     for stage in reversed(range(len(inputs))):
         head = image_gradients[stage] + passed_on
-        below = inputs[stage].copy()
-        below.attach_grad()
-        with mx.autograd.record():
-            painted = chain.paint(stage, below, conditioning, learning=True)
-        painted.backward(head)
+        below = autograd.watch(array(to_numpy(inputs[stage])))
+        with autograd.record():
+            product = chain.paint(stage, below, conditioning, learning=True) * head  # whose sum has that gradient
+        autograd.backward([product], [below, *chain.learning_parameters([stage]).values()])
         results.append(gradients_of(chain, stage))
-        passed_on = {"staged": 0, "straight-through": head, "joint": below.grad.copy()}[coupling]
+        own = array(to_numpy(autograd.gradient(below)))
+        passed_on = {"staged": 0, "straight-through": head, "joint": own}[coupling]
     return results[::-1]
 
 
 def gradients_of(chain, stage: int) -> dict[str, np.ndarray]:
     parameters = chain.generators[stage].named_parameters()
-    return {name: p.grad().asnumpy().copy() for name, p in parameters.items() if p.grad_req != "null"}
+    return {name: to_numpy(each.list_grad()[0]) for name, each in parameters.items() if each.learns}
 
 
 @pytest.mark.parametrize("coupling", ["staged", "straight-through", "joint"])
@@ -381,8 +380,8 @@ def test_the_gradient_is_clipped(training_of, batch):
 @pytest.mark.parametrize(("batch", "coupling"), [(2, "staged"), (3, "joint")])
 def test_two_devices_learn_what_one_learns(training_of, batch, coupling):
     results = []
-    for contexts in ([mx.cpu(0)], [mx.cpu(0), mx.cpu(1)]):
-        training = training_of(contexts=contexts, batch=batch, coupling=coupling, steps=(4,))
+    for cpus in (1, 2):
+        training = training_of(on=devices(cpus=cpus), batch=batch, coupling=coupling, steps=(4,))
         before = weights_of(training.chain)
         losses = []
         training.run(lambda step, losses=losses: losses.append(step.losses[-1]["style"]))
@@ -397,9 +396,9 @@ def test_two_devices_learn_what_one_learns(training_of, batch, coupling):
 
 def test_two_devices_through_the_command(files, tmp_path):
     results = []
-    for devices in (1, 2):
-        out = tmp_path / str(devices)
-        assert train(files, out, "--batch", 2, "--cpu-devices", devices) == 0
+    for count in (1, 2):
+        out = tmp_path / str(count)
+        assert train(files, out, "--batch", 2, "--cpu-devices", count) == 0
         results.append(weights_of(load_chain(read_model(out))))
     for one, two in zip(*results):
         assert distance(one, two) < 2e-3  # half precision

@@ -226,12 +226,30 @@ def test_what_another_engine_trained_becomes_the_model_and_is_said(files, whole,
     shutil.copytree(whole, tmp_path / "out.training")
     path = tmp_path / "out.training" / "checkpoint.npz"
     checkpoint = load_checkpoint(path)
-    assert checkpoint.state["engine"] == read_model(files / "whole").record["engine"] == "MXNet"
+    (engine,), record = checkpoint.state["times"], read_model(files / "whole").record
+    assert engine == record["engine"] and engine.startswith(("MXNet 1.", "PyTorch 2.")) and engine.endswith(", CPU")
     weights = [{name: 0.5 * weight for name, weight in stage.items()} for stage in checkpoint.weights]
-    # As benchmarks/gpu_training.py leaves it.
-    save_checkpoint(path, Checkpoint({**checkpoint.state, "engine": "PyTorch"}, weights))
+    times = {engine: 60.0, "PyTorch 2.11.0, a GPU": 120.0}
+    save_checkpoint(path, Checkpoint({**checkpoint.state, "times": times}, weights))
     assert main(words_of(files, tmp_path / "out", "--resume")) == 0
     model = read_model(tmp_path / "out")
-    assert model.record["engine"] == "PyTorch"
+    assert model.record["engine"] == f"{engine} and PyTorch 2.11.0, a GPU" and model.record["seconds"] == 180
+    assert "2 minutes by PyTorch 2.11.0, a GPU" in model.training_time and "1 minutes" in model.training_time
     kept = load_chain(model).stage_weights(1)
     assert max(np.abs(kept[name] - weights[1][name]).max() for name in kept) < 0.01
+
+
+def test_a_checkpoint_of_version_0_2_goes_on(files, stopped, whole, tmp_path):
+    """It has one engine, and constants among the weights."""
+    shutil.copytree(stopped[0], tmp_path / "out.training")
+    path = tmp_path / "out.training" / "checkpoint.npz"
+    checkpoint = load_checkpoint(path)
+    del checkpoint.state["times"]
+    checkpoint.state.update(engine="MXNet", seconds=42.0)
+    constants = {"means": (1, 3, 1, 1), "coarse.0.1.mean": (128,), "grow_coarse.weight": (48, 1, 4, 4)}
+    for weights in checkpoint.weights:
+        weights.update({name: np.ones(shape, np.float32) for name, shape in constants.items()})
+    save_checkpoint(path, checkpoint)
+    assert main(words_of(files, tmp_path / "out", "--resume")) == 0
+    assert_same_weights(path, whole / "checkpoint.npz")
+    assert load_checkpoint(path).state["times"]["MXNet"] == 42

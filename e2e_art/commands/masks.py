@@ -53,6 +53,5 @@ def run(flags: argparse.Namespace) -> None:
         regions = len(palette)
     masks = Masks(regions, flags.seed, SHOWN * SHOWN)
     pictures = [np.pad(palette[mask], ((GAP, GAP), (GAP, GAP), (0, 0)), constant_values=40) for mask in masks]
-    masks.close()
     rows = [np.concatenate(pictures[begin : begin + SHOWN], axis=1) for begin in range(0, len(pictures), SHOWN)]
     write_image(flags.preview, np.concatenate(rows), flags.overwrite)

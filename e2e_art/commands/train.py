@@ -50,7 +50,6 @@ FLAGS = {
     "--content-weight": (CHAINS,),
     "--content-layer": (CHAINS,),
     "--content-layer-weights": (CHAINS,),
-    "--workers": (CHAINS,),
     "--edge-jitter": (DOODLES,),
     "--list": (CHAINS,),
     "--limit": (CHAINS,),
@@ -85,7 +84,8 @@ def add_arguments(parser) -> None:
         help="CPU devices, to try what --gpus does",
     )
     devices.add_argument("--no-bfloat16", action="store_true", help="keep the loss network in single precision")
-    devices.add_argument("--workers", type=whole(1), default=1, metavar="N", help="threads that decode photos")
+    workers = "threads that make what is shown; as many as it takes by default"
+    devices.add_argument("--workers", type=whole(1), metavar="N", help=workers)
     advanced = parser.add_argument_group("advanced")
     others = [option.name for option in fields(TrainingOptions) if option.name not in STAGE_OPTIONS.split()]
     add_flags(advanced, TrainingOptions, others)
@@ -103,19 +103,19 @@ def run(flags: argparse.Namespace) -> None:
     options = _options(flags)
     _check_memory(options)
     from ..data.listing import PhotoError
-    from ..engines.mxnet import contexts
+    from ..engines.gluon import devices
     from ..models.publish import load_chain
     from ..training.publish import publish_training
     from ..training.run_log import RunLog
     from ..training.trainer import Training
 
-    devices = contexts(flags.gpus, flags.cpu_devices)
+    computing = devices(flags.gpus, flags.cpu_devices)
     validation = _validation_photos(flags.validate) if flags.validate else []
     started_from = _started_from(flags.start_from, KINDS[options.kind]) if flags.start_from else None
     training = Training(
         options,
         checkpoint,
-        contexts=devices,
+        devices=computing,
         resume=flags.resume,
         start_from=load_chain(started_from) if started_from else None,
         bfloat16=False if flags.no_bfloat16 else None,
@@ -207,7 +207,8 @@ def _check(flags: argparse.Namespace, checkpoint: Path) -> None:
         raise OptionError(f"{flags.out} is trained to its end: leave --resume out, and choose another --out")
     if flags.resume and not checkpoint.parent.exists():
         raise OptionError(f"There is no training to resume in {checkpoint.parent}: check --out, or leave --resume out")
-    flags.workers = limit_threads(flags.workers, "--workers")
+    if flags.workers:
+        flags.workers = limit_threads(flags.workers, "--workers")
     if flags.out.exists() and not flags.overwrite:
         raise OptionError(f"{flags.out} exists: choose another --out, or add --overwrite")
     if flags.out.exists() and not (flags.out / DESCRIPTION).is_file():

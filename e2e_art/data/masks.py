@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 
 import cv2
 import numpy as np
@@ -26,7 +25,6 @@ ROUGHNESS = (0.35, 0.55, 0.75)  # of the maps that are summed, up to 1: as rough
 EDGE = 200  # pixels of height maps and masks
 SMOOTHING = 11  # pixels of the window that regions are smoothed in
 LEAST = 0.03  # of the mask, that each of its regions has
-AHEAD = 8  # masks that are made before their turn
 MOST_REGIONS = math.floor(0.5 / LEAST)
 WAVE = 16  # pixels from one bend to the next of edges that are moved
 FEWER = 0.4  # share of the masks in which some regions are missing: people draw such, too
@@ -86,31 +84,26 @@ def _bands(heights: np.ndarray, count: int) -> np.ndarray:
 
 
 class Masks:
-    """The masks of a training, made ahead by threads while the network works, and kept.
+    """The masks of a training, each kept once it is made.
 
     regions: how many a mask has at most.  count: how many masks there are.  Raises OptionError where none can be made.
     """
 
-    def __init__(self, regions: int, seed: int = 0, count: int = MASKS, workers: int = 1):
+    def __init__(self, regions: int, seed: int = 0, count: int = MASKS):
         if count < 1 or not 1 <= regions <= MOST_REGIONS:
             raise OptionError(f"{count} masks of {regions} regions cannot be made: there can be {MOST_REGIONS} regions")
         self.regions, self.seed, self.count = regions, seed, count
-        self._made: dict = {}
-        self._pool = ThreadPoolExecutor(workers, "masks")
+        self._made: dict[int, np.ndarray] = {}
 
     def __getitem__(self, number: int) -> np.ndarray:
         """Returns mask `number`, uint8 (200, 200); of numbers beyond the count, those from the first again."""
-        for place in (ahead % self.count for ahead in range(number, number + AHEAD)):
-            if place not in self._made:
-                self._made[place] = self._pool.submit(make_mask, self.seed, place, self.regions)
-        return self._made[number % self.count].result()
+        place = number % self.count
+        if place not in self._made:
+            self._made[place] = make_mask(self.seed, place, self.regions)
+        return self._made[place]
 
     def __iter__(self) -> Iterator[np.ndarray]:
         return (self[number] for number in range(self.count))
-
-    def close(self) -> None:
-        """Ends the threads."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
 
 
 def one_hot_planes(mask: np.ndarray, regions: int, size: int) -> np.ndarray:

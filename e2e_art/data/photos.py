@@ -9,9 +9,7 @@ from __future__ import annotations
 import logging
 import math
 import threading
-from collections import deque
-from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import islice
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +17,7 @@ import numpy as np
 from ..errors import ImageError
 from ..images.io import read_image
 from ..images.resize import resize
+from .ahead import Ahead
 from .listing import PhotoError, list_photos
 
 __all__ = ["PhotoStream"]
@@ -29,7 +28,6 @@ log = logging.getLogger(__name__)
 _SAMPLE, _ORDER, _CROP = range(3)
 
 SCALES = 1.0, 1.25  # of the short edge of a photo, to the size of its crop: 1 is the largest crop
-_BATCHES_AHEAD = 3
 _TOLERATED, _FEW = 0.05, 20  # the share of unreadable photos, and how many have to be tried before it counts
 
 
@@ -40,7 +38,7 @@ class PhotoStream:
     size: the side of the crops, in pixels.  batch: how many crops at a time.
     seed: an integer of 0 or more.  limit: draw only so many of the photos, chosen by the seed.
     position: how many crops were delivered before; the stream goes on from there, and counts on in `position`.
-    workers: how many threads decode photos; they stay a few batches ahead.
+    workers: how many threads decode photos, a few batches ahead; None means as many as it takes.
 
     Yields uint8 RGB, (batch, size, size, 3).  Every photo is shown once, in an order drawn anew, before any is shown
     again.  A photo that cannot be read is replaced by another one, drawn at random, and kept with the reason in
@@ -58,12 +56,12 @@ class PhotoStream:
         limit: int | None = None,
         list_file: Path | str | None = None,
         position: int = 0,
-        workers: int = 1,
+        workers: int | None = None,
     ):
-        if min(size, batch, workers, 1 if limit is None else limit) < 1 or min(seed, position) < 0:
+        if min(size, batch, *(each for each in (workers, limit) if each is not None)) < 1 or min(seed, position) < 0:
             raise PhotoError("size, batch, workers and limit must be 1 or more, seed and position 0 or more")
         self.folder = Path(folder)
-        self.position, self.photos = position, list_photos(folder, list_file)
+        self.photos = list_photos(folder, list_file)
         if limit is not None and limit < len(self.photos):
             chosen = np.random.default_rng((seed, _SAMPLE, 0)).choice(len(self.photos), limit, replace=False)
             self.photos = [self.photos[index] for index in np.sort(chosen)]
@@ -73,23 +71,17 @@ class PhotoStream:
         self.skipped: dict[str, str] = {}
         self._tried = np.zeros(len(self.photos), bool)
         self._lock = threading.Lock()  # guards `skipped`
-        self._epoch, self._order = -1, np.empty(0, np.int64)
-        self._pending: deque[Future] = deque()  # the crops from `position` on
-        self._pool: ThreadPoolExecutor | None = ThreadPoolExecutor(workers, "photos")
+        self._crops: Ahead[np.ndarray] | None = Ahead(position, workers, "photos")
+        self.position = position
 
     def __iter__(self) -> PhotoStream:
         return self
 
     def __next__(self) -> np.ndarray:
-        if self._pool is None:
+        if self._crops is None:
             raise StopIteration
-        while len(self._pending) < self.batch * (1 + _BATCHES_AHEAD):
-            number = self.position + len(self._pending)
-            self._pending.append(self._pool.submit(self._crop, number, self._photo(number)))
-        crops = np.stack([future.result() for future in islice(self._pending, self.batch)])  # (batch, size, size, 3)
-        for _ in crops:
-            self._pending.popleft()
-        self.position += self.batch
+        crops = np.stack(self._crops.take(self._crop, self.batch))  # (batch, size, size, 3)
+        self.position = self._crops.position
         return crops
 
     def __enter__(self) -> PhotoStream:
@@ -97,21 +89,14 @@ class PhotoStream:
 
     def __exit__(self, *exception) -> None:
         """Ends the stream, as soon as its workers have finished the photo that they are at."""
-        if self._pool is not None:
-            self._pool.shutdown(cancel_futures=True)
-        self._pool = None
-        self._pending.clear()
+        if self._crops is not None:
+            self._crops.close()
+        self._crops = None
 
-    def _photo(self, number: int) -> int:
-        """Returns which photo crop `number` shows, if it can be read."""
+    def _crop(self, number: int) -> np.ndarray:
+        """Cuts crop `number` from its photo, or from another one if that cannot be read: (size, size, 3)."""
         epoch, place = divmod(number, len(self.photos))
-        if epoch != self._epoch:
-            self._epoch = epoch
-            self._order = np.random.default_rng((self.seed, _ORDER, epoch)).permutation(len(self.photos))
-        return int(self._order[place])
-
-    def _crop(self, number: int, photo: int) -> np.ndarray:
-        """Cuts crop `number` from a photo, or from another one if that cannot be read: (size, size, 3)."""
+        photo = int(_order(self.seed, epoch, len(self.photos))[place])
         random = np.random.default_rng((self.seed, _CROP, number))
         scale = random.uniform(*SCALES)
         across, down, flip = random.random(3)
@@ -149,3 +134,9 @@ class PhotoStream:
                 f"{self.folder}: {skipped} of the {tried} photos tried cannot be read, remove them or copy them again "
                 f"(the first: {first})"
             )
+
+
+@lru_cache(maxsize=2)
+def _order(seed: int, epoch: int, count: int) -> np.ndarray:
+    """Returns the order in which an epoch shows the photos."""
+    return np.random.default_rng((seed, _ORDER, epoch)).permutation(count)

@@ -28,4 +28,4 @@ __all__ = [
     "autograd",
 ]
 __all__ += ["cpu", "device_of", "devices", "has_bfloat16", "nd", "one_by_one", "recorded", "to_device", "to_numpy"]
-__all__ += ["version", "zoo_convolutions"]
+__all__ += ["version", "zoo_convolutions", "described", "fetch_every"]

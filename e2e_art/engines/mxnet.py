@@ -39,8 +39,10 @@ __all__ = [
 ]
 __all__ += [
     "cpu",
+    "described",
     "device_of",
     "devices",
+    "fetch_every",
     "has_bfloat16",
     "mx",
     "nd",
@@ -52,6 +54,7 @@ __all__ += [
 __all__ += ["version", "zoo_convolutions"]
 
 NAME = "MXNet"
+FETCH_EVERY = 10  # steps on a GPU, which would wait for Python in between
 
 log = logging.getLogger(__name__)
 
@@ -143,6 +146,17 @@ def devices(gpus: str | None = None, cpus: int = 1) -> list:
             "install 'e2e-art[gpu]' (mxnet-cu112, for Pascal to Ada cards), or take --engine torch"
         )
     return [mx.gpu(number) for number in numbers]
+
+
+def described(on: Sequence) -> str:
+    """Returns what computes on some devices, for records: "MXNet 1.9.1, CPU"."""
+    kinds = dict.fromkeys(device.device_type.upper() for device in on)
+    return f"{version()}, {', '.join(kinds)}"
+
+
+def fetch_every(on: Sequence) -> int:
+    """Returns after how many steps of a training their losses are fetched: at once where that takes no time."""
+    return 1 if all(device.device_type == "cpu" for device in on) else FETCH_EVERY
 
 
 def array(values, device=None, dtype=np.float32):

@@ -21,9 +21,10 @@ from .recording import recorder_of
 
 __all__ = ["NAME", "Block", "HybridBlock", "HybridSequential", "Parameter", "array", "assign", "autograd", "cpu", "nd"]
 __all__ += ["device_of", "devices", "has_bfloat16", "one_by_one", "recorded", "to_device", "to_numpy", "version"]
-__all__ += ["zoo_convolutions"]
+__all__ += ["zoo_convolutions", "described", "fetch_every"]
 
 NAME = "PyTorch"
+FETCH_EVERY = 10  # steps on a GPU, which would wait for Python in between
 WARM_UP = 3  # calls before a CUDA graph is recorded, as PyTorch asks for: libraries choose their algorithms in them
 
 torch.set_num_threads(min(torch.get_num_threads(), cores()))
@@ -63,6 +64,17 @@ def devices(gpus: str | None = None, cpus: int = 1) -> list[torch.device]:
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
     torch.backends.cudnn.benchmark = True
     return [torch.device("cuda", number) for number in numbers]
+
+
+def described(on: Sequence[torch.device]) -> str:
+    """Returns what computes on some devices, for records: "PyTorch 2.13.0, CPU"."""
+    names = (torch.cuda.get_device_name(each) if each.type == "cuda" else each.type.upper() for each in on)
+    return f"{version()}, {', '.join(dict.fromkeys(names))}"
+
+
+def fetch_every(on: Sequence[torch.device]) -> int:
+    """Returns after how many steps of a training their losses are fetched: at once where that takes no time."""
+    return 1 if all(device.type == "cpu" for device in on) else FETCH_EVERY
 
 
 def array(values, device: torch.device | None = None, dtype=np.float32) -> torch.Tensor:
@@ -383,7 +395,8 @@ class nd:
 
     @staticmethod
     def instance_norm(x, gamma, beta, mean, variance, eps: float):
-        return functional.instance_norm(x, weight=gamma, bias=beta, eps=eps)
+        # Unlike nn.functional's this one also takes a single pixel, as MXNet does.
+        return torch.instance_norm(x, gamma, beta, None, None, True, 0.0, eps, torch.backends.cudnn.enabled)
 
     @staticmethod
     def upsample_bilinear(x, like, channels: int, factor: int):

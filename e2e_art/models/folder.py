@@ -78,8 +78,9 @@ class Model:
         """How long it was trained, what it started from included, and by what where that was not MXNet, for people."""
         record, seconds = self.record, defaultdict[str, float](float)
         while record:
-            engine = record.get("engine", "MXNet")
-            seconds["" if engine == "MXNet" else f" by {engine}"] += record.get("seconds", 0)
+            single = {record.get("engine", "MXNet"): record.get("seconds", 0)}
+            for engine, own in (record.get("engine_seconds") or single).items():
+                seconds["" if engine.startswith("MXNet") else f" by {engine}"] += own
             record = record.get("started_from", {})
         return " and ".join(f"{each / 60:.0f} minutes{by}" for by, each in reversed(seconds.items()))
 

@@ -78,6 +78,7 @@ _Earlier = Optional["_Record"]
 class _Record(Struct):
     command: Text = ""
     engine: Text = ""
+    engine_seconds: Annotated[dict[Text, Measure], Meta(max_length=32)] = {}
     photos: Count = 0
     seconds: Measure = 0
     styles: Annotated[list[_Style], Meta(max_length=1000)] = []

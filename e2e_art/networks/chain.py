@@ -19,7 +19,7 @@ from ..engines.recording import recorder_of
 from ..errors import OptionError, unknown
 from .doodle import Doodle
 from .generator import Generator
-from .inputs import NOISE_PERIOD, PADDING, noise_tile, reflected
+from .inputs import PADDING, noise_tile, reflected
 from .photo import Conv, Deconv, Pyramid
 from .texture import Texture
 
@@ -54,7 +54,7 @@ class _Noise(HybridBlock):
     def hybridize(self, active: bool = True, **options) -> None:
         """Does nothing: it goes by the size of the picture at hand."""
 
-    def hybrid_forward(self, F, picture, shifts: Sequence[int], tile):
+    def hybrid_forward(self, F, picture, shifts: Sequence, tile):
         for axis, shift in zip((2, 3), shifts):
             places = F.indices(picture, 0, picture.shape[axis]) + shift
             tile = F.take(tile, places, axis=axis, mode="wrap")
@@ -91,10 +91,10 @@ class Chain(Block):
         self.noise = _Noise()
         self.multiple = math.lcm(*(generator.multiple for generator in self.generators))
 
-    def begin(self, photo, noise_shift: int = 0) -> tuple:
+    def begin(self, photo, shifts: Sequence = (0, 0)) -> tuple:
         """Returns what the first stage paints on, (N, 3, H, W) and padded, and the conditioning input of all stages."""
         picture = self.pad(photo)
-        return picture, self.conditioning(picture, noise_shift)
+        return picture, self.conditioning(picture, shifts)
 
     def pad(self, photo):
         """Returns the photo (N, 3, H, W) with reflect padding, in a size that every generator can take."""
@@ -106,13 +106,12 @@ class Chain(Block):
             photo = F.concat(F.take(photo, before, axis=axis), photo, F.take(photo, after, axis=axis), dim=axis)
         return photo
 
-    def conditioning(self, photo, noise_shift: int = 0):
+    def conditioning(self, photo, shifts: Sequence = (0, 0)):
         """Returns the conditioning input: the padded photo, and a plane of noise as fourth channel, (N, 4, H, W).
 
-        noise_shift moves the noise, for training: down by its remainder by NOISE_PERIOD, across by its quotient.
+        shifts move the noise down and across, for training, in pixels: numbers, or arrays (1,).
         """
-        across, down = divmod(noise_shift, NOISE_PERIOD)
-        return _operators(photo).concat(photo, self.noise(photo, (down, across)), dim=1)
+        return _operators(photo).concat(photo, self.noise(photo, shifts), dim=1)
 
     def crop(self, picture, photo):
         """Cuts the padding off a picture, back to the photo's size."""
@@ -191,7 +190,7 @@ class Chain(Block):
 class NoiseChain(Chain):
     """Generators that begin with flat gray; their conditioning input ends in planes of noise."""
 
-    def begin(self, noise, noise_shift: int = 0) -> tuple:
+    def begin(self, noise, shifts: Sequence = (0, 0)) -> tuple:
         """Returns flat gray, (N, 3, H, W), and what is given, both padded."""
         F, conditioning = _operators(noise), self.pad(noise)
         return F.zeros_like(F.slice_axis(conditioning, axis=1, begin=0, end=3)), conditioning

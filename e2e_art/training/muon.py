@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
-from ..engines.mxnet import mx
+from ..engines.gluon import array, assign, device_of, nd, to_device, to_numpy
 
 __all__ = ["OPTIMIZERS", "Adam", "Muon", "clip_gradients", "orthogonalize", "sum_gradients"]
 
@@ -37,35 +38,47 @@ def orthogonalize(matrices: Sequence) -> list:
     multiplies x from the left follows from x x^T alone.  Squares of a size go together.  A matrix of zeros stays one.
     """
     wide = [matrix.T if matrix.shape[0] > matrix.shape[1] else matrix for matrix in matrices]
-    wide = [matrix / (matrix.norm() + 1e-7) for matrix in wide]
+    wide = [matrix / (nd.sqrt(_sum_of_squares([matrix])) + 1e-7) for matrix in wide]
     results: dict[int, Any] = {}
     for rows in {len(x) for x in wide}:
         same = [index for index, x in enumerate(wide) if len(x) == rows]
-        square = mx.nd.stack(*(mx.nd.dot(wide[index], wide[index].T) for index in same))  # (M, rows, rows)
-        one = mx.nd.broadcast_axis(mx.nd.eye(rows, ctx=square.context).expand_dims(0), axis=0, size=len(same))
+        square = nd.stack(*(nd.dot(wide[index], wide[index].T) for index in same))  # (M, rows, rows)
+        one = nd.broadcast_axis(_identity(rows, device_of(square)), axis=0, size=len(same))
         whole = one
         for _ in range(ITERATIONS):
-            factor = A * one + mx.nd.batch_dot(square, B * one + C * square)
-            square = mx.nd.batch_dot(mx.nd.batch_dot(factor, square), factor)
-            whole = mx.nd.batch_dot(factor, whole)
+            factor = A * one + nd.batch_dot(square, B * one + C * square)
+            square = nd.batch_dot(nd.batch_dot(factor, square), factor)
+            whole = nd.batch_dot(factor, whole)
         for place, index in enumerate(same):
-            results[index] = mx.nd.dot(whole[place], wide[index])
+            results[index] = nd.dot(whole[place], wide[index])
     return [results[n].T if matrix.shape[0] > matrix.shape[1] else results[n] for n, matrix in enumerate(matrices)]
+
+
+@lru_cache
+def _identity(rows: int, device):
+    """Returns the identity matrix of a size, (1, rows, rows), on a device."""
+    return array(np.eye(rows)[np.newaxis], device)
+
+
+def _sum_of_squares(arrays: Sequence):
+    """Returns the sum of the squares of some arrays' numbers, (1,): as products, much faster than reductions."""
+    rows = (nd.reshape(each, shape=(1, -1)) for each in arrays)
+    return nd.reshape(nd.add_n(*(nd.dot(row, row.T) for row in rows)), shape=(1,))
 
 
 def sum_gradients(gradients: Weights) -> dict[str, Any]:
     """Returns the sum of each gradient over the devices, on the first one; with one device, the gradient itself."""
     return {
-        name: sum((part.as_in_context(own.context) for part in rest), own) for name, (own, *rest) in gradients.items()
+        name: sum((to_device(part, device_of(own)) for part in rest), own) for name, (own, *rest) in gradients.items()
     }
 
 
-def clip_gradients(gradients: Mapping[str, Any], limit: float, count: int = 1) -> float:
-    """Divides gradients by a count and scales them, in place, down to a norm; returns their norm before that."""
-    squares = [mx.nd.dot(flat, flat) for flat in (gradient.reshape((-1,)) for gradient in gradients.values())]
-    norm = float(mx.nd.add_n(*squares).sqrt().asscalar()) / count
+def clip_gradients(gradients: Mapping[str, Any], limit: float, count: int = 1):
+    """Divides gradients by a count and scales them, in place, down to a norm; returns their norm before that, (1,)."""
+    norm = nd.sqrt(_sum_of_squares(list(gradients.values()))) / count
+    share = limit / nd.maximum(norm, limit) / count
     for gradient in gradients.values():
-        gradient *= min(1.0, limit / (norm + 1e-8)) / count
+        gradient *= share
     return norm
 
 
@@ -74,7 +87,7 @@ def _move(arrays: Sequence, change) -> None:
     own, *others = arrays
     own -= change
     for other in others:
-        own.copyto(other)
+        assign(other, own)
 
 
 class Adam:
@@ -83,33 +96,43 @@ class Adam:
     def __init__(self, weights: Weights):
         self._weights, self._steps = weights, 0
         self._moments = {
-            f"{moment}/{name}": mx.nd.zeros_like(own)
+            f"{moment}/{name}": nd.zeros_like(own)
             for name, (own, *_) in weights.items()
             for moment in ("mean", "variance")
         }
 
-    def step(self, gradients: Mapping[str, Any], learning_rate: float) -> None:
-        """Moves the weights against their gradients, which are on the first device."""
+    @property
+    def arrays(self) -> list:
+        """What `step` changes beside the weights."""
+        return list(self._moments.values())
+
+    def rates(self, learning_rate: float) -> np.ndarray:
+        """Counts a step; returns the rates that it takes, (2,): of matrices, and Adam's with its correction."""
         self._steps += 1
-        rate = learning_rate * math.sqrt(1 - BETA_2**self._steps) / (1 - BETA_1**self._steps)
+        correction = math.sqrt(1 - BETA_2**self._steps) / (1 - BETA_1**self._steps)
+        return np.array([learning_rate, learning_rate * correction], np.float32)
+
+    def step(self, gradients: Mapping[str, Any], rates) -> None:
+        """Moves the weights against their gradients; these and the rates, (2,), are arrays on the first device."""
+        rate = rates[1:]
         for name, arrays in self._weights.items():
             gradient, mean, variance = gradients[name], self._moments[f"mean/{name}"], self._moments[f"variance/{name}"]
             mean[:] = BETA_1 * mean + (1 - BETA_1) * gradient
             variance[:] = BETA_2 * variance + (1 - BETA_2) * gradient * gradient
-            _move(arrays, rate * mean / (variance.sqrt() + EPSILON))
+            _move(arrays, rate * mean / (nd.sqrt(variance) + EPSILON))
 
     def state(self) -> dict[str, np.ndarray]:
         """Returns what it keeps from step to step, by name: "mean/NAME", "variance/NAME", "steps"."""
-        return {"steps": np.array(self._steps), **{name: array.asnumpy() for name, array in self._moments.items()}}
+        return {"steps": np.array(self._steps), **{name: to_numpy(array) for name, array in self._moments.items()}}
 
     def load_state(self, state: Mapping[str, np.ndarray]) -> None:
         """Goes on from what `state` returned; raises ValueError where that belongs to other weights."""
-        shapes = {"steps": (), **{name: array.shape for name, array in self._moments.items()}}
+        shapes = {"steps": (), **{name: tuple(array.shape) for name, array in self._moments.items()}}
         if {name: array.shape for name, array in state.items()} != shapes or state["steps"] < 0:
             raise ValueError("its optimizer is that of other weights")
         self._steps = int(state["steps"])
-        for name, array in self._moments.items():
-            array[:] = state[name]
+        for name, own in self._moments.items():
+            assign(own, state[name])
 
 
 class Muon(Adam):
@@ -118,18 +141,19 @@ class Muon(Adam):
     def __init__(self, weights: Weights):
         self._matrices = {name: arrays for name, arrays in weights.items() if _is_matrix(arrays[0].shape)}
         super().__init__({name: arrays for name, arrays in weights.items() if name not in self._matrices})
-        self._moments.update({f"momentum/{name}": mx.nd.zeros_like(own) for name, (own, *_) in self._matrices.items()})
+        self._moments.update({f"momentum/{name}": nd.zeros_like(own) for name, (own, *_) in self._matrices.items()})
 
-    def step(self, gradients: Mapping[str, Any], learning_rate: float) -> None:
-        super().step(gradients, learning_rate)
+    def step(self, gradients: Mapping[str, Any], rates) -> None:
+        super().step(gradients, rates)
         ahead = []
         for name in self._matrices:
             gradient, momentum = (1 - MOMENTUM) * gradients[name], self._moments[f"momentum/{name}"]
             momentum[:] = MOMENTUM * momentum + gradient
-            ahead.append((MOMENTUM * momentum + gradient).reshape((len(momentum), -1)))  # as Nesterov has it
+            ahead.append(nd.reshape(MOMENTUM * momentum + gradient, shape=(len(momentum), -1)))  # as Nesterov has it
+        rate = MATRIX_RATE * rates[:1]
         for arrays, direction in zip(self._matrices.values(), orthogonalize(ahead)):
             scale = max(1.0, direction.shape[0] / direction.shape[1]) ** 0.5
-            _move(arrays, learning_rate * MATRIX_RATE * scale * direction.reshape(arrays[0].shape))
+            _move(arrays, scale * rate * nd.reshape(direction, shape=arrays[0].shape))
 
 
 def _is_matrix(shape: tuple[int, ...]) -> bool:

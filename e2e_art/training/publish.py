@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from .. import __version__
-from ..engines.mxnet import mx
+from ..engines.gluon import to_numpy, version
 from ..files import sha256_of
 from ..images.arrays import from_vgg_space
 from ..images.io import encode_image
@@ -52,17 +52,19 @@ def publish_training(
     target = task.target(loss)
     results: Sequence[Mapping[str, float]] = ()
     if validation or task.keeps_best:
-        results = task.validate(validation, stages, PerceptualLoss(loss, target, training.contexts))
+        results = task.validate(validation, stages, PerceptualLoss(loss, target, training.devices))
     paintings = [Path(style) for style in options.styles]
-    versions = {"e2e_art": __version__, "python": platform.python_version()}
+    engine, number = version().split(" ")
+    versions = {"e2e_art": __version__, "python": platform.python_version(), "numpy": np.__version__}
     record = {
         "command": command,
         "styles": [{"file": path.name, "sha256": sha256_of(path)} for path in paintings],
         "photos": state.photo_count,
         "skipped": len(state.skipped),
         "seconds": round(state.seconds),
-        "engine": state.engine,
-        "versions": {**versions, "mxnet": mx.__version__, "numpy": np.__version__},
+        "engine": " and ".join(state.times),
+        "engine_seconds": {engine: round(seconds) for engine, seconds in state.times.items()},
+        "versions": {**versions, engine.lower(): number},
         "options": options.describe(),
         **task.record(),
         "validation_photos": len(validation),
@@ -80,9 +82,9 @@ def publish_training(
 def _pictures(training: Training, title: str, name: str, sample: np.ndarray) -> dict[str, bytes]:
     """Returns the contact sheet and the thumbnail: what was given, or the painting, and what each stage makes of it."""
     count = len(training.chain.generators)
-    pictures = [from_vgg_space(picture.asnumpy()) for picture in training.task.paint(sample, count)]
+    pictures = [from_vgg_space(to_numpy(picture)) for picture in training.task.paint(sample, count)]
     of_photo = KINDS[training.options.kind].paints_photos
-    first = from_vgg_space(sample if of_photo else training.task.styles[0].asnumpy())
+    first = from_vgg_space(sample if of_photo else training.task.styles[0])
     labels = [name if of_photo else "", *(f"stage {stage}" for stage in range(count))]
     return {
         "sheet.jpg": encode_image(sheet([first, *pictures], labels, title, SHEET_EDGE), ".jpg"),

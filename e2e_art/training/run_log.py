@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..engines.gluon import to_numpy
 from ..files import append_line, read_lines, write_lines
 from ..images.arrays import from_vgg_space
 from ..images.io import write_image
@@ -62,5 +63,5 @@ class RunLog:
             append_line(self.path, {"total_step": total_step, "stage": stage, "validation": result})
         for name, sample in self.samples.items():
             target = self.folder / f"{Path(name).stem}_step-{total_step:06d}_stage-{stage}.png"
-            write_image(target, from_vgg_space(training.task.paint(sample, stage + 1)[-1].asnumpy()), overwrite=True)
+            write_image(target, from_vgg_space(to_numpy(training.task.paint(sample, stage + 1)[-1])), overwrite=True)
         return result

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,8 @@ import numpy as np
 from ..data.masks import Masks, jitter_edges
 from ..data.noise import VALIDATION_SEEDS, NoiseStream
 from ..data.photos import PhotoStream
-from ..engines.mxnet import mx
-from ..images.arrays import to_vgg_space
+from ..engines.gluon import array, autograd, device_of, nd, to_numpy
+from ..images.arrays import CHANNEL_MEANS, to_vgg_space
 from ..images.io import read_image
 from ..images.regions import color_name, style_regions
 from ..images.resize import resize_short_edge, with_most_pixels
@@ -27,10 +28,11 @@ from ..networks.chain import Chain
 from ..networks.inputs import NOISE_PERIOD, seeded_noise
 from .options import TrainingOptions
 
-__all__ = ["DoodleTask", "PhotoTask", "Task", "TextureTask"]
+__all__ = ["TERMS", "DoodleTask", "PhotoTask", "Task", "TextureTask"]
 
 log = logging.getLogger(__name__)
 
+TERMS = ("style", "content", "tv")
 VALIDATION_EDGE = 320  # short edge of the validation photos
 PROBE_SIZE = 64
 PREVIEW_PIXELS = 4_000_000  # of a preview at most
@@ -42,21 +44,21 @@ COLLAPSED = 0.1  # diversity below which a texture network all but ignores its n
 class Task(ABC):
     """What a chain learns.
 
-    It says what the steps show (`batches`), what networks take of that (`inputs`), what is asked of their pictures
-    (`features`, `losses`), and what it is validated and previewed on (`validation_samples`, `samples`).
-    options: which paintings, and the weights of the loss.  contexts: where to compute.
+    It says what the steps show (`batches`, `arrays`), what networks take of that (`inputs`), what is asked of their
+    pictures (`features`, `losses`), and what it is validated and previewed on (`validation_samples`, `samples`).
+    options: which paintings, and the weights of the loss.  devices: where to compute.
     """
 
     keeps_best = False  # whether a phase ends with the best of its weights by validation, rather than with the last
 
-    def __init__(self, options: TrainingOptions, chain: Chain, contexts: Sequence, bfloat16: bool | None = None):
-        self.options, self.chain, self.contexts = options, chain, contexts
+    def __init__(self, options: TrainingOptions, chain: Chain, devices: Sequence, bfloat16: bool | None = None):
+        self.options, self.chain, self.devices = options, chain, devices
         styles = [painting_at(read_image(path), options.style_size, options.loss, path) for path in options.styles]
-        self.styles = [mx.nd.array(to_vgg_space(style)) for style in styles]  # each (1, 3, H, W)
-        self.loss = PerceptualLoss(options.loss, self.target(options.loss), contexts, bfloat16)
+        self.styles = [to_vgg_space(style) for style in styles]  # each (1, 3, H, W)
+        self.loss = PerceptualLoss(options.loss, self.target(options.loss), devices, bfloat16)
 
     @abstractmethod
-    def batches(self, size: int, position: int, workers: int = 1) -> PhotoStream | NoiseStream:
+    def batches(self, size: int, position: int, workers: int | None = None) -> PhotoStream | NoiseStream:
         """Returns the stream of what the steps show, at a size in pixels, from the crop of that number on."""
 
     @abstractmethod
@@ -71,12 +73,29 @@ class Task(ABC):
     def probe(self) -> np.ndarray:
         """Returns a small sample to see whether the chain still paints, (1, C, 64, 64)."""
 
-    def inputs(self, batch: np.ndarray):
-        """Returns a batch as networks take it, (N, C, H, W)."""
-        return mx.nd.array(batch)
+    def arrays(self, batch: np.ndarray | Sequence[np.ndarray], position: int) -> list[list]:
+        """Returns the arrays that a step is computed from, for each device: its share of a batch, and a shift of noise.
 
-    def features(self, loss: PerceptualLoss, inputs, position: int | None = None) -> list:
-        """Returns what the pictures should keep of the inputs; position: in training, the first crop's number."""
+        batch: as a stream yields it.  position: the number of its first crop.
+        """
+        parts = [batch] if isinstance(batch, np.ndarray) else batch
+        # Other noise each step, or else the stages would learn this one by heart; from the position, so as to resume.
+        shift = int(np.random.RandomState(position % 2**32).randint(NOISE_PERIOD**2))
+        shares = zip(*(np.array_split(part, len(self.devices)) for part in parts))
+        return [
+            [*(array(x, dtype=x.dtype) for x in share), array(divmod(shift, NOISE_PERIOD)[::-1])] for share in shares
+        ]
+
+    def inputs(self, samples):
+        """Returns samples of a batch as networks take them, (N, C, H, W)."""
+        return samples
+
+    def features(self, loss: PerceptualLoss, inputs, beside: Sequence = ()) -> list:
+        """Returns what the pictures should keep of the inputs; beside: the arrays that go with them, (N, ...) each."""
+        return []
+
+    def beside(self, sample: np.ndarray, loss: LossOptions, number: int | None = None) -> list[np.ndarray]:
+        """Returns the arrays that go with a sample (C, H, W); number: which one it is, in training."""
         return []
 
     def losses(self, loss: PerceptualLoss, picture, features: Sequence) -> Mapping[str, Any]:
@@ -85,7 +104,7 @@ class Task(ABC):
 
     def target(self, loss: LossOptions) -> StyleTarget:
         """Returns the style to reach, in the layers that loss options name."""
-        return StyleTarget.of(loss, self.styles, self.options.style_blend)
+        return StyleTarget.of(loss, [array(style) for style in self.styles], self.options.style_blend)
 
     def record(self) -> dict[str, Any]:
         """Returns what the record of a model has to hold for this task."""
@@ -93,7 +112,7 @@ class Task(ABC):
 
     def paint(self, sample: np.ndarray, stages: int) -> list:
         """Returns what the first stages make of a sample, (1, 3, H, W) in VGG space each, as the chain stands."""
-        return self.chain(mx.nd.array(sample, ctx=self.contexts[0]), 1.0, stages)
+        return self.chain(array(sample, self.devices[0]), 1.0, stages)
 
     def validate(
         self, photos: Sequence[Path], stages: Sequence[int], loss: PerceptualLoss | None = None
@@ -108,24 +127,24 @@ class Task(ABC):
         """Returns the mean weighted terms of each of the stages, and their total; painted: samples, with pictures."""
         results: list[list[dict[str, float]]] = [[] for _ in stages]
         for sample, pictures in painted:
-            features = self.features(loss, mx.nd.array(sample, ctx=self.contexts[0]))
+            beside = [array(each[np.newaxis], self.devices[0]) for each in self.beside(sample[0], loss.options)]
+            features = self.features(loss, array(sample, self.devices[0]), beside)
             for result, stage in zip(results, stages):
                 terms = self.losses(loss, pictures[stage], features)
-                result.append({name: float(term.asscalar()) for name, term in terms.items()})
+                result.append({name: to_numpy(term).item() for name, term in terms.items()})
         means = [{name: float(np.mean([each[name] for each in result])) for name in result[0]} for result in results]
         return [{**mean, "total": sum(mean.values())} for mean in means]
 
-    def terms(self, inputs, learning: Sequence[int], position: int) -> list[dict[str, Any]]:
+    def terms(self, arrays: Sequence, learning: Sequence[int]) -> list[dict[str, Any]]:
         """Returns the weighted terms of each learning stage; gradients flow as the coupling says.
 
-        position: the number of the first crop, which the noise follows.
+        arrays: one device's of what `arrays` returns, there.
         """
-        coupling = self.options.coupling
-        # Other noise each step, or else the stages would learn this one by heart; from the position, so as to resume.
-        shift = int(np.random.RandomState(position % 2**32).randint(NOISE_PERIOD**2))
-        with mx.autograd.pause():
-            features = self.features(self.loss, inputs, position)
-            picture, conditioning = self.chain.begin(inputs, shift)
+        coupling, (samples, *beside, shift) = self.options.coupling, arrays
+        with autograd.pause():
+            inputs = self.inputs(samples)
+            features = self.features(self.loss, inputs, beside)
+            picture, conditioning = self.chain.begin(inputs, (shift[:1], shift[1:]))
             for stage in range(learning[0]):  # stages that have learned before
                 picture = self.chain.paint(stage, picture, conditioning)
         terms = []
@@ -140,10 +159,16 @@ class Task(ABC):
         return terms
 
 
+@lru_cache
+def _means(device):
+    """Returns the means that VGG space leaves out, (1, 3, 1, 1), on a device."""
+    return array(np.reshape(CHANNEL_MEANS, (1, 3, 1, 1)), device)
+
+
 class PhotoTask(Task):
     """A chain paints photos in the style of a painting."""
 
-    def batches(self, size: int, position: int, workers: int = 1) -> PhotoStream:
+    def batches(self, size: int, position: int, workers: int | None = None) -> PhotoStream:
         chosen = {name: getattr(self.options, name) for name in ("batch", "seed", "limit", "list_file")}
         return PhotoStream(self.options.photos, size, position=position, workers=workers, **chosen)
 
@@ -156,10 +181,12 @@ class PhotoTask(Task):
     def probe(self) -> np.ndarray:
         return to_vgg_space(np.random.default_rng(0).integers(0, 256, (PROBE_SIZE, PROBE_SIZE, 3), np.uint8))
 
-    def inputs(self, batch: np.ndarray):
-        return mx.nd.array(np.concatenate([to_vgg_space(crop) for crop in batch]))
+    def inputs(self, samples):
+        return nd.broadcast_sub(
+            nd.transpose(nd.cast(samples, dtype="float32"), axes=(0, 3, 1, 2)), _means(device_of(samples))
+        )
 
-    def features(self, loss: PerceptualLoss, inputs, position: int | None = None) -> list:
+    def features(self, loss: PerceptualLoss, inputs, beside: Sequence = ()) -> list:
         return loss.content_features(inputs)
 
 
@@ -172,11 +199,15 @@ class _NoiseTask(Task):
     def noise(self, seed: int) -> np.ndarray:
         """Returns what pictures are validated on, by its seed: (1, C, 256, 256)."""
 
-    def batches(self, size: int, position: int, workers: int = 1) -> NoiseStream:
+    def batches(self, size: int, position: int, workers: int | None = None) -> NoiseStream:
         options = self.options
-        masks = Masks(options.regions, options.seed, workers=workers) if options.regions else None
+
+        def beside(number: int, sample: np.ndarray) -> list[np.ndarray]:
+            return self.beside(sample, options.loss, number)
+
+        masks = Masks(options.regions, options.seed) if options.regions else None
         planes = KINDS[options.kind].noise_planes
-        return NoiseStream(planes, size, options.batch, options.seed, position, masks)
+        return NoiseStream(planes, size, options.batch, options.seed, position, masks, workers, beside)
 
     def samples(self, photos: Sequence[Path]) -> dict[str, np.ndarray]:
         return {"seed-0": self.noise(0)}
@@ -207,9 +238,9 @@ class TextureTask(_NoiseTask):
         """
         textures = [(noise, self.paint(noise, max(stages) + 1)) for noise in self.validation_samples(photos)]
         results = self._mean_losses(textures, stages, loss or self.loss)
-        painted = float(np.mean([style.asnumpy().var(axis=(2, 3)).mean() for style in self.styles]))
+        painted = float(np.mean([style.var(axis=(2, 3)).mean() for style in self.styles]))
         for result, stage in zip(results, stages):
-            across = np.concatenate([pictures[stage].asnumpy() for _, pictures in textures]).var(axis=0, ddof=1).mean()
+            across = np.concatenate([to_numpy(pictures[stage]) for _, pictures in textures]).var(axis=0, ddof=1).mean()
             result["diversity"] = diversity = float(across) / max(painted, 1e-9)
             if diversity < COLLAPSED:
                 log.warning("All seeds make nearly one texture (diversity %.2f): lower --learning-rate", diversity)
@@ -224,7 +255,7 @@ class DoodleTask(_NoiseTask):
         options = self.options
         painting = painting_at(read_image(options.styles[0]), options.style_size, loss)
         self.palette, regions = style_regions(painting, read_image(options.style_mask), options.style_mask)
-        return StyleTarget.of(loss, self.styles, regions=regions)
+        return StyleTarget.of(loss, [array(style) for style in self.styles], regions=regions)
 
     def record(self) -> dict[str, Any]:
         """Returns the palette of the regions."""
@@ -234,17 +265,20 @@ class DoodleTask(_NoiseTask):
         """Returns a mask and noise, by their seed: (1, R + 16, 256, 256)."""
         masks = Masks(self.options.regions, VALIDATION_MASKS + seed)
         with NoiseStream(DOODLE.noise_planes, VALIDATION_SIZE, 1, seed, 0, masks) as stream:
-            return next(stream)
+            return next(stream)[0]
 
-    def features(self, loss: PerceptualLoss, inputs, position: int | None = None) -> list:
-        """Returns for each sample its region weights in each style layer; in training, of regions with moved edges."""
-        regions, jitter = inputs[:, : self.options.regions].asnumpy(), self.options.edge_jitter
-        if position is not None and jitter:
-            regions = [jitter_edges(each, jitter, position + n) for n, each in enumerate(regions)]
-        weights = [region_weights(each, loss.options) for each in regions]
-        return [[mx.nd.array(layer, ctx=inputs.context) for layer in each] for each in weights]
+    def beside(self, sample: np.ndarray, loss: LossOptions, number: int | None = None) -> list[np.ndarray]:
+        """Returns the region weights of a sample in each style layer; in training, of regions with moved edges."""
+        regions, jitter = sample[: self.options.regions], self.options.edge_jitter
+        if number is not None and jitter:
+            regions = jitter_edges(regions, jitter, number)
+        return region_weights(regions, loss)
+
+    def features(self, loss: PerceptualLoss, inputs, beside: Sequence = ()) -> list:
+        """Returns the region weights of each sample."""
+        return [[layer[n] for layer in beside] for n in range(len(inputs))]
 
     def losses(self, loss: PerceptualLoss, picture, features: Sequence) -> Mapping[str, Any]:
         """Returns the weighted terms of pictures, (N,) each; each region of a picture counts alike."""
         terms = [loss(picture[n : n + 1], [], weights) for n, weights in enumerate(features)]
-        return {name: mx.nd.concat(*(term[name] for term in terms), dim=0) for name in terms[0]}
+        return {name: nd.concat(*(term[name] for term in terms), dim=0) for name in terms[0]}

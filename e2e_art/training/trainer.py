@@ -11,6 +11,7 @@ import math
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,16 +19,16 @@ from typing import Annotated, Any
 import numpy as np
 from msgspec import Meta
 
-from ..engines.mxnet import mx
+from ..engines.gluon import array, autograd, cpu, described, fetch_every, nd, recorded, to_device, to_numpy
 from ..errors import UserError
 from ..files import Count, Measure, Text, check
 from ..models.kinds import KINDS
 from ..models.quantization import is_kept
-from ..networks.chain import Chain
+from ..networks.chain import Chain, without_constants
 from .checkpoint import Checkpoint, CheckpointError, load_checkpoint, save_checkpoint
 from .muon import OPTIMIZERS, Adam, clip_gradients, sum_gradients
 from .options import TrainingOptions
-from .tasks import Task
+from .tasks import TERMS, Task
 
 __all__ = ["Step", "Training", "TrainingError", "TrainingState", "duration_text", "estimate_seconds"]
 
@@ -62,15 +63,23 @@ class TrainingState:
     phase: Count = 0
     step: Count = 0  # steps done in this phase
     position: Count = 0  # crops shown so far
-    seconds: Measure = 0.0
+    times: Annotated[dict[Text, Measure], Meta(max_length=32)] = field(
+        default_factory=dict
+    )  # seconds, by what computed
     photo_count: Count = 0
     best_total: Annotated[float, Meta(ge=0)] = math.inf  # of this phase, where the task keeps its best weights
-    engine: Text = "MXNet"  # what the steps were computed by, for the record: benchmarks/gpu_training.py is another
     skipped: dict[str, Text] = field(default_factory=dict)  # why, by photo
+
+    @property
+    def seconds(self) -> float:
+        """How long it has learned."""
+        return sum(self.times.values())
 
     @classmethod
     def of(cls, values: dict[str, Any]) -> TrainingState:
         """Returns the state that a checkpoint holds; raises ValueError where it cannot be one."""
+        if "seconds" in values:  # of version 0.2
+            values = {**values, "times": {check(values["engine"], Text): values["seconds"]}}
         return check({name: values[name] for name in vars(cls())}, cls)
 
 
@@ -78,7 +87,7 @@ class Training:
     """A training from its first step or from a checkpoint.
 
     options: what to learn, and how.  checkpoint: the file to save to, and to resume from where `resume` is set.
-    contexts: where to compute; a batch is split between several.  start_from: a chain whose weights to begin with.
+    devices: where to compute; a batch is split between several.  start_from: a chain whose weights to begin with.
 
     Raises TrainingError, CheckpointError, PhotoError, ImageError, LossNetworkError, each with one sentence for people.
     """
@@ -88,29 +97,33 @@ class Training:
         options: TrainingOptions,
         checkpoint: Path,
         *,
-        contexts: Sequence | None = None,
+        devices: Sequence | None = None,
         resume: bool = False,
         start_from: Chain | None = None,
         bfloat16: bool | None = None,
-        workers: int = 1,
+        workers: int | None = None,
     ):
         self.options, self.checkpoint, self.workers = options, checkpoint, workers
-        self.contexts = list(contexts or [mx.cpu()])
-        devices = len(self.contexts)
-        if options.batch < devices:
-            raise TrainingError(f"A batch size of {options.batch} cannot be split over {devices} devices: raise it")
+        self.devices = list(devices or [cpu()])
+        if options.batch < len(self.devices):
+            raise TrainingError(
+                f"A batch size of {options.batch} cannot be split over {len(self.devices)} devices: raise it"
+            )
         kind = KINDS[options.kind]
         self.chain: Chain = kind.chain(options.generators(), options.share_weights)
-        self.chain.draw_weights(options.seed, self.contexts)
-        self.chain.hybridize(static_alloc=True)
+        self.chain.draw_weights(options.seed, self.devices)
+        self.chain.hybridize()
         if start_from is not None:
             self._take_weights(start_from)
-        self.task: Task = kind.task(options, self.chain, self.contexts, bfloat16)
+        self.task: Task = kind.task(options, self.chain, self.devices, bfloat16)
         stages = list(range(len(self.chain.generators)))  # they learn one after another if staged, else all at once
         self.phases = [[stage] for stage in stages] if options.coupling == "staged" else [stages]
         self.total_steps = sum(options.steps[: len(self.phases)])
         self.state = TrainingState()
         self._optimizer: Adam
+        self._compute: Callable
+        self._engine, self._fetch_every = described(self.devices), fetch_every(self.devices)
+        self._unreported: list[tuple[Step, list]] = []  # steps, and arrays of what they came to
         self.validation: dict[str, float] = {}  # mean terms of the weights that learn, where they are known
         self._best: list[dict[str, np.ndarray]] = []  # weights of this phase's stages, where the task keeps them
         self._begin_phase()
@@ -155,17 +168,22 @@ class Training:
         """
         self.save()
         while self.state.phase < len(self.phases):
+            steps = self.options.steps[self.state.phase]
             with self._batches() as batches:
                 self.state.photo_count = len(batches.photos)
                 try:
-                    while self.state.step < self.options.steps[self.state.phase]:
-                        report = self._step(batches)
-                        on_step(report)
-                        if report.step < report.steps and report.step % checkpoint_every == 0:
+                    while self.state.step < steps:
+                        self._step(batches)
+                        pause = self.state.step % checkpoint_every == 0
+                        if pause or self.state.step == steps or len(self._unreported) >= self._fetch_every:
+                            self._report(on_step)
+                        if pause and self.state.step < steps:
                             self._keep_best()
                             self.save()
                             on_checkpoint(self)
                 except KeyboardInterrupt:
+                    with suppress(KeyboardInterrupt):
+                        self._report(on_step)
                     self.save()
                     raise
                 finally:
@@ -176,19 +194,19 @@ class Training:
 
     def time_steps(self, phase: int, steps: int) -> list[float]:
         """Takes a few steps of a phase, which leave no trace; returns the seconds that each of them took."""
-        before, seconds = (self.state, self._optimizer), []
+        before, seconds = (self.state, self._optimizer, self._compute), []
         weights = {stage: self.chain.stage_weights(stage) for stage in self.phases[phase]}
         self.state = replace(self.state, phase=phase)
         self._begin_phase()
         try:
             with self._batches() as batches:
                 for _ in range(steps):
-                    crops = next(batches)
+                    batch = next(batches)
                     started = time.perf_counter()
-                    self.learn(crops, self.options.learning_rates[phase])
+                    self.learn(batch, self.options.learning_rates[phase])
                     seconds.append(time.perf_counter() - started)
         finally:
-            self.state, self._optimizer = before
+            self.state, self._optimizer, self._compute = before
             for stage, values in weights.items():
                 self.chain.set_stage_weights(stage, values)
         return seconds
@@ -197,10 +215,16 @@ class Training:
         return self.task.batches(self.options.sizes[self.state.phase], self.state.position, self.workers)
 
     def _begin_phase(self) -> None:
-        """Gets a new optimizer for what learns in this phase."""
+        """Gets a new optimizer for what learns in this phase, and the function that takes its steps."""
         parameters = self.chain.learning_parameters(self.learning)
         weights = {name: parameter.list_data() for name, parameter in parameters.items()}
         self._optimizer = OPTIMIZERS[self.options.optimizer](weights)
+        self._compute = self._compute_step
+        if len(self.devices) == 1:
+            generators = dict.fromkeys(self.chain.generators[stage] for stage in self.learning)
+            numbers = [each for generator in generators for each in generator.named_parameters().values()]
+            state = [each.list_data()[0] for each in numbers] + self._optimizer.arrays
+            self._compute = recorded(self._compute, state)
 
     def _end_phase(self) -> None:
         """Keeps the best weights of the phase, and lets the next one begin, from its weights where stages are alike."""
@@ -228,47 +252,83 @@ class Training:
                 self.state.best_total = self.validation["total"]
                 self._best = [self.chain.stage_weights(stage) for stage in self.learning]
 
-    def _step(self, batches) -> Step:
-        """Takes the next step of this phase."""
+    def _step(self, batches) -> None:
+        """Takes the next step of this phase, which `_report` reports."""
         state, started = self.state, time.perf_counter()
         steps = self.options.steps[state.phase]
         cosine = 0.5 + 0.5 * math.cos(math.pi * state.step / steps)
         learning_rate = self.options.learning_rates[state.phase] * min(1.0, (state.step + 1) / WARM_UP) * cosine
-        crops = next(batches)  # (N, size, size, 3)
+        batch = next(batches)
         waited = time.perf_counter() - started
-        losses, norm = self.learn(crops, learning_rate)
+        results = self._take_step(batch, learning_rate)
         state.step += 1
         state.position = batches.position
-        state.seconds += time.perf_counter() - started
+        self._count_time(started)
         place = (state.phase, state.step, steps, self.total_step, self.total_steps)
-        return Step(*place, losses, norm, learning_rate, state.seconds, waited)
+        self._unreported.append((Step(*place, [], math.nan, learning_rate, state.seconds, waited), results))
 
-    def learn(self, crops: np.ndarray, learning_rate: float) -> tuple[list[dict[str, float]], float]:
+    def _count_time(self, started: float) -> None:
+        seconds = self.state.times.get(self._engine, 0.0)
+        self.state.times[self._engine] = seconds + time.perf_counter() - started
+
+    def _report(self, on_step: Callable[[Step], None]) -> None:
+        """Fetches what the last steps came to, and reports each; raises TrainingError where one is not finite."""
+        started, steps, self._unreported = time.perf_counter(), self._unreported, []
+        fetched = [(step, [to_numpy(each) for each in results]) for step, results in steps]
+        self._count_time(started)
+        stopped = None
+        for step, results in fetched:
+            losses, norm = self._losses(results, step.step)
+            try:
+                on_step(replace(step, losses=losses, gradient_norm=norm, seconds=self.state.seconds))
+            except KeyboardInterrupt as interrupt:  # those after it are done as well
+                stopped = interrupt
+        if stopped:
+            raise stopped
+
+    def learn(self, batch: np.ndarray | Sequence, learning_rate: float) -> tuple[list[dict[str, float]], float]:
         """Takes one step; returns the weighted losses of each learning stage and the norm of the gradient.
 
-        crops: as the task's batches have them.  Raises TrainingError where one of them is not finite.
+        batch: as the task's batches have it.  Raises TrainingError where one of them is not finite.
         """
-        terms, totals = [], []
-        for share, context in zip(np.array_split(crops, len(self.contexts)), self.contexts):
-            inputs = self.task.inputs(share).as_in_context(context)
-            with mx.autograd.record():
-                terms.append(self.task.terms(inputs, self.learning, self.state.position))
+        return self._losses([to_numpy(each) for each in self._take_step(batch, learning_rate)], self.state.step + 1)
+
+    def _take_step(self, batch: np.ndarray | Sequence, learning_rate: float) -> list:
+        """Takes one step, without waiting for its end; returns what `_losses` reads."""
+        shares = self.task.arrays(batch, self.state.position)
+        return self._compute(array(self._optimizer.rates(learning_rate)), *(each for share in shares for each in share))
+
+    def _compute_step(self, rates, *arrays) -> list:
+        """Takes a step, of arrays alone: the rates of the optimizer, and then what each device works on.
+
+        Returns the losses on each device, (stages, terms, N), and the norm of the gradient, (1,).
+        """
+        terms, totals, share = [], [], len(arrays) // len(self.devices)
+        for place, device in enumerate(self.devices):
+            own = [to_device(each, device) for each in arrays[place * share :][:share]]
+            with autograd.record():
+                terms.append(self.task.terms(own, self.learning))
                 totals.append(sum(term.sum() for stage in terms[-1] for term in stage.values()))
-        mx.autograd.backward(totals)
-        losses = [
-            {name: float(np.mean(np.concatenate([share[k][name].asnumpy() for share in terms]))) for name in stage}
-            for k, stage in enumerate(terms[0])
-        ]
         parameters = self.chain.learning_parameters(self.learning)
+        autograd.backward(totals, list(parameters.values()))
         gradients = sum_gradients({name: parameter.list_grad() for name, parameter in parameters.items()})
-        norm = clip_gradients(gradients, self.options.gradient_clip, len(crops))
-        if not all(map(math.isfinite, [norm, *(value for stage in losses for value in stage.values())])):
+        count = sum(len(stages[0]["style"]) for stages in terms)
+        norm = clip_gradients(gradients, self.options.gradient_clip, count)
+        self._optimizer.step(gradients, to_device(rates, self.devices[0]))
+        losses = [nd.stack(*(nd.stack(*(stage[name] for name in TERMS)) for stage in stages)) for stages in terms]
+        return [*map(nd.BlockGrad, losses), norm]
+
+    def _losses(self, results: Sequence[np.ndarray], step: int) -> tuple[list[dict[str, float]], float]:
+        """Returns the mean losses of each learning stage and the norm of the gradient; raises TrainingError."""
+        *losses, norm = results
+        means = np.concatenate(losses, axis=2).mean(axis=2).tolist()
+        named = [dict(zip(TERMS, stage)) for stage in means]
+        if not np.isfinite([norm.item(), *(value for stage in means for value in stage)]).all():
             raise TrainingError(
-                f"The loss is not finite at step {self.state.step + 1} of stage {self.state.phase} ({losses}, gradient "
-                f"norm {norm}): lower --learning-rate or --gradient-clip; the last checkpoint is kept"
+                f"The loss is not finite at step {step} of stage {self.state.phase} ({named}, gradient norm "
+                f"{norm.item()}): lower --learning-rate or --gradient-clip; the last checkpoint is kept"
             )
-        self._optimizer.step(gradients, learning_rate)
-        return losses, norm
+        return named, norm.item()
 
     def save(self) -> None:
         """Saves everything that the next step depends on.
@@ -285,7 +345,7 @@ class Training:
         """Raises TrainingError where weights, what the optimizer keeps, or painted pictures are not finite any more."""
         pictures = self.task.paint(self.task.probe(), len(self.chain.generators))
         for stage, picture in enumerate(pictures):
-            arrays = [picture.asnumpy(), *(self._optimizer.state().values() if stage in self.learning else ())]
+            arrays = [to_numpy(picture), *(self._optimizer.state().values() if stage in self.learning else ())]
             weights = self.chain.stage_weights(stage).values()
             if not (all(np.isfinite(array).all() for array in arrays) and all(map(is_kept, weights))):
                 raise TrainingError(
@@ -303,17 +363,18 @@ class Training:
         try:
             self.state = TrainingState.of(checkpoint.state)
             stages = self.learning
-            if len(checkpoint.weights) != len(self.chain.generators) or len(checkpoint.best) not in (0, len(stages)):
+            weights, best = ([*map(without_constants, each)] for each in (checkpoint.weights, checkpoint.best))
+            if len(weights) != len(self.chain.generators) or len(best) not in (0, len(stages)):
                 raise ValueError("it has weights of other stages")
             if self.state.step > (self.options.steps[self.state.phase] if stages else 0):
                 raise ValueError("it has more steps than its phase")
             if self.state.position > self.total_step * self.options.batch:
                 raise ValueError("it has seen more crops than its steps have")
-            for stage, weights in zip(stages, checkpoint.best):
-                self.chain.check_stage_weights(stage, weights)
-            for stage, weights in enumerate(checkpoint.weights):
-                self.chain.set_stage_weights(stage, weights)
-            self._best = checkpoint.best
+            for stage, own in zip(stages, best):
+                self.chain.check_stage_weights(stage, own)
+            for stage, own in enumerate(weights):
+                self.chain.set_stage_weights(stage, own)
+            self._best = best
             self._begin_phase()
             if checkpoint.optimizer or self.state.step:
                 self._optimizer.load_state(checkpoint.optimizer)
