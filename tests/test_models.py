@@ -343,7 +343,7 @@ def test_a_full_disk_leaves_nothing_behind_and_the_old_model_in_place(folder, tm
     before = everything_in(folder)
     for target in (folder, tmp_path / "deeper" / "new"):
         said = fresh_python(FILL_THE_DISK, target).stdout
-        assert f"{target} cannot be written (File too large): free space or choose another --out" in said
+        assert f"{target} cannot be written (File too large): free space, or choose another place" in said
     assert everything_in(folder) == before
     left = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*"))
     assert left == sorted(["deeper", "starry_night", *(f"starry_night/{name}" for name in before)])
