@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..engines.mxnet import mx
+from ..engines.gluon import cpu
 from ..errors import ModelError, reason_of
 from ..networks.chain import Chain, without_constants
 from .folder import OLD_FORMAT, Model, write_model
@@ -48,7 +48,7 @@ def publish(
     return write_model(folder, chain.kind, stages, record, files, chain.share_weights, overwrite, name)
 
 
-def load_chain(model: Model, contexts: Sequence | None = None) -> Chain:
+def load_chain(model: Model, devices: Sequence | None = None) -> Chain:
     """Returns the chain of a model, ready to paint; raises ModelError where its files do not fit its description."""
     weights = {name: _weights(model, name) for name in dict.fromkeys(model.stage_files())}
     stages = [{key: value for key, value in stage.items() if key != "file"} for stage in model.stages]
@@ -58,7 +58,7 @@ def load_chain(model: Model, contexts: Sequence | None = None) -> Chain:
             chain.check_stage_weights(index, weights[name])  # before memory is taken for what a description says
         except ValueError as error:
             raise ModelError(f"{model.path(name)} is of another model ({error}): train it again") from error
-    chain.initialize(contexts or [mx.cpu()])
+    chain.initialize(devices or [cpu()])
     for index, name in enumerate(model.stage_files()):
         chain.set_stage_weights(index, weights[name])
     chain.hybridize()
