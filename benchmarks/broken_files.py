@@ -150,6 +150,13 @@ def break_zip(content: bytes, random: np.random.Generator) -> bytes:
     return packed.getvalue()
 
 
+def break_weights(content: bytes, random: np.random.Generator) -> bytes:
+    """Returns a safetensors file whose header, of the length that it names, says one thing otherwise."""
+    end = 8 + int.from_bytes(content[:8], "little")
+    header = json.dumps(break_json(json.loads(content[8:end]), random)).encode()
+    return len(header).to_bytes(8, "little") + header + content[end:]
+
+
 def break_onnx(content: bytes, random: np.random.Generator) -> bytes:
     """Returns an ONNX graph in which one field has another value."""
     model = onnx.load_from_string(content)
@@ -202,7 +209,7 @@ def _either(first, second, share: float = 0.5):
 
 def _broken_model(whole: Path, random: np.random.Generator, target: Path) -> Path:
     """Writes a model whose seal and checksums are right, and whose content is not; returns its folder."""
-    chosen = whole / ("chain", "chain", "texture", "doodle")[random.integers(4)]
+    chosen = whole / ("chain", "chain", "texture", "doodle", "old")[random.integers(5)]
     folder = Path(shutil.copytree(chosen, target / chosen.name))
     description = json.loads((folder / "model.json").read_bytes())
     if random.random() < 0.5:
@@ -210,8 +217,9 @@ def _broken_model(whole: Path, random: np.random.Generator, target: Path) -> Pat
     else:
         names = [name for name in description["files"] if not name.endswith(".jpg")]
         file = folder / names[random.integers(len(names))]
-        ways = {".npz": _either(break_zip, break_bytes), ".onnx": _either(break_onnx, break_bytes)}
-        file.write_bytes(ways.get(file.suffix, break_bytes)(file.read_bytes(), random))
+        ways = {".npz": break_zip, ".onnx": break_onnx, ".safetensors": break_weights}
+        break_it = _either(ways.get(file.suffix, break_bytes), break_bytes)
+        file.write_bytes(break_it(file.read_bytes(), random))
         description["files"][file.name] = hashlib.sha256(file.read_bytes()).hexdigest()
     if isinstance(description, dict):
         rest = {key: value for key, value in description.items() if key != "seal"}

@@ -95,7 +95,7 @@ def _paint_external(path: Path, whole: Path) -> None:
 
 
 def _paint_model(path: Path, whole: Path) -> None:
-    """Describes a model, and paints with it: by ONNX and by Gluon, photos, textures and doodles; exports it."""
+    """Describes a model, paints with it (by ONNX and Gluon, photos, textures and doodles), exports or upgrades it."""
     _run("infer", "--info", "--model", path)
     out = ("-o", path.with_name("painted.png"), "--overwrite")
     for engine in ("onnx", "mxnet"):
@@ -107,6 +107,8 @@ def _paint_model(path: Path, whole: Path) -> None:
         _infer(whole / "photo.png", "--model", path, "--tile", 64, *out)
         _infer(whole / "photo.png", "--model", path, "--stages", *out)  # judges them by style.npz
         _run("export", "--onnx", path.with_name("one.onnx"), "--model", path)
+    if path.name == "old":
+        _run("models", "--upgrade", path)
 
 
 READERS: dict[str, Callable[[Path, Path], None]] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import av
@@ -16,8 +17,10 @@ from e2e_art.engines.mxnet import mx
 from e2e_art.images.arrays import to_vgg_space
 from e2e_art.losses.options import LossOptions
 from e2e_art.losses.style_target import StyleTarget
+from e2e_art.models.folder import NOISE_FILE
 from e2e_art.models.publish import publish
 from e2e_art.networks.chain import Chain, DoodleChain, TextureChain
+from e2e_art.networks.inputs import noise_tile
 from e2e_art.training.options import TrainingOptions
 from e2e_art.training.trainer import Training
 
@@ -146,8 +149,11 @@ _STAGE = {"kind": "pyramid", "channels": [8, 4], "blocks": [1, 1], "details": 4,
 _PALETTE = [{"color": color, "name": name} for color, name in (("#ff0000", "red"), ("#0000ff", "blue"))]
 
 
+_OLD_MODEL = Path(__file__).resolve().parents[1] / "tests" / "data" / "format_1" / "tiny"  # without its noise
+
+
 def _make_models(folder: Path) -> None:
-    """Publishes small untrained models of every kind."""
+    """Publishes small untrained models of every kind, and copies one of format 1."""
     style = mx.nd.array(to_vgg_space(np.asarray(small_photo().resize((32, 32)))))
     validation = [{"stage": stage, "total": 3.5 - stage} for stage in range(2)]
     record = {"command": "by hand", "photos": 3, "seconds": 4, "engine": "MXNet", "validation": validation}
@@ -161,6 +167,8 @@ def _make_models(folder: Path) -> None:
         chain.draw_weights(1, [mx.cpu()])
         extras = {"style.npz": StyleTarget.of(LossOptions(), [style]).save()} if name == "chain" else {}
         publish(chain, folder / name, {**record, **more}, extras)
+    shutil.copytree(_OLD_MODEL, folder / "old")
+    (folder / "old" / NOISE_FILE).write_bytes(noise_tile().tobytes())
 
 
 def _make_onnx(folder: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -19,8 +20,10 @@ from e2e_art.images.arrays import to_vgg_space
 from e2e_art.losses.options import LossOptions
 from e2e_art.losses.style_target import StyleTarget
 from e2e_art.machine import bfloat16_is_fast
+from e2e_art.models.folder import NOISE_FILE
 from e2e_art.models.publish import publish
 from e2e_art.networks.chain import Chain
+from e2e_art.networks.inputs import noise_tile
 
 ROOT = Path(__file__).resolve().parent.parent
 TINY = {"kind": "pyramid", "channels": [16, 8], "blocks": [1, 1], "details": 4}
@@ -91,6 +94,13 @@ def value_and_gradient(function, x) -> tuple[np.ndarray, np.ndarray]:
     return to_numpy(value), to_numpy(autograd.gradient(x))
 
 
+def old_model(folder: Path) -> Path:
+    """Writes a small random model of format 1, as it was published before there was another; returns its folder."""
+    shutil.copytree(ROOT / "tests" / "data" / "format_1" / "tiny", folder)
+    (folder / NOISE_FILE).write_bytes(noise_tile().tobytes())  # the same in every model, and large
+    return folder
+
+
 def changed_model(model: Path, target: Path, **entries) -> Path:
     """Copies a model, with other entries in its model.json."""
     target.mkdir(parents=True)
@@ -107,6 +117,16 @@ def edit_description(model: Path, **entries) -> None:
     description = {key: value for key, value in description.items() if value is not None and key != "seal"}
     seal = hashlib.sha256(json.dumps(description, sort_keys=True).encode()).hexdigest()
     path.write_text(json.dumps({**description, "seal": seal}))
+
+
+def forge(folder: Path, **contents: bytes) -> None:
+    """Replaces files of a model, and lets its model.json vouch for them; "_" in a name stands for a dot."""
+    files = json.loads((folder / "model.json").read_text())["files"]
+    for name, content in contents.items():
+        name = name.replace("_", ".")
+        (folder / name).write_bytes(content)
+        files[name] = hashlib.sha256(content).hexdigest()
+    edit_description(folder, files=files)
 
 
 def process(*words, **options) -> subprocess.CompletedProcess:

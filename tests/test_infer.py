@@ -462,7 +462,7 @@ def test_models_that_are_none(refused, photo, model, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "file", ["model.onnx", "stage-1.onnx", "noise.int8", "stage-0.params", "stage-3.params", "style.npz"]
+    "file", ["model.onnx", "stage-1.onnx", "noise.int8", "stage-0.safetensors", "stage-3.safetensors", "style.npz"]
 )
 def test_a_model_with_one_flipped_byte(refused, photo, model, tmp_path, file):
     copy = changed_model(model, tmp_path / "copy")
@@ -476,8 +476,8 @@ def test_a_model_with_one_flipped_byte(refused, photo, model, tmp_path, file):
 
 def test_a_model_without_one_of_its_files(refused, photo, model, tmp_path):
     copy = changed_model(model, tmp_path / "copy")
-    (copy / "stage-2.params").unlink()
-    refused(photo, "-o", tmp_path / "out.png", model=copy, says=[copy / "stage-2.params", "get a whole copy"])
+    (copy / "stage-2.safetensors").unlink()
+    refused(photo, "-o", tmp_path / "out.png", model=copy, says=[copy / "stage-2.safetensors", "get a whole copy"])
 
 
 def test_a_model_of_a_newer_format(refused, photo, model, tmp_path):

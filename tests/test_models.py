@@ -17,8 +17,9 @@ from e2e_art.losses.style_target import StyleTarget
 from e2e_art.models import folder as models
 from e2e_art.models.folder import FORMAT, find_model, list_models, model_folders, read_model, write_model
 
-STAGE = {"kind": "conv", "residual_weight": 0.4, "norm": "instance", "widths": [8] * 6, "file": "stage-0.params"}
-FILES = {"stage-0.params": b"weights " * 50, "model.onnx": bytes(range(256)), "sheet.jpg": b"picture"}
+STAGE = {"kind": "conv", "residual_weight": 0.4, "norm": "instance", "widths": [8] * 6}
+STAGE |= {"file": "stage-0.safetensors"}
+FILES = {"stage-0.safetensors": b"weights " * 50, "model.onnx": bytes(range(256)), "sheet.jpg": b"picture"}
 
 
 def write(folder, files=FILES, **options):
@@ -51,12 +52,12 @@ def test_a_model_is_read_as_it_was_written(folder):
     titles |= {"the_shipwreck_of_the_sea": "The Shipwreck of the Sea"}
     assert {name: replace(model, name=name).title for name in titles} == titles
     assert model.record == {"seed": 1}
-    assert model.stage_files() == ["stage-0.params"]
+    assert model.stage_files() == ["stage-0.safetensors"]
     assert model.share_weights is False
     assert model.files == {name: hashlib.sha256(content).hexdigest() for name, content in FILES.items()}
     assert {name: model.path(name).read_bytes() for name in FILES} == FILES
     assert set(everything_in(folder)) == {*FILES, "model.json"}
-    assert json.loads((folder / "model.json").read_text())["format"] == FORMAT == 1
+    assert json.loads((folder / "model.json").read_text())["format"] == FORMAT == 2
 
 
 def test_a_published_chain_paints_as_before(tmp_path, make_chain, photo):
@@ -73,8 +74,8 @@ def test_a_published_chain_paints_as_before(tmp_path, make_chain, photo):
     model = publish(chain, tmp_path / "model", {"command": "by hand"}, {"notes.txt": b"more"})
     assert model.record == {"command": "by hand"}
     assert set(everything_in(model.folder)) == {
-        "model.json", "model.onnx", "noise.int8", "notes.txt", "stage-0.onnx", "stage-0.params", "stage-1.onnx",
-        "stage-1.params", "stage-2.params", "tile-0.onnx", "tile-1.onnx", "tile-2.onnx"
+        "model.json", "model.onnx", "noise.int8", "notes.txt", "stage-0.onnx", "stage-1.onnx", "tile-0.onnx",
+        "tile-1.onnx", "tile-2.onnx", *(f"stage-{index}.safetensors" for index in range(3))
     }  # fmt: skip
     again = load_chain(model)
     assert [stage.describe() for stage in again.generators] == [stage.describe() for stage in chain.generators]
@@ -93,15 +94,15 @@ def test_shared_weights_are_stored_once_and_read_as_shared(tmp_path, make_chain)
     small = {"kind": "pyramid", "channels": [8, 4], "blocks": [1, 1], "details": 4}
     conv = {"kind": "conv", "widths": [4] * 6}
     model = publish(make_chain([small, conv, small, small], share_weights=True), tmp_path / "shared", {})
-    assert model.stage_files() == ["stage-0.params", "stage-1.params", "stage-0.params", "stage-0.params"]
+    assert model.stage_files() == [f"stage-{index}.safetensors" for index in (0, 1, 0, 0)]
     assert sorted(model.files) == [
-        "model.onnx", "noise.int8", "stage-0.onnx", "stage-0.params", "stage-1.onnx", "stage-1.params", "stage-2.onnx",
-        "tile-0.onnx", "tile-1.onnx", "tile-2.onnx", "tile-3.onnx",
+        "model.onnx", "noise.int8", "stage-0.onnx", "stage-0.safetensors", "stage-1.onnx", "stage-1.safetensors",
+        "stage-2.onnx", "tile-0.onnx", "tile-1.onnx", "tile-2.onnx", "tile-3.onnx",
     ]  # fmt: skip
     generators = load_chain(model).generators
     assert generators[0] is generators[2] is generators[3]
     own = publish(make_chain([small, conv, small, small]), tmp_path / "own", {})
-    assert own.stage_files() == [f"stage-{index}.params" for index in range(4)]
+    assert own.stage_files() == [f"stage-{index}.safetensors" for index in range(4)]
 
 
 # Finding
@@ -155,7 +156,7 @@ def test_files_outside_of_the_folder_are_refused(published, tmp_path, name):
 
 
 @pytest.mark.parametrize("place", [0, 0.5, -1])
-@pytest.mark.parametrize("name", ["stage-0.params", "stage-1.params", "model.onnx", "sheet.jpg"])
+@pytest.mark.parametrize("name", ["stage-0.safetensors", "stage-1.safetensors", "model.onnx", "sheet.jpg"])
 def test_one_flipped_bit_is_found_and_its_file_named(copied, name, place):
     path = copied / name
     content = bytearray(path.read_bytes())
@@ -178,7 +179,7 @@ def test_a_file_that_is_missing_or_cut_short_is_named(folder, name):
 
 def test_a_newer_format_names_its_version(folder):
     edit_description(folder, format=FORMAT + 1)
-    with pytest.raises(ModelError, match="model.json has format version 2, this e2e-art reads 1: install the e2e-art"):
+    with pytest.raises(ModelError, match="model.json has format version 3, this e2e-art reads 1 and 2: install"):
         read_model(folder)
 
 
@@ -215,8 +216,8 @@ def test_text_that_would_break_a_reader_is_refused(folder, text):
     [
         {"name": 7}, {"name": ""}, {"name": ".."}, {"name": "../other"}, {"name": "a\nb"}, {"name": "\ud800"},
         {"kind": ["chain"]}, {"share_weights": "no"}, {"stages": {}}, {"stages": []}, {"stages": [7]},
-        {"stages": [{"kind": "pyramid"}]}, {"stages": [{**STAGE, "file": "other.params"}]},
-        {"stages": [{**STAGE, "file": 7}]}, {"files": []}, {"files": {"stage-0.params": 7}}, {"record": []},
+        {"stages": [{"kind": "pyramid"}]}, {"stages": [{**STAGE, "file": "other.safetensors"}]},
+        {"stages": [{**STAGE, "file": 7}]}, {"files": []}, {"files": {"stage-0.safetensors": 7}}, {"record": []},
         {"record": {"command": ["e2e-art"]}}, {"record": {"photos": "many"}}, {"record": {"seconds": 10**400}},
         {"record": {"styles": [{}]}}, {"record": {"validation": [{"total": None}]}}, {"record": {"validation": [{}]}},
         {"record": {"palette": [{"color": "blue", "name": "blue"}]}}, {"record": {"started_from": "nothing"}},
@@ -288,7 +289,7 @@ def test_a_model_of_another_kind_or_with_weights_of_another_is_refused(copied):
     stages = json.loads((copied / "model.json").read_text())["stages"]
     for change in ({"channels": [8, 8]}, {"blocks": [0, 1]}, {"details": 8}, {"norm": "batch"}):
         edit_description(copied, kind="chain", stages=[{**stage, **change} for stage in stages])
-        with pytest.raises(ModelError, match="stage-0.params is of another model .these weights do not fit stage 0"):
+        with pytest.raises(ModelError, match="stage-0.safetensors is of another model .these weights do not fit"):
             load_chain(read_model(copied))
 
 
@@ -303,11 +304,11 @@ def test_a_file_that_the_model_does_not_have_is_named(folder):
 def test_an_existing_folder_is_left_alone_by_default(folder):
     before = everything_in(folder)
     with pytest.raises(ModelError, match="starry_night exists: choose another --out, or add --overwrite"):
-        write(folder, {"stage-0.params": b"new"})
+        write(folder, {"stage-0.safetensors": b"new"})
     assert everything_in(folder) == before
-    model = write(folder, {"stage-0.params": b"new"}, overwrite=True)
-    assert set(everything_in(folder)) == {"stage-0.params", "model.json"}
-    assert model.path("stage-0.params").read_bytes() == b"new"
+    model = write(folder, {"stage-0.safetensors": b"new"}, overwrite=True)
+    assert set(everything_in(folder)) == {"stage-0.safetensors", "model.json"}
+    assert model.path("stage-0.safetensors").read_bytes() == b"new"
     assert [path.name for path in folder.parent.iterdir()] == ["starry_night"]
 
 
@@ -331,7 +332,7 @@ from pathlib import Path
 from e2e_art.models.folder import ModelError, write_model
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # as on a full disk: the write fails, and nothing else happens
 resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
-files = {"stage-0.params": b"small", "model.onnx": bytes(100_000)}
+files = {"stage-0.safetensors": b"small", "model.onnx": bytes(100_000)}
 try:
     write_model(Path(sys.argv[1]), kind="chain", stages=[], record={}, files=files, overwrite=True)
 except ModelError as error:
@@ -343,7 +344,7 @@ def test_a_full_disk_leaves_nothing_behind_and_the_old_model_in_place(folder, tm
     before = everything_in(folder)
     for target in (folder, tmp_path / "deeper" / "new"):
         said = fresh_python(FILL_THE_DISK, target).stdout
-        assert f"{target} cannot be written (File too large): free space or choose another --out" in said
+        assert f"{target} cannot be written (File too large): free space, or choose another place" in said
     assert everything_in(folder) == before
     left = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*"))
     assert left == sorted(["deeper", "starry_night", *(f"starry_night/{name}" for name in before)])
@@ -353,7 +354,7 @@ def test_a_rename_that_fails_leaves_the_old_model_in_place(folder, monkeypatch):
     before, rename = everything_in(folder), os.replace
 
     def refuse(source, target):
-        if (source / "new.params").exists():
+        if (source / "new.safetensors").exists():
             raise OSError(28, "No space left on device")
         rename(source, target)
 
@@ -361,7 +362,7 @@ def test_a_rename_that_fails_leaves_the_old_model_in_place(folder, monkeypatch):
     monkeypatch.setattr(ctypes, "CDLL", lambda name: None)  # as on systems that cannot exchange two folders
     for target, options in ((folder, {"overwrite": True}), (folder.with_name("new"), {})):
         with pytest.raises(ModelError, match=f"{target} cannot be written .No space left on device."):
-            write(target, {"new.params": b"new"}, **options)
+            write(target, {"new.safetensors": b"new"}, **options)
     assert everything_in(folder) == before
     assert [path.name for path in folder.parent.iterdir()] == ["starry_night"]
 

@@ -132,7 +132,7 @@ def test_a_static_folder_holds_the_same_files(engine, published, tmp_path):
         ("/vendor/ort-wasm-simd-threaded.wasm", "application/wasm"),
         ("/vendor/ort.wasm.min.mjs", "text/javascript; charset=utf-8"),
         ("/styles/small_model/model.onnx", "application/octet-stream"),
-        ("/styles/small%5Fmodel/stage-0.params", "application/octet-stream"),
+        ("/styles/small%5Fmodel/stage-0.safetensors", "application/octet-stream"),
     ],
 )
 def test_what_there_is_comes_with_its_type_and_the_headers_that_threads_need(ask, path, kind):
@@ -170,9 +170,9 @@ def test_links_out_of_a_models_folder_are_not_followed(engine, published, tmp_pa
     shutil.copytree(published, folder)
     (folder / "more.txt").symlink_to(secret)
     assert not [name for name in site([read_model(folder)]) if "more" in name]
-    (folder / "stage-0.params").unlink()
-    (folder / "stage-0.params").symlink_to(secret)
-    with pytest.raises(ModelError, match=r"stage-0\.params is missing or unreadable .it is a link to elsewhere"):
+    (folder / "stage-0.safetensors").unlink()
+    (folder / "stage-0.safetensors").symlink_to(secret)
+    with pytest.raises(ModelError, match=r"stage-0\.safetensors is missing or unreadable .it is a link to elsewhere"):
         read_model(folder)
 
 

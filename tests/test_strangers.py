@@ -4,20 +4,17 @@ import hashlib
 import json
 import os
 import shutil
-import struct
 import time
 
 import numpy as np
 import pytest
-from helpers import assert_one_sentence, edit_description, save, tree
+from helpers import assert_one_sentence, edit_description, forge, save, tree
 from skimage import data
 
 from e2e_art.commands.main import main
 from e2e_art.errors import ModelError
 from e2e_art.evaluation.evaluator import Evaluator
 from e2e_art.models.folder import find_model, model_folders, read_model
-from e2e_art.models.params_file import read_params
-from e2e_art.models.publish import load_chain
 
 BRICK, MONET, STARRY = (
     next(path for path in model_folders() if path.name == n) for n in ("brick", "monet", "starry_night")
@@ -27,16 +24,6 @@ DEEP = json.loads("[" * 500 + "]" * 500)
 
 def record_of(folder) -> dict:
     return json.loads((folder / "model.json").read_text())["record"]
-
-
-def forge(folder, **contents: bytes) -> None:
-    """Replaces files of a model, and lets its model.json vouch for them; "_" in a name stands for a dot."""
-    files = json.loads((folder / "model.json").read_text())["files"]
-    for name, content in contents.items():
-        name = name.replace("_", ".")
-        (folder / name).write_bytes(content)
-        files[name] = hashlib.sha256(content).hexdigest()
-    edit_description(folder, files=files)
 
 
 @pytest.fixture
@@ -50,7 +37,7 @@ def photo_file(tmp_path):
     return save(tmp_path / "photo.png", data.rocket()[:40, :50])
 
 
-STAGE = {"residual_weight": 0.4, "norm": "instance", "file": "stage-0.params"}
+STAGE = {"residual_weight": 0.4, "norm": "instance", "file": read_model(STARRY).stage_files()[0]}
 PYRAMID = {**STAGE, "kind": "pyramid", "channels": [128, 48], "blocks": [3, 2], "details": 16}
 WRONG_STAGES = [
     3, None, "three", {}, [], [3], [[PYRAMID]], DEEP, [PYRAMID] * 17, [PYRAMID] * 5000,
@@ -61,7 +48,7 @@ WRONG_STAGES = [
         {"details": 10**400}, {"details": True}, {"residual_weight": 1.01}, {"residual_weight": -0.1},
         {"residual_weight": float("nan")}, {"residual_weight": float("inf")}, {"residual_weight": "0.4"},
         {"norm": "layer"}, {"norm": None}, {"kind": "oil"}, {"kind": "texture"}, {"kind": "x" * 10**6}, {"kind": 7},
-        {"colour": "red"}, {"file": "other.params"}, {"file": 3}, {"file": "x" * 5000},
+        {"colour": "red"}, {"file": "other.safetensors"}, {"file": 3}, {"file": "x" * 5000},
     )),
     *([{key: value for key, value in PYRAMID.items() if key != name}] for name in PYRAMID),
     [{**STAGE, "kind": "conv", "widths": [8] * 5}], [{**STAGE, "kind": "deconv", "widths": [64, 128, 10**6]}],
@@ -150,7 +137,7 @@ def test_every_command_says_so_in_one_sentence(copied, photo_file, tmp_path, cap
 # Files
 
 
-@pytest.mark.parametrize("name", ["model.json", "stage-0.params", "model.onnx", "noise.int8", "style.npz"])
+@pytest.mark.parametrize("name", ["model.json", STAGE["file"], "model.onnx", "noise.int8", "style.npz"])
 @pytest.mark.parametrize("kind", ["folder", "pipe", "device", "link", "gigabytes"])
 def test_files_of_other_kinds_are_refused_at_once(copied, name, kind):
     folder = copied(STARRY)
@@ -181,64 +168,6 @@ def test_noise_that_is_another(copied, noise):
     forge(folder, noise_int8=half if noise is None else noise)
     with pytest.raises(ModelError, match="noise.int8 is not the noise that all models paint on"):
         read_model(folder)
-
-
-def params(*arrays: bytes, names=(b"a",), count=None) -> bytes:
-    listed = b"".join(struct.pack("<Q", len(name)) + name for name in names)
-    counted = struct.pack("<QQQ", 0x112, 0, len(arrays) if count is None else count)
-    return counted + b"".join(arrays) + struct.pack("<Q", len(names)) + listed
-
-
-def array(
-    *shape: int, content: bytes = b"", kind: int = 0, begin: int = 0xF993FAC9, layout: int = 0, axes=None
-) -> bytes:
-    axes = len(shape) if axes is None else axes
-    return struct.pack(f"<Iii{len(shape)}qiii", begin, layout, axes, *shape, 1, 0, kind) + content
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        b"", b"weights", bytes(24), params(count=2**60), params(array(10**12)), params(array(2**31, 2**31, 2**31)),
-        params(array(-4, content=bytes(16))), params(array(0)), params(array(4, content=bytes(15))),
-        params(array(4, content=bytes(16), kind=99)), params(array(4, content=bytes(16), kind=-1)),
-        params(array(4, content=bytes(16), begin=7)), params(array(4, content=bytes(16), layout=1)),
-        params(array(4, content=bytes(16), axes=2**30)), params(array(4, content=bytes(16), axes=-1)),
-        params(array(1, content=struct.pack("<f", np.nan))), params(array(1, content=struct.pack("<f", np.inf))),
-        params(array(1, content=bytes(4)), names=()), params(array(1, content=bytes(4)), names=(b"\xff",)),
-        params(array(1, content=bytes(4)), array(1, content=bytes(4)), names=(b"a", b"a")),
-        params(array(1, content=bytes(4))) + b"more",
-    ],
-    ids=range(21),
-)  # fmt: skip
-def test_weights_that_are_none(copied, content):
-    with pytest.raises(ValueError):
-        read_params(content)
-    folder = copied(BRICK)
-    forge(folder, **{"stage-0_params": content})
-    with pytest.raises(ModelError, match="stage-0.params holds no weights .*: train the model again"):
-        load_chain(read_model(folder))
-
-
-def test_every_array_is_read_as_mxnet_reads_it(copied):
-    from e2e_art.engines.mxnet import mx
-
-    for model in (BRICK, MONET, STARRY):
-        content = (model / "stage-0.params").read_bytes()
-        found, expected = read_params(content), mx.nd.load_frombuffer(content)
-        assert found.keys() == expected.keys()
-        for name, values in found.items():
-            theirs = expected[name].asnumpy()
-            assert values.dtype == theirs.dtype and np.array_equal(values, theirs)
-
-
-def test_scales_that_would_fill_the_memory(copied):
-    rows = np.zeros((60_000, 1), np.int8), np.zeros((1, 60_000), np.float32)
-    arrays = [array(*each.shape, content=each.tobytes(), kind=kind) for each, kind in zip(rows, (5, 0))]
-    folder = copied(BRICK)
-    forge(folder, **{"stage-0_params": params(*arrays, names=(b"w", b"w.scale"))})
-    with pytest.raises(ModelError, match="the scales of w are not one for each of its rows"):
-        load_chain(read_model(folder))
 
 
 def npz(**arrays) -> bytes:

@@ -99,8 +99,8 @@ def test_train_and_paint_as_the_readme_shows(files, tmp_path, capsys):
         assert re.search(rf"Stage {stage}, first step: style [\d.]+, content [\d.]+, tv [\d.]+ \(weighted\)", said)
         assert re.search(rf"Stage {stage}, step {3 * stage + 3}, on 2 photos: style [\d.]+, content [\d.]+", said)
     assert set(tree(out)) == {
-        "model.json", "model.onnx", "noise.int8", "sheet.jpg", "stage-0.onnx", "stage-0.params", "stage-1.params",
-        "style.npz", "thumbnail.jpg", "tile-0.onnx", "tile-1.onnx"
+        "model.json", "model.onnx", "noise.int8", "sheet.jpg", "stage-0.onnx", "stage-0.safetensors",
+        "stage-1.safetensors", "style.npz", "thumbnail.jpg", "tile-0.onnx", "tile-1.onnx"
     }  # fmt: skip
 
     working = tmp_path / "models" / "waves.training"
@@ -273,7 +273,7 @@ def test_gradients_flow_as_the_coupling_says(training_of, coupling):
 
 def test_shared_weights(files, tmp_path):
     assert train(files, tmp_path / "out", "--share-weights") == 0
-    assert [path.name for path in sorted((tmp_path / "out").glob("*.params"))] == ["stage-0.params"]
+    assert [path.name for path in sorted((tmp_path / "out").glob("*.safetensors"))] == ["stage-0.safetensors"]
     chain = load_chain(read_model(tmp_path / "out"))
     assert chain.generators[0] is chain.generators[1]
     assert e2e_art.load(tmp_path / "out")(data.chelsea()[:20, :30]).shape == (20, 30, 3)

@@ -99,7 +99,7 @@ def test_killed_at_any_moment_it_goes_on_to_the_same_weights(files, whole, tmp_p
     assert main(words_of(files, out, "--resume")) == 0
     assert_same_weights(working / "checkpoint.npz", whole / "checkpoint.npz")
     # Nobody can tell the model or the log from those of the other.
-    for name in ("stage-0.params", "stage-1.params"):
+    for name in ("stage-0.safetensors", "stage-1.safetensors"):
         assert (out / name).stat().st_size == (files / "whole" / name).stat().st_size
     assert read_model(out).record["photos"] == 8
     assert "--resume" not in read_model(out).record["command"]
@@ -197,7 +197,7 @@ def test_a_finished_training_can_be_published_again(files, whole, tmp_path):
     assert main(words_of(files, tmp_path / "out", "--resume")) == 0
     record, again = (read_model(path).record for path in (files / "whole", tmp_path / "out"))
     assert again["photos"] == record["photos"] == 8
-    for name in ("stage-0.params", "stage-1.params"):
+    for name in ("stage-0.safetensors", "stage-1.safetensors"):
         assert (tmp_path / "out" / name).read_bytes() == (files / "whole" / name).read_bytes()
 
 

@@ -1,10 +1,11 @@
-"""List models: their size, how they were trained, their losses, and a small picture.
+"""List models: their size, how they were trained, their losses, and a small picture; or rewrite older ones.
 
-usage: e2e-art models [DIR]
+usage: e2e-art models [--upgrade] [DIR ...]
 
 examples:
   e2e-art models
   e2e-art models models/
+  e2e-art models --upgrade models/
 """
 
 from __future__ import annotations
@@ -12,16 +13,17 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..errors import UserError, plural
+from ..errors import ModelError, OptionError, UserError, plural
 from ..files import pretrained_folder
 from ..images.io import read_image
 from ..images.resize import resize_long_edge
-from ..models.folder import DESCRIPTION, THUMBNAIL, Model, list_models, model_folders, read_model
+from ..models.folder import DESCRIPTION, FORMAT, THUMBNAIL, Model, list_models, model_folders, read_model
 from .console import can_print
 
 __all__ = ["add_arguments", "run", "describe_model", "describe_models"]
@@ -32,25 +34,66 @@ PIXELS = "▀"  # a character of two, one above the other
 
 def add_arguments(parser) -> None:
     """Adds the flags of `models`."""
-    folder = "a folder of models, shipped ones by default"
-    parser.add_argument("folder", nargs="?", type=Path, metavar="DIR", help=folder)
+    folders = "models, or folders of models; shipped ones by default"
+    parser.add_argument("folders", nargs="*", type=Path, metavar="DIR", help=folders)
+    upgrade = "rewrite models of an older format in today's, in place, with the same weights"
+    parser.add_argument("--upgrade", action="store_true", help=upgrade)
 
 
 def run(flags: argparse.Namespace) -> None:
-    """Prints a paragraph for each model, damaged ones included."""
-    folders = model_folders(flags.folder)
-    if flags.folder and not flags.folder.is_dir():
-        raise UserError(f"{flags.folder} is no folder: give the one that train.py wrote models into")
-    if flags.folder and (flags.folder / DESCRIPTION).is_file():
-        folders = [flags.folder]
+    """Prints a paragraph for each model, damaged ones included; or upgrades each."""
+    if flags.upgrade and not flags.folders:
+        raise OptionError("--upgrade rewrites the models that it is given: name their folders, such as models/")
+    folders = [each for folder in flags.folders for each in _models_in(folder)] if flags.folders else model_folders()
     if not folders:
-        holder = flags.folder or pretrained_folder()
-        raise UserError(f"{holder} holds no models: give the folder that train.py wrote models into")
+        raise UserError(f"{pretrained_folder()} holds no models: give the folder that train.py wrote models into")
+    if flags.upgrade:
+        _upgrade(folders)
+        return
     for folder in folders:
         try:
             print("\n  ".join(_paragraph(read_model(folder))))
         except UserError as error:
             print(f"{folder.name}\n  damaged: {error}")
+
+
+def _models_in(folder: Path) -> list[Path]:
+    """Returns the folder of a model, or of each model that lies in it; raises UserError where there is none."""
+    if not folder.is_dir():
+        raise UserError(f"{folder} is no folder: give the one that train.py wrote models into")
+    found = [folder] if (folder / DESCRIPTION).is_file() else model_folders(folder)
+    if not found:
+        raise UserError(f"{folder} holds no models: give the folder that train.py wrote models into")
+    return found
+
+
+def _upgrade(folders: Sequence[Path]) -> None:
+    """Rewrites models of an older format; those that are damaged are passed over, and counted, where there are others.
+
+    Raises UserError where any could not be rewritten.
+    """
+    refused = 0
+    for folder in folders:
+        try:
+            _upgrade_one(read_model(folder))
+        except ModelError as error:
+            if len(folders) == 1:
+                raise
+            print(f"skipped: {error}", file=sys.stderr)
+            refused += 1
+    if refused:
+        raise UserError(f"{refused} of {len(folders)} models could not be upgraded: the lines above say why")
+
+
+def _upgrade_one(model: Model) -> None:
+    """Rewrites a model of an older format, and says how large it is then."""
+    from ..models.upgrade import upgrade
+
+    if model.format == FORMAT:
+        print(f"{model.folder}: in format {FORMAT} already")
+        return
+    before = model.megabytes
+    print(f"{model.folder}: format {FORMAT}, {upgrade(model).megabytes:.2f} MB, was {before:.2f} MB")
 
 
 def _paragraph(model: Model) -> list[str]:

@@ -1,10 +1,10 @@
 """A trained model on disk: save, load, verify, describe, list.
 
-A model is a folder: ``model.json`` (what it is and how it was trained), ``stage-K.params`` (Gluon), ``model.onnx`` (the
-whole chain), ``stage-K.onnx`` (the chain up to stage K, for those who stop there), ``tile-K.onnx`` (stage K alone, for
-tiled inference), ``noise.int8`` (the noise plane of all graphs), ``style.npz`` (`StyleTarget.save`), ``sheet.jpg`` and
-``thumbnail.jpg`` (what it paints).  Every file's sha256 stands in model.json, model.json's own included, and is checked
-when the model is loaded.
+A model is a folder: ``model.json`` (what it is and how it was trained), ``stage-K.safetensors`` (weights),
+``model.onnx`` (the whole chain), ``stage-K.onnx`` (the chain up to stage K, for those who stop there), ``tile-K.onnx``
+(stage K alone, for tiled inference), ``noise.int8`` (the noise plane of all graphs), ``style.npz``
+(`StyleTarget.save`), ``sheet.jpg`` and ``thumbnail.jpg`` (what it paints).  Every file's sha256 stands in model.json,
+model.json's own included, and is checked when the model is loaded.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ from .kinds import KINDS, PHOTO, Kind
 __all__ = ["FORMAT", "NOISE_FILE", "STYLE_FILE", "THUMBNAIL", "Model", "find_model", "graph_file", "list_models"]
 __all__ += ["model_folders", "read_model", "tile_file", "write_model"]
 
-FORMAT = 1
+FORMAT = 2  # that is written
+OLD_FORMAT = 1  # that is read, too: its weights are in .params files
 DESCRIPTION = "model.json"
 CHECKSUM = "seal"  # the entry of model.json that holds the sha256 of the others
 THUMBNAIL = "thumbnail.jpg"
@@ -47,7 +48,7 @@ class Model:
     """A verified model.
 
     folder: where it lies.  name: what people call it.  kind: what it paints.  stages: the arguments of each generator.
-    record: how it was trained.  files: sha256 of each file beside model.json.
+    record: how it was trained.  files: sha256 of each file beside model.json.  format: the version that it is kept in.
     """
 
     folder: Path
@@ -57,6 +58,7 @@ class Model:
     record: dict
     files: dict[str, str] = field(default_factory=dict)
     share_weights: bool = False
+    format: int = FORMAT
 
     def __repr__(self) -> str:
         return f"<Model {self.name}: {self.kind.name}, {len(self.stages)} stages, in {self.folder}>"
@@ -169,7 +171,7 @@ def _read(folder: Path) -> Model:
     try:
         description = parse_json(read_file(path, MOST_DESCRIPTION))
         version = description["format"]
-        if version == FORMAT and description.get(CHECKSUM) != _checksum(description):
+        if version in (OLD_FORMAT, FORMAT) and description.get(CHECKSUM) != _checksum(description):
             raise ValueError("it has changed since it was written: its sha256 differs")
     except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
         raise ModelError(
@@ -197,10 +199,11 @@ def _parse(folder: Path, description: dict[str, Any]) -> Model:
     """Returns the model that a model.json describes; raises ModelError where this e2e-art can build no such model."""
     path, version = folder / DESCRIPTION, description["format"]
     kind: Any = description.get("kind")
-    if version != FORMAT:
+    if version not in (OLD_FORMAT, FORMAT):
         version = shortened(ascii(version))
         raise ModelError(
-            f"{path} has format version {version}, this e2e-art reads {FORMAT}: install the e2e-art that wrote it"
+            f"{path} has format version {version}, this e2e-art reads {OLD_FORMAT} and {FORMAT}: install the one that "
+            "wrote it"
         )
     if isinstance(kind, str) and kind not in KINDS:
         raise ModelError(
@@ -215,7 +218,7 @@ def _parse(folder: Path, description: dict[str, Any]) -> Model:
     name, stages, record, files, shared = (
         description[entry] for entry in ("name", "stages", "record", "files", "share_weights")
     )
-    return Model(folder, name, KINDS[kind], stages, record, files, shared)
+    return Model(folder, name, KINDS[kind], stages, record, files, shared, version)
 
 
 def _checksum(description: dict) -> str:
@@ -232,18 +235,20 @@ def write_model(
     files: dict[str, bytes],
     share_weights: bool = False,
     overwrite: bool = False,
+    name: str = "",
 ) -> Model:
     """Writes a model, whole or not at all: into a temporary folder first, which is then renamed.
 
-    files: the contents of each file beside model.json.  Raises ModelError where the folder exists (unless overwrite is
-    set), is anything but a model, or cannot be written.
+    files: the contents of each file beside model.json.  name: what people call it, as its folder by default.  Raises
+    ModelError where the folder exists (unless overwrite is set), is anything but a model, or cannot be written.
     """
     if folder.exists() and not overwrite:
         raise ModelError(f"{folder} exists: choose another --out, or add --overwrite")
     if folder.exists() and not (folder / DESCRIPTION).is_file():
         raise ModelError(f"{folder} is no model, so it is not replaced: choose another --out")
     description = {
-        **{"format": FORMAT, "name": folder.name, "kind": kind, "share_weights": share_weights, "stages": stages},
+        **{"format": FORMAT, "name": name or folder.name, "kind": kind},
+        **{"share_weights": share_weights, "stages": stages},
         "files": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
         "record": record,
     }
@@ -252,6 +257,6 @@ def write_model(
         write_folder(folder, {**files, DESCRIPTION: text.encode()})
     except OSError as error:
         raise ModelError(
-            f"{folder} cannot be written ({error.strerror}): free space or choose another --out"
+            f"{folder} cannot be written ({error.strerror}): free space, or choose another place"
         ) from error
     return read_model(folder)

@@ -1,4 +1,4 @@
-"""MXNet's .params files, read without MXNet: arrays and their names, whoever wrote them.
+"""The weights of a stage as format 1 has them: MXNet's .params files, read without MXNet, whoever wrote them.
 
 A file is a list of arrays, each with its shape and type before its numbers, and then a list of their names.
 """

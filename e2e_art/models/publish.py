@@ -2,30 +2,35 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from ..engines.mxnet import mx
+from ..engines.gluon import cpu
 from ..errors import ModelError, reason_of
 from ..networks.chain import Chain, without_constants
-from .folder import Model, write_model
+from .folder import OLD_FORMAT, Model, write_model
 from .kinds import KINDS
 from .params_file import read_params
 from .quantization import dequantize, is_kept, quantize
+from .weights_file import read_weights, write_weights
 
 __all__ = ["load_chain", "publish"]
 
 
 def publish(
-    chain: Chain, folder: Path, record: dict, extras: Mapping[str, bytes] | None = None, overwrite: bool = False
+    chain: Chain,
+    folder: Path,
+    record: dict,
+    extras: Mapping[str, bytes] | None = None,
+    overwrite: bool = False,
+    name: str = "",
 ) -> Model:
-    """Writes a chain as a model: model.json, for each stage a .params file and the graph that ends there, and extras.
+    """Writes a chain as a model: model.json, for each stage its weights and the graph that ends there, and extras.
 
-    record: how it was trained.  extras: other files to go with it, by name.  Weights are kept once, as
-    `quantization.py` has them: the ONNX graphs point into the .params files.
+    record: how it was trained.  extras: other files to go with it, by name.  name: what people call it, as its folder
+    by default.  Weights are kept once, as `quantization.py` has them: the ONNX graphs point into their files.
 
     Raises ModelError where weights are not finite, or too large to keep, and where the folder cannot be written.
     """
@@ -33,19 +38,19 @@ def publish(
         if not all(is_kept(weight) for weight in chain.stage_weights(stage).values()):
             raise ModelError(f"{folder} is not written, since stage {stage} has diverged: lower --learning-rate")
     firsts = [chain.generators.index(generator) for generator in chain.generators]  # stages with these very weights
-    names = [f"stage-{first}.params" for first in firsts]
+    names = [f"stage-{first}.safetensors" for first in firsts]
     stages = [{**generator.describe(), "file": name} for generator, name in zip(chain.generators, names)]
     files = {
         **(extras or {}),
-        **{names[first]: _to_params(chain.stage_weights(first)) for first in dict.fromkeys(firsts)},
+        **{names[first]: _quantized(chain.stage_weights(first)) for first in dict.fromkeys(firsts)},
     }
-    files.update(KINDS[chain.kind].exporter(chain, folder.name, names, files))
-    return write_model(folder, chain.kind, stages, record, files, chain.share_weights, overwrite)
+    files.update(KINDS[chain.kind].exporter(chain, name or folder.name, names, files))
+    return write_model(folder, chain.kind, stages, record, files, chain.share_weights, overwrite, name)
 
 
-def load_chain(model: Model, contexts: Sequence | None = None) -> Chain:
+def load_chain(model: Model, devices: Sequence | None = None) -> Chain:
     """Returns the chain of a model, ready to paint; raises ModelError where its files do not fit its description."""
-    weights = {name: _weights(model.path(name)) for name in dict.fromkeys(model.stage_files())}
+    weights = {name: _weights(model, name) for name in dict.fromkeys(model.stage_files())}
     stages = [{key: value for key, value in stage.items() if key != "file"} for stage in model.stages]
     chain = model.kind.chain(stages, model.share_weights)
     for index, name in enumerate(model.stage_files()):
@@ -53,25 +58,26 @@ def load_chain(model: Model, contexts: Sequence | None = None) -> Chain:
             chain.check_stage_weights(index, weights[name])  # before memory is taken for what a description says
         except ValueError as error:
             raise ModelError(f"{model.path(name)} is of another model ({error}): train it again") from error
-    chain.initialize(contexts)
+    chain.initialize(devices)
     for index, name in enumerate(model.stage_files()):
         chain.set_stage_weights(index, weights[name])
     chain.hybridize()
     return chain
 
 
-def _weights(path: Path) -> dict[str, np.ndarray]:
+def _weights(model: Model, name: str) -> dict[str, np.ndarray]:
     """Returns the weights of a stage by name; raises ModelError for a file that holds none."""
+    content = model.path(name).read_bytes()
     try:
-        return without_constants(dequantize(read_params(path.read_bytes())))
+        if model.format == OLD_FORMAT:
+            return without_constants(dequantize(read_params(content)))
+        return dequantize(read_weights(content))
     except ValueError as error:
-        raise ModelError(f"{path} holds no weights ({reason_of(error)}): train the model again") from error
+        raise ModelError(f"{model.path(name)} holds no weights ({reason_of(error)}): train the model again") from error
 
 
-def _to_params(weights: dict[str, np.ndarray]) -> bytes:
-    """Returns a Gluon .params file with the weights as `quantization.py` keeps them."""
-    arrays = {key: array for name, weight in weights.items() for key, array in quantize(name, weight).items()}
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "stage.params"
-        mx.nd.save(str(path), {name: mx.nd.array(array, dtype=array.dtype) for name, array in arrays.items()})
-        return path.read_bytes()
+def _quantized(weights: Mapping[str, np.ndarray]) -> bytes:
+    """Returns a file with the weights of a stage as `quantization.py` keeps them."""
+    return write_weights(
+        {key: array for name, weight in weights.items() for key, array in quantize(name, weight).items()}
+    )
