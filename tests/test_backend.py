@@ -10,7 +10,7 @@ import pytest
 from e2e_art.engines import choice
 from e2e_art.engines.choice import EngineError, choose
 
-needs_mxnet = pytest.mark.skipif(not find_spec("mxnet"), reason="no MXNet: pip install 'e2e-art[train]' brings it")
+needs_mxnet = pytest.mark.skipif(not find_spec("mxnet"), reason="no MXNet: pip install 'e2e-art[mxnet]' brings it")
 WITHOUT = "import sys; sys.modules.update(dict.fromkeys({}))\n"  # code that runs first where these are not installed
 WITHOUT_MXNET = WITHOUT.format(["mxnet"])
 PAINT = """
@@ -72,8 +72,8 @@ def test_the_environment_says_what_auto_takes(unchosen, monkeypatch):
 @pytest.mark.parametrize(
     "engines, asked, said",
     [
-        ((), "auto", "Neither PyTorch nor MXNet is installed in .*: pip install 'e2e-art.torch.', or 'e2e-art.train.'"),
-        (("torch",), "mxnet", "MXNet is not installed in .*: pip install 'e2e-art.train.'.* Python 3.9 to 3.12"),
+        ((), "auto", "Neither PyTorch nor MXNet is installed in .*: pip install 'e2e-art.torch.', or 'e2e-art.mxnet.'"),
+        (("torch",), "mxnet", "MXNet is not installed in .*: pip install 'e2e-art.mxnet.'.* Python 3.9 to 3.12"),
         (("mxnet",), "torch", "PyTorch is not installed in .*: pip install 'e2e-art.torch.'"),
     ],
 )
@@ -188,7 +188,7 @@ except UserError as error:
 """
     said = fresh_python(WITHOUT_MXNET + PAINT + code, published).stdout
     assert said.startswith("EngineError")
-    assert "not installed" in said and "'e2e-art[train]'" in said
+    assert "not installed" in said and "'e2e-art[mxnet]'" in said
 
 
 @needs_mxnet

@@ -113,13 +113,13 @@ def run(flags: argparse.Namespace) -> None:
     from ..training.run_log import RunLog
     from ..training.trainer import Training
 
-    on = devices(flags.gpus, flags.cpu_devices)
+    computing = devices(flags.gpus, flags.cpu_devices)
     validation = _validation_photos(flags.validate) if flags.validate else []
     started_from = _started_from(flags.start_from, KINDS[options.kind]) if flags.start_from else None
     training = Training(
         options,
         checkpoint,
-        contexts=on,
+        contexts=computing,
         resume=flags.resume,
         start_from=load_chain(started_from) if started_from else None,
         bfloat16=False if flags.no_bfloat16 else None,
