@@ -1,7 +1,7 @@
 # make demo    paints a photo with the shipped Starry Night: make demo PHOTO=holiday.jpg
-# make test    runs every test, MXNet included; the page's where Chromium and 'make page-engine' are
+# make test    runs every test, what computes with either engine; the page's where Chromium and 'make page-engine' are
 # make test-quick      the daily round: no browser, no training
-# make test-numerical  losses, networks and trainings as on an ordinary processor: AVX2, no bfloat16
+# make test-numerical  what computes, with either engine, as on an ordinary processor: AVX2, no bfloat16
 # make test-python     both of these, quick and numerical: make test-python PYTHON=python3.9 ENV=.venv-3.9
 # make lint    checks style, form, which package imports which, and types
 # make gallery paints docs/gallery.md anew: every shipped model on three photos
@@ -14,13 +14,13 @@
 
 PHOTO ?=
 MODEL = starry_night
-WANTED = python3.12 python3.11 python3.10 python3.9 python3
+WANTED = python3.12 python3.11 python3.10 python3.9 python3.14 python3.13 python3
 
-# The newest Python here that MXNet and numpy 1 run on; running each one passes by stubs that only have the name.
+# The newest Python here that MXNet runs on, else the newest; running each one passes by stubs that only have the name.
 PYTHON = $(shell for python in $(WANTED); do \
-	$$python -c 'import sys; sys.exit(not (3, 9) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 9))' 2>/dev/null \
 	&& echo $$python && break; done)
-NO_PYTHON = No Python 3.9 to 3.12 was found: install one, or point to it with PYTHON=/path/to/python
+NO_PYTHON = No Python from 3.9 on was found: install one, or point to it with PYTHON=/path/to/python
 NO_VENV = $(PYTHON) cannot make virtual environments, it has no ensurepip: install its venv package \
 	(on Debian and Ubuntu: apt install $(notdir $(PYTHON))-venv), or point to another Python with PYTHON=/path/to/python
 HAS_VENV = $(shell $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null && echo yes)
@@ -37,6 +37,9 @@ ENGINE_FILES = ort.wasm.min.mjs ort-wasm-simd-threaded.mjs ort-wasm-simd-threade
 
 # As many processes as cores, at most four: each takes a gigabyte.  Who is done early takes tests from the others.
 PYTEST = $(VENV) -m pytest -rs -n logical --maxprocesses 4 --dist worksteal
+# With MXNet, where that is installed; then what computes once more with PyTorch, in processes of its own.
+BOTH = $(VENV) -c 'import sys; from importlib.util import find_spec as f; sys.exit(not (f("mxnet") and f("torch")))'
+WITH_TORCH = if $(BOTH); then E2E_ART_ENGINE=torch $(PYTEST) -m numerical; fi
 QUICK = not (browser or slow or training)
 ORDINARY = DNNL_MAX_CPU_ISA=AVX2 ONEDNN_MAX_CPU_ISA=AVX2
 
@@ -50,15 +53,18 @@ demo: $(ENV)/e2e-art
 
 test: $(ENV)/e2e-art-test
 	@$(PYTEST)
+	@$(WITH_TORCH)
 
 test-quick: $(ENV)/e2e-art-test
 	@$(PYTEST) -m "$(QUICK)"
 
 test-numerical: $(ENV)/e2e-art-test
 	@$(ORDINARY) $(PYTEST) -m numerical
+	@export $(ORDINARY); $(WITH_TORCH)
 
 test-python: $(ENV)/e2e-art-test
 	@$(ORDINARY) $(PYTEST) -m "numerical or $(QUICK)"
+	@export $(ORDINARY); $(WITH_TORCH)
 
 lint: $(ENV)/e2e-art-lint
 	@$(VENV) -m ruff check
@@ -108,6 +114,6 @@ $(ENV)/e2e-art $(addprefix $(ENV)/e2e-art-,test lint bench): setup.cfg pyproject
 	@$(INSTALL) --editable '.$(EXTRAS)'
 	@touch $(ENV)/e2e-art $@
 
-$(ENV)/e2e-art-test: EXTRAS = [train,test]
-$(ENV)/e2e-art-lint: EXTRAS = [train,test,lint]
-$(ENV)/e2e-art-bench: EXTRAS = [train,bench]
+$(ENV)/e2e-art-test: EXTRAS = [test]
+$(ENV)/e2e-art-lint: EXTRAS = [test,lint]
+$(ENV)/e2e-art-bench: EXTRAS = [bench]

@@ -1,4 +1,4 @@
-"""End-to-end neural art: photos painted in one pass by a boosted chain of generators, in MXNet Gluon.
+"""End-to-end neural art: photos painted in one pass by a boosted chain of generators, in Gluon by MXNet or PyTorch.
 
 >>> import e2e_art
 >>> painter = e2e_art.load("starry_night")
@@ -31,13 +31,13 @@ __all__ += ["load_doodle", "load_texture", "read_image", "read_picture", "write_
 
 
 def load(
-    model: str | Path | Model, engine: str = "auto", threads: int | None = None, gpu: int | None = None
+    model: str | Path | Model, engine: str = "auto", threads: int | None = None, gpu: int | str | None = None
 ) -> Painter:
     """Returns a trained model, ready to paint photos; called with one, it returns its painting (`Painter.stages`).
 
     model: a shipped name, the folder of a trained model, an ONNX file, or one of `list_models`.  engine: "onnx"
-    (onnxruntime), "mxnet", or "auto": onnx where it can.  threads: how many to use, all cores by default.  gpu: the
-    number of a GPU; None is the CPU.
+    (onnxruntime), "mxnet", "torch", or "auto": onnx where it can.  threads: how many to use, all cores by default.
+    gpu: the number of a GPU, or "mps", that of a Mac; None is the CPU.
 
     Raises OptionError for an unknown engine, ModelError for a model that is missing, damaged or of another kind,
     UserError where the engine or GPU is not to be had.
@@ -48,7 +48,7 @@ def load(
 
 
 def load_texture(
-    model: str | Path | Model, engine: str = "auto", threads: int | None = None, gpu: int | None = None
+    model: str | Path | Model, engine: str = "auto", threads: int | None = None, gpu: int | str | None = None
 ) -> TexturePainter:
     """Returns a trained model, ready to make textures, `load_texture("brick")(512, 512, seed=7)`; all as for `load`."""
     from .painting.noise import TexturePainter
@@ -57,7 +57,7 @@ def load_texture(
 
 
 def load_doodle(
-    model: str | Path | Model, engine: str = "auto", threads: int | None = None, gpu: int | None = None
+    model: str | Path | Model, engine: str = "auto", threads: int | None = None, gpu: int | str | None = None
 ) -> DoodlePainter:
     """Returns a trained model, ready to paint doodles, `load_doodle("renoir")(doodle, seed=7)`; all as for `load`."""
     from .painting.noise import DoodlePainter

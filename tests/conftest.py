@@ -1,5 +1,7 @@
 """What several test files look at: a real photo, and small untrained models on disk."""
 
+from __future__ import annotations
+
 import functools
 import os
 import subprocess
@@ -19,7 +21,34 @@ if int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 1)) > 1:
 import numpy as np  # noqa: E402
 from skimage import data  # noqa: E402
 
+from e2e_art.engines.choice import EngineError  # noqa: E402
+
 ROOT = Path(__file__).resolve().parents[1]
+
+
+def _of_another_install(error: BaseException | None) -> bool:
+    return isinstance(error, EngineError) and "is not installed" in str(error)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector):
+    """Passes over files whose engine is not installed here, and says so."""
+    report = yield
+    error = report.call.excinfo and report.call.excinfo.value
+    if _of_another_install(error):
+        report.outcome, report.longrepr = "skipped", (str(collector.path), 0, f"Skipped: {error}")
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item):
+    """Passes over single tests as well, where what they stand on cannot be made."""
+    try:
+        return (yield)
+    except EngineError as error:
+        if _of_another_install(error):
+            pytest.skip(str(error))
+        raise
 
 
 @pytest.fixture(scope="session")

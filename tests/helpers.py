@@ -9,21 +9,21 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from PIL import Image
 from skimage import data
 
-from e2e_art.engines.gluon import array, autograd, cpu, to_numpy
 from e2e_art.images.arrays import to_vgg_space
 from e2e_art.losses.options import LossOptions
-from e2e_art.losses.style_target import StyleTarget
 from e2e_art.machine import bfloat16_is_fast
 from e2e_art.models.folder import NOISE_FILE
-from e2e_art.models.publish import publish
-from e2e_art.networks.chain import Chain
 from e2e_art.networks.inputs import noise_tile
+
+if TYPE_CHECKING:  # what needs an engine is imported where it is used: most tests need none
+    from e2e_art.networks.chain import Chain
 
 ROOT = Path(__file__).resolve().parent.parent
 TINY = {"kind": "pyramid", "channels": [16, 8], "blocks": [1, 1], "details": 4}
@@ -71,6 +71,9 @@ def painting(path: Path) -> Path:
 
 def tiny_chain(seed: int = 3, stages: int = 4) -> Chain:
     """Returns a small random chain."""
+    from e2e_art.engines.gluon import cpu
+    from e2e_art.networks.chain import Chain
+
     chain = Chain([TINY] * stages)
     chain.draw_weights(seed, [cpu()])
     return chain
@@ -78,6 +81,9 @@ def tiny_chain(seed: int = 3, stages: int = 4) -> Chain:
 
 def tiny_model(folder: Path) -> Path:
     """Publishes a small random chain of four stages, with a painting's statistics; returns its folder."""
+    from e2e_art.losses.style_target import StyleTarget
+    from e2e_art.models.publish import publish
+
     targets = StyleTarget.of(LossOptions(), [to_vgg_space(data.immunohistochemistry()[:64, :64])])
     record = {"command": "e2e-art train --style waves.jpg", "photos": 12, "seconds": 34, "versions": {"mxnet": "1.9.1"}}
     record["validation"] = [{"stage": stage, "total": 3.5 - stage / 2} for stage in range(4)]
@@ -87,6 +93,8 @@ def tiny_model(folder: Path) -> Path:
 
 def value_and_gradient(function, x) -> tuple[np.ndarray, np.ndarray]:
     """Returns what a function makes of an array, and the gradient of its sum."""
+    from e2e_art.engines.gluon import array, autograd, to_numpy
+
     x = autograd.watch(array(x))
     with autograd.record():
         value = function(x)

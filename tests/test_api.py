@@ -60,7 +60,7 @@ def test_models_are_listed_and_read_once(published, monkeypatch):
 @pytest.mark.parametrize("name", ["load", "load_texture", "load_doodle"])
 def test_an_unknown_engine_is_refused_alike(name, published):
     for model in (published, "network.onnx", "no such model"):
-        with pytest.raises(e2e_art.OptionError, match="^unknown engine 'caffe': choose auto, onnx or mxnet$"):
+        with pytest.raises(e2e_art.OptionError, match="^unknown engine 'caffe': choose auto, onnx, mxnet or torch$"):
             getattr(e2e_art, name)(model, "caffe")
 
 

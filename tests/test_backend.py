@@ -1,21 +1,18 @@
-"""The door to MXNet: it opens on numpys old and new, stays shut where it is not needed, and says why it cannot open."""
+"""Doors to what computes: which engine is chosen, what says that none is there; MXNet opens on numpys old and new."""
 
 import os
+import sys
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
 
-# Code that runs first in an interpreter where MXNet is not installed.
-WITHOUT_MXNET = """
-import sys
+from e2e_art.engines import choice
+from e2e_art.engines.choice import EngineError, choose
 
-class Absent:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] == "mxnet":
-            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
-
-sys.meta_path.insert(0, Absent())
-"""
+needs_mxnet = pytest.mark.skipif(not find_spec("mxnet"), reason="no MXNet: pip install 'e2e-art[mxnet]' brings it")
+WITHOUT = "import sys; sys.modules.update(dict.fromkeys({}))\n"  # code that runs first where these are not installed
+WITHOUT_MXNET = WITHOUT.format(["mxnet"])
 PAINT = """
 import numpy as np
 from e2e_art import load
@@ -24,9 +21,79 @@ assert picture.shape == (7, 5, 3) and picture.dtype == np.uint8
 """
 
 
+# Which engine
+
+
+@pytest.fixture
+def unchosen(monkeypatch):
+    """A process that has not chosen yet, and sees those engines alone that it is told to see."""
+    monkeypatch.setattr(choice, "_choice", "")
+    monkeypatch.delenv("E2E_ART_ENGINE", raising=False)
+
+    def sees(*engines: str, generation: int | None = None) -> None:
+        monkeypatch.setattr(choice, "find_spec", lambda name: name if name in engines else None)
+        packages = {} if generation is None else {"mxnet-cu112": "1.9.1"}
+        monkeypatch.setattr(choice, "version", lambda name: packages[name])
+        monkeypatch.setattr(choice, "PackageNotFoundError", KeyError)
+        monkeypatch.setattr(choice, "_generation", lambda number: generation)
+
+    return sees
+
+
+@pytest.mark.parametrize(
+    "engines, asked, gpus, generation, expected",
+    [
+        (("mxnet", "torch"), "auto", None, None, "mxnet"),
+        (("mxnet", "torch"), "torch", None, None, "torch"),
+        (("torch",), "auto", None, None, "torch"),
+        (("mxnet", "torch"), "auto", "0", None, "torch"),  # MXNet's build for processors
+        (("mxnet", "torch"), "auto", "0,1", 8, "mxnet"),  # Ada
+        (("mxnet", "torch"), "auto", "0", 9, "torch"),  # Hopper
+        (("mxnet", "torch"), "auto", "mps", 8, "torch"),
+        (("mxnet",), "auto", "0", 9, "mxnet"),  # which then says what it lacks
+    ],
+)
+def test_auto_takes_mxnet_where_it_can_compute(unchosen, engines, asked, gpus, generation, expected):
+    unchosen(*engines, generation=generation)
+    assert choose(asked, gpus) == expected == choice.chosen()
+
+
+def test_the_environment_says_what_auto_takes(unchosen, monkeypatch):
+    unchosen("mxnet", "torch")
+    monkeypatch.setenv("E2E_ART_ENGINE", "jax")
+    with pytest.raises(choice.OptionError, match="unknown E2E_ART_ENGINE 'jax': choose auto, mxnet or torch"):
+        choose()
+    monkeypatch.setenv("E2E_ART_ENGINE", "torch")
+    assert choose("auto") == "torch"
+    with pytest.raises(EngineError, match="This process computes with torch already: choose mxnet in a new one"):
+        choose("mxnet")
+
+
+@pytest.mark.parametrize(
+    "engines, asked, said",
+    [
+        ((), "auto", "Neither PyTorch nor MXNet is installed in .*: pip install 'e2e-art.torch.', or 'e2e-art.mxnet.'"),
+        (("torch",), "mxnet", "MXNet is not installed in .*: pip install 'e2e-art.mxnet.'.* Python 3.9 to 3.12"),
+        (("mxnet",), "torch", "PyTorch is not installed in .*: pip install 'e2e-art.torch.'"),
+    ],
+)
+def test_what_is_not_installed_is_said_in_a_sentence(unchosen, engines, asked, said):
+    unchosen(*engines)
+    with pytest.raises(EngineError, match=said):
+        choose(asked)
+
+
+def test_commands_that_need_an_engine_say_so(fresh_python, tmp_path):
+    code = WITHOUT.format(["mxnet", "torch"]) + "from e2e_art.commands.main import main; sys.exit(main(sys.argv[1:]))"
+    done = fresh_python(code, "compare", tmp_path / "photo.jpg", fails=True)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"e2e-art: Neither PyTorch nor MXNet is installed in {sys.prefix}: pip install")
+
+
 # numpy
 
 
+@needs_mxnet
 def test_numpy_answers_the_names_that_mxnet_asks_for():
     from e2e_art.engines.mxnet import mx
 
@@ -38,6 +105,7 @@ def test_numpy_answers_the_names_that_mxnet_asks_for():
     assert np.copysign(1, np.PZERO) == 1 and np.copysign(1, np.NZERO) == -1
 
 
+@needs_mxnet
 def test_numpy_still_does_not_know_other_names():
     import e2e_art.engines.mxnet  # noqa: F401
 
@@ -46,6 +114,7 @@ def test_numpy_still_does_not_know_other_names():
     assert not hasattr(np, "no_such_name")
 
 
+@needs_mxnet
 def test_what_numpy_answered_itself_it_answers_as_before(fresh_python):
     code = """
 import numpy as np, warnings
@@ -65,6 +134,7 @@ assert dict(answers()) == before
     fresh_python(code)
 
 
+@needs_mxnet
 def test_mxnet_imports_and_a_convolution_computes(fresh_python):
     code = """
 from e2e_art.engines.mxnet import mx
@@ -80,6 +150,7 @@ print(y.asnumpy().ravel().tolist(), kernel.grad.asnumpy().ravel().tolist())
     assert fresh_python(code).stdout.strip() == expected
 
 
+@needs_mxnet
 def test_a_numpy_that_has_the_names_is_left_alone(fresh_python):
     code = """
 import math, numpy as np
@@ -116,13 +187,13 @@ except UserError as error:
     print(type(error).__name__, error)
 """
     said = fresh_python(WITHOUT_MXNET + PAINT + code, published).stdout
-    assert said.startswith("EngineError MXNet is not installed")
-    assert "pip install 'e2e-art[train]'" in said
+    assert said.startswith("EngineError")
+    assert "not installed" in said and "'e2e-art[mxnet]'" in said
 
 
+@needs_mxnet
 def test_a_missing_distutils_is_told_from_a_missing_mxnet(fresh_python):
-    code = WITHOUT_MXNET.replace('"mxnet"', '"distutils"') + "import e2e_art.engines.mxnet"
-    done = fresh_python('import sys; sys.modules.pop("distutils", None)\n' + code, fails=True)
+    done = fresh_python(WITHOUT.format(["distutils"]) + "import e2e_art.engines.mxnet", fails=True)
     assert done.returncode != 0
     assert "EngineError: MXNet needs distutils" in done.stderr
 
@@ -130,35 +201,30 @@ def test_a_missing_distutils_is_told_from_a_missing_mxnet(fresh_python):
 # Devices and threads
 
 
-def test_contexts_are_the_cpu_unless_asked_otherwise():
-    from e2e_art.engines.mxnet import contexts, mx
+def test_devices_are_the_cpu_unless_asked_otherwise():
+    from e2e_art.engines.gluon import cpu, devices
 
-    assert contexts() == contexts("") == [mx.cpu(0)]
-    assert contexts(None, cpus=2) == [mx.cpu(0), mx.cpu(1)]
+    assert devices() == devices("") == [cpu()]
+    assert len(devices(None, cpus=2)) == 2
 
 
-@pytest.mark.parametrize("gpus", ["0", "0,1", "-1"])
-def test_a_gpu_that_is_not_there_is_refused(gpus):
-    from e2e_art.engines.mxnet import EngineError, contexts, mx
+@pytest.mark.parametrize("gpus, wrong", [("-1", "-1"), ("99", "99"), ("-1,0", "-1"), ("-2,99", "-2")])
+def test_a_gpu_that_is_not_there_is_refused(gpus, wrong):
+    from e2e_art.engines.gluon import NAME, devices
 
-    try:
-        found = mx.context.num_gpus()
-    except mx.MXNetError:
-        found = 0
-    if found and gpus != "-1":
-        pytest.skip("here is a GPU that MXNet can use")
-    with pytest.raises(EngineError, match=rf"GPU {gpus.split(',')[0]} was asked for.*leave the flag out"):
-        contexts(gpus)
+    with pytest.raises(EngineError, match=f"GPU {wrong} was asked for, but {NAME} finds .*: leave the flag out"):
+        devices(gpus)
 
 
 @pytest.mark.parametrize("gpus", ["x", "0,", "0;1", "0.5"])
 def test_what_is_no_list_of_gpus_is_refused(gpus):
-    from e2e_art.engines.mxnet import EngineError, contexts
+    from e2e_art.engines.gluon import devices
 
     with pytest.raises(EngineError, match=f"'{gpus}' is no list of GPU numbers: write 0 or 0,1"):
-        contexts(gpus)
+        devices(gpus)
 
 
+@needs_mxnet
 @pytest.mark.parametrize("given", [None, "3"])
 def test_all_cores_work_unless_told_otherwise(fresh_python, given):
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()

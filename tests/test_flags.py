@@ -192,7 +192,7 @@ def test_numbers(reader, text, value):
         ("infer photo.png --model --steady", "--model takes a value: write one after it"),
         ("infer photo.png --seed -o o.png", "--seed takes a value"),
         ("infer photo.png --steady=1", "--steady takes no value: leave '1' out"),
-        ("infer photo.png --engine gpu", "unknown --engine 'gpu': choose auto, onnx or mxnet"),
+        ("infer photo.png --engine gpu", "unknown --engine 'gpu': choose auto, onnx, mxnet or torch"),
         ("infer photo.png --denoise abc -o o.png", "--denoise takes a number of 0 or more, not 'abc'"),
         ("infer --camera abc -o o.mp4", "--camera takes a camera's number, such as 0, or its address, not 'abc'"),
         ("infer --camera photo.png -o o.mp4", "a PHOTO is for photos, clips or doodles: leave it out for the camera"),

@@ -94,7 +94,7 @@ def test_the_python_call(model):
     assert np.array_equal(painting, e2e_art.load(str(model))(PHOTO, stage=3))
     with pytest.raises(UserError, match=r"uint8 \(H, W, 3\)"):
         e2e_art.load(model)(PHOTO / 255)
-    with pytest.raises(UserError, match="unknown engine 'caffe': choose auto, onnx or mxnet"):
+    with pytest.raises(UserError, match="unknown engine 'caffe': choose auto, onnx, mxnet or torch"):
         e2e_art.load(model, "caffe")
 
 

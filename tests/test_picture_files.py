@@ -195,7 +195,7 @@ def test_infinity_is_white_and_what_is_no_number_black(tmp_path, caplog):
         (np.where(HOLE, -9999, GRAY / 255).astype(np.float32), np.where(HOLE, 0, GRAY), ""),
         (np.where(HOLE, 3.4e38, GRAY / 255).astype(np.float32), np.where(HOLE, 255, GRAY), ""),
         (np.where(HOLE, -3.4e38, GRAY).astype(np.float32), np.where(HOLE, 0, GRAY), ""),
-        (np.where(HOLE, -32768, GRAY).astype(np.int16), np.where(HOLE, 0, GRAY), "255 .8 bits. was taken as white"),
+        (np.where(HOLE, np.int16(-32768), GRAY), np.where(HOLE, 0, GRAY), "255 .8 bits. was taken as white"),
         (np.zeros((60, 80), np.uint16), GRAY * 0, ""),
         (GRAY.astype(np.float32), GRAY, ""),
         (GRAY.astype(np.float32) * 257, GRAY, ""),

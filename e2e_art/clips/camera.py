@@ -24,7 +24,7 @@ class Camera(Clip):
 
     def __init__(self, source: str):
         os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # our message says enough
-        cv2.setLogLevel(0)
+        (cv2 if hasattr(cv2, "setLogLevel") else cv2.utils.logging).setLogLevel(0)  # type: ignore[attr-defined] # since OpenCV 5
         self.name = f"camera {source}"
         self._capture = cv2.VideoCapture(int(source) if source.isdecimal() else source)
         found, first = self._capture.read()

@@ -45,7 +45,9 @@ def open_to_read(path: Path) -> Iterator[InputContainer]:
     av.logging.set_level(None)
     # As options of the streams, too, they crash PyAV 15, which is Python 3.9's newest, where these are found late.
     told: Any = {"container_options": {"format_whitelist": CONTAINERS, "protocol_whitelist": "none"}}
-    with _Nameless(io.FileIO(path)) as file, av.open(file, metadata_errors="replace", **told) as container:
+    if int(av.__version__.partition(".")[0]) < 19:  # from then on tags that are no UTF-8 keep their bytes
+        told["metadata_errors"] = "replace"
+    with _Nameless(io.FileIO(path)) as file, av.open(file, **told) as container:
         for stream in container.streams.video:
             if stream.codec_context:  # whose coding is known
                 stream.codec_context.options = {"max_pixels": str(LARGEST)}

@@ -69,7 +69,7 @@ def _turn(frame: VideoFrame, stream: VideoStream):
 
     A pixel at (x, y) is shown at (a x + c y, b x + d y), as the standard of MP4 has it.
     """
-    matrix = next((data for data in frame.side_data if data.type.name == "DISPLAYMATRIX"), None)
+    matrix = frame.side_data.get("DISPLAYMATRIX")
     if matrix is not None:
         a, b, _, c, d = np.frombuffer(bytes(matrix), np.int32)[:5].astype(float)
         if abs(a * d) >= abs(b * c):

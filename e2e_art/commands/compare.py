@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from tqdm import tqdm
 
+from ..engines.choice import choose
 from ..errors import ImageError, OptionError, plural
 from ..evaluation.baseline import baseline_curve, equivalent_evaluations_text
 from ..evaluation.charts import plot_worth
@@ -31,7 +32,7 @@ from ..losses.options import LossOptions
 from ..machine import LOSSES, OPTIMIZE, Need, check_memory
 from ..models.folder import read_model
 from ..painting.photo import Painter
-from .flags import add_overwrite, find_double, parse_size, whole
+from .flags import add_engine, add_overwrite, find_double, parse_size, whole
 
 if TYPE_CHECKING:
     from ..evaluation.evaluator import Evaluator
@@ -62,11 +63,13 @@ def add_arguments(parser) -> None:
         "--evaluations", type=whole(), default=30, metavar="N", help="of the baseline; 0 leaves it out"
     )
     measuring.add_argument("--short-edge", type=whole(), default=320, metavar="N", help="of the photos; 0: as they are")
+    add_engine(measuring)
     measuring.add_argument("--crop", metavar="WxH", help="instead: crop the middle, and resize it, such as 640x480")
 
 
 def run(flags: argparse.Namespace) -> None:
     """Prints one table: a row for the photos themselves and for each stage of each model."""
+    choose(flags.engine)
     from .. import load
     from ..evaluation.evaluator import Evaluator
     from ..losses.perceptual import SMALLEST

@@ -11,16 +11,18 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar
 
+from ..engines.choice import CHOICES
 from ..errors import OptionError, listed, shortened
 from ..losses.options import Number, flag_of
 
 __all__ = [
-    "add_flags", "add_overwrite", "check_free", "check_job", "default_text", "find_double", "gather", "number",
-    "parse_edge", "parse_size", "whole",
+    "GPU", "add_engine", "add_flags", "add_overwrite", "check_free", "check_job", "default_text", "find_double",
+    "gather", "gpu", "number", "parse_edge", "parse_size", "whole",
 ]  # fmt: skip
 
 Each = TypeVar("Each", bound=Hashable)
 METAVARS = {int: "N", float: "X", str: "NAME"}
+GPU = "number of the GPU to use, or mps for that of a Mac; the CPU by default"
 MOST_DIGITS = 60  # of a size, and characters of one that messages show
 
 
@@ -34,6 +36,11 @@ def default_text(default, help: str) -> str:
 def add_overwrite(parser) -> None:
     """Adds the flag that allows `check_free` to find files."""
     parser.add_argument("--overwrite", action="store_true", help="replace what exists")
+
+
+def add_engine(parser, choices: Sequence[str] = CHOICES) -> None:
+    """Adds the flag that `engines.choice.choose` takes."""
+    parser.add_argument("--engine", choices=choices, default="auto", help="library that computes")
 
 
 def number(numbers: Number, **words: Any) -> Callable[[str], Any]:
@@ -58,6 +65,9 @@ def number(numbers: Number, **words: Any) -> Callable[[str], Any]:
 def whole(least: int = 0, most: int | None = None, **words: Any) -> Callable[[str], Any]:
     """Returns what reads a whole number, or a word that stands for one."""
     return number(Number(int, least, most), **words)
+
+
+gpu = whole(mps="mps")  # what reads a GPU's number, or that it is that of a Mac
 
 
 def check_job(given: Sequence[str], job: str, jobs: Mapping[str, Sequence[str]]) -> None:

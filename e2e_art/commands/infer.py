@@ -23,7 +23,7 @@ from ..networks.inputs import SEEDS
 from ..painting import external
 from ..painting.engines import ENGINES
 from ..painting.photo import STRONGEST
-from .flags import add_overwrite, check_job, number, parse_edge, whole
+from .flags import GPU, add_engine, add_overwrite, check_job, gpu, number, parse_edge, whole
 from .infer_noise import make_textures, paint_doodle
 from .infer_photos import paint_photos
 from .infer_sheet import ALL, paint_sheets
@@ -117,8 +117,8 @@ def add_arguments(parser) -> None:
     clips.add_argument("--flicker", action="store_true", help="measure how much the painted clip flickers")
     clips.add_argument("--resume", action="store_true", help="go on with a clip that was interrupted")
     devices = parser.add_argument_group("devices")
-    devices.add_argument("--engine", choices=ENGINES, default="auto", help="library that computes")
-    devices.add_argument("--gpu", type=whole(), metavar="N", help="number of the GPU to use; the CPU by default")
+    add_engine(devices, ENGINES)
+    devices.add_argument("--gpu", type=gpu, metavar="N", help=GPU)
     threads, count = "threads to use; as many as cores by default", whole(1)
     devices.add_argument("--threads", type=count, metavar="N", help=threads)
 
@@ -140,7 +140,7 @@ def run(flags: argparse.Namespace) -> None:
         return describe_model(read_model(model))
     if flags.threads is not None:
         flags.threads = limit_threads(flags.threads, "--threads")
-        os.environ["OMP_NUM_THREADS"] = str(flags.threads)  # MXNet reads it when it is imported
+        os.environ["OMP_NUM_THREADS"] = str(flags.threads)  # MXNet and PyTorch read it when they are imported
     device = (flags.engine, flags.threads, flags.gpu)
     output = Output(flags.out, flags.stage, flags.overwrite, flags.skip_existing, flags.strip, flags.json)
     if job == TEXTURES:

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..engines.choice import choose
 from ..errors import ImageError, OptionError, UserError, plural
 from ..evaluation.charts import plot_curves
 from ..files import write_atomically, write_lines
@@ -36,12 +37,15 @@ from ..networks.inputs import SEEDS
 from ..optimize.options import OptimizeOptions
 from ..optimize.presets import PRESETS, Preset
 from .flags import (
+    GPU,
+    add_engine,
     add_flags,
     add_overwrite,
     check_free,
     check_job,
     find_double,
     gather,
+    gpu,
     number,
     parse_size,
     whole,
@@ -110,7 +114,8 @@ def add_arguments(parser) -> None:
     solver = parser.add_argument_group("solver and devices")
     others = [option.name for option in fields(OptimizeOptions) if option.name not in FIRST]
     add_flags(solver, OptimizeOptions, others, given_only=True)
-    solver.add_argument("--gpu", type=whole(), metavar="N", help="number of the GPU to use; the CPU by default")
+    add_engine(solver)
+    solver.add_argument("--gpu", type=gpu, metavar="N", help=GPU)
     solver.add_argument("--no-bfloat16", action="store_true", help="keep the loss network in single precision")
 
 
@@ -135,6 +140,8 @@ def run(flags: argparse.Namespace) -> None:
         photo = resize(photo, *size)
         if flags.keep_colors == "before":
             styles = [recolor(style, photo) for style in styles]
+    gpus = None if flags.gpu is None else str(flags.gpu)
+    choose(flags.engine, gpus)
     from ..engines.gluon import devices
     from ..optimize.multiscale import optimize
 
@@ -145,7 +152,7 @@ def run(flags: argparse.Namespace) -> None:
         blend=flags.style_blend,
         regions=_regions(masks, flags.segments, styles[0], photo),
         tileable=flags.tileable,
-        device=devices(None if flags.gpu is None else str(flags.gpu))[0],
+        device=devices(gpus)[0],
         bfloat16=False if flags.no_bfloat16 else None,
     )
     colors = photo if flags.keep_colors == "after" else None

@@ -19,6 +19,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..engines.choice import choose
 from ..errors import OptionError, UserError, plural
 from ..evaluation.charts import plot_curves
 from ..images.io import list_images, read_image
@@ -29,7 +30,7 @@ from ..machine import TRAINING, Need, check_memory, limit_threads
 from ..models.folder import DESCRIPTION, Model, read_model
 from ..models.kinds import DOODLE, KINDS, TEXTURE, Kind
 from ..training.options import TrainingOptions
-from .flags import add_flags, add_overwrite, check_job, find_double, gather, whole
+from .flags import add_engine, add_flags, add_overwrite, check_job, find_double, gather, whole
 from .progress import Progress
 
 if TYPE_CHECKING:
@@ -75,7 +76,9 @@ def add_arguments(parser) -> None:
     loss = [option.name for option in fields(LossOptions) if option.name not in NOT_OURS]
     add_flags(parser.add_argument_group("loss"), TrainingOptions().loss, loss)
     devices = parser.add_argument_group("devices")
-    devices.add_argument("--gpus", metavar="0,1", help="GPUs to split each batch over; the CPU by default")
+    add_engine(devices)
+    gpus = "GPUs to split each batch over, or mps for that of a Mac; the CPU by default"
+    devices.add_argument("--gpus", "--gpu", metavar="0,1", help=gpus)
     devices.add_argument(
         "--cpu-devices",
         type=whole(1),
@@ -102,6 +105,7 @@ def run(flags: argparse.Namespace) -> None:
     _check(flags, checkpoint)
     options = _options(flags)
     _check_memory(options)
+    choose(flags.engine, flags.gpus)
     from ..data.listing import PhotoError
     from ..engines.gluon import devices
     from ..models.publish import load_chain

@@ -23,7 +23,7 @@ import numpy as np
 from PIL import ImageFile
 
 from ..machine import bfloat16_is_fast, cores, processor_flags
-from .choice import EngineError, gpu_numbers
+from .choice import EngineError, gpu_numbers, not_installed
 from .recording import recorder_of
 
 __all__ = [
@@ -104,10 +104,10 @@ def _import_mxnet():
             warnings.simplefilter("ignore")
             import mxnet
     except ModuleNotFoundError as error:
-        fix = f"MXNet is not installed in {sys.prefix}: pip install 'e2e-art[train]' (GPUs: 'e2e-art[gpu]')"
-        if error.name == "distutils":
-            fix = "MXNet needs distutils, which setuptools brings: pip install setuptools"
-        raise EngineError(fix) from error
+        if str(error.name).startswith("distutils"):
+            fix = "MXNet needs distutils, which setuptools brings: pip install 'setuptools<81'"
+            raise EngineError(fix) from error
+        raise not_installed("mxnet") from error
     except OSError as error:
         raise EngineError(f"MXNet could not load one of its libraries: {error}") from error
     return mxnet

@@ -61,20 +61,20 @@ _NOISE = (
 )
 
 
-def has_gpu() -> bool:
-    """Returns whether this onnxruntime can compute on GPUs."""
+def has_gpu(gpu: int | str) -> bool:
+    """Returns whether this onnxruntime can compute on such a GPU: one with a number, by CUDA."""
     import onnxruntime
 
-    return "CUDAExecutionProvider" in onnxruntime.get_available_providers()
+    return isinstance(gpu, int) and "CUDAExecutionProvider" in onnxruntime.get_available_providers()
 
 
-def check_gpu(gpu: int | None) -> None:
+def check_gpu(gpu: int | str | None) -> None:
     """Raises UserError where a GPU is asked for, and this onnxruntime has none; None is the CPU."""
-    if gpu is not None and not has_gpu():
+    if gpu is not None and not has_gpu(gpu):
         raise UserError(f"onnxruntime finds no GPU {gpu}: leave --gpu out, or pip install onnxruntime-gpu")
 
 
-def open_session(graph: Path, threads: int | None = None, gpu: int | None = None, thrifty: bool = False):
+def open_session(graph: Path, threads: int | None = None, gpu: int | str | None = None, thrifty: bool = False):
     """Returns a session of an ONNX graph, ready to run.
 
     graph: a file, which may keep weights in others of its folder, and in none outside of it.  threads: how many to use,

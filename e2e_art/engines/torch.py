@@ -86,7 +86,7 @@ def array(values, device: torch.device | None = None, dtype=np.float32) -> torch
 
 def to_numpy(x: torch.Tensor) -> np.ndarray:
     """Returns the numbers of an array."""
-    return np.array(x.detach().cpu())
+    return x.detach().cpu().numpy().copy()
 
 
 def device_of(x: torch.Tensor) -> torch.device:

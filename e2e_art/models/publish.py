@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 
-from ..engines.gluon import cpu
 from ..errors import ModelError, reason_of
 from ..networks.chain import Chain, without_constants
 from .folder import OLD_FORMAT, Model, write_model

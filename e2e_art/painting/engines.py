@@ -1,4 +1,4 @@
-"""What runs a trained model: onnxruntime, or the Gluon blocks."""
+"""What runs a trained model: onnxruntime, or the Gluon blocks by MXNet or PyTorch."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from ..engines.choice import CHOICES, choose
 from ..engines.onnxruntime import check_gpu, has_gpu, open_session, run_session
 from ..errors import ModelError, OptionError, UserError, first_line, unknown
 from ..images.arrays import CHANNEL_MEANS
@@ -18,14 +19,14 @@ from .external import SUFFIX, ExternalEngine
 
 __all__ = ["ENGINES", "Engine", "ModelPainter", "out_of_memory"]
 
-ENGINES = ("auto", "onnx", "mxnet")
+ENGINES = ("auto", "onnx", *CHOICES[1:])
 
 
 class Engine(Protocol):
     """Runs the model that `model` describes; device: threads and GPU of onnxruntime, for tiled inference also."""
 
     model: Model
-    device: tuple[int | None, int | None]
+    device: tuple[int | None, int | str | None]
 
     def run(self, inputs: Mapping[str, np.ndarray], stages: Sequence[int]) -> list[np.ndarray]:
         """Returns the pictures of the stages, (1, 3, H, W) float32 in 0..255.
@@ -46,11 +47,15 @@ class ModelPainter:
     kind: Kind
 
     def __init__(
-        self, model: str | Path | Model, engine: str = "auto", threads: int | None = None, gpu: int | None = None
+        self,
+        model: str | Path | Model,
+        engine: str = "auto",
+        threads: int | None = None,
+        gpu: int | str | None = None,
     ):
         self.engine = _make_engine(model, self.kind, engine, threads, gpu)
         self.model = self.engine.model
-        self.need = PAINTING[self.model.kind.name]["mxnet" if isinstance(self.engine, MxnetEngine) else "onnx"]
+        self.need = PAINTING[self.model.kind.name]["gluon" if isinstance(self.engine, GluonEngine) else "onnx"]
         self.held = 0.0  # bytes that the engine keeps of pictures before
 
     def check_memory(self, height: int, width: int, fix: str = "--size {width}x{height}", more: float = 0) -> None:
@@ -75,23 +80,25 @@ class ModelPainter:
         return self.model.check_stages([len(self.model.stages) - 1 if stage is None else stage])
 
 
-def _make_engine(model: str | Path | Model, kind: Kind, engine: str, threads: int | None, gpu: int | None) -> Engine:
+def _make_engine(
+    model: str | Path | Model, kind: Kind, engine: str, threads: int | None, gpu: int | str | None
+) -> Engine:
     if engine not in ENGINES:
         raise OptionError(unknown("engine", engine, ENGINES))
     if kind.paints_photos and not isinstance(model, Model) and str(model).lower().endswith(SUFFIX):
-        if engine == "mxnet":
-            raise OptionError(f"{model} is a file for onnxruntime: leave --engine mxnet out")
+        if engine not in ("auto", "onnx"):
+            raise OptionError(f"{model} is a file for onnxruntime: leave --engine {engine} out")
         return ExternalEngine(Path(model), threads, gpu)
     verified = read_model(model, kind)
-    if engine == "mxnet" or (engine == "auto" and gpu is not None and not has_gpu()):
-        return MxnetEngine(verified, gpu)
-    return OnnxEngine(verified, threads, gpu)
+    if engine == "onnx" or (engine == "auto" and (gpu is None or has_gpu(gpu))):
+        return OnnxEngine(verified, threads, gpu)
+    return GluonEngine(verified, engine, gpu)
 
 
 class OnnxEngine:
     """Runs the ONNX graphs of a model with onnxruntime."""
 
-    def __init__(self, model: Model, threads: int | None, gpu: int | None):
+    def __init__(self, model: Model, threads: int | None, gpu: int | str | None):
         check_gpu(gpu)
         self.model, self.device = model, (threads, gpu)
         self._sessions: dict[Path, Any] = {}
@@ -118,32 +125,34 @@ class OnnxEngine:
         return session
 
 
-class MxnetEngine:
-    """Runs the Gluon blocks."""
+class GluonEngine:
+    """Runs the Gluon blocks by the engine of this process."""
 
-    device: tuple[int | None, int | None] = None, None  # tiles are painted by onnxruntime, on the CPU
+    device: tuple[int | None, int | str | None] = None, None  # tiles are painted by onnxruntime, on the CPU
 
-    def __init__(self, model: Model, gpu: int | None):
-        from ..engines.mxnet import contexts
+    def __init__(self, model: Model, engine: str, gpu: int | str | None):
+        gpus = None if gpu is None else str(gpu)
+        choose(engine, gpus)
+        from ..engines.gluon import devices
         from ..models.publish import load_chain
 
-        (self._context,) = contexts(None if gpu is None else str(gpu))
-        self.model, self._chain = model, load_chain(model, [self._context])
+        (self._device,) = devices(gpus)
+        self.model, self._chain = model, load_chain(model, [self._device])
 
     def run(self, inputs: Mapping[str, np.ndarray], stages: Sequence[int]) -> list[np.ndarray]:
         """Returns the pictures of the stages (see `Engine`)."""
-        from ..engines.mxnet import mx
+        from ..engines.gluon import array, to_numpy
 
         planes, means = dict(inputs), np.reshape(CHANNEL_MEANS, (1, 3, 1, 1))
         (strength,) = planes.pop("strength", (1.0,))
         if "image" in planes:
             means = means.astype(np.float32)  # only here: models are to paint every pixel as they always have
             planes["image"] = planes["image"] - means
-        given = mx.nd.array(np.concatenate(list(planes.values()), axis=1), ctx=self._context)
         try:
+            given = array(np.concatenate(list(planes.values()), axis=1), self._device)
             pictures = self._chain(given, float(strength), max(stages) + 1)
-            painted = [np.clip(pictures[stage].asnumpy() + means, 0, 255) for stage in stages]
-        except mx.MXNetError as error:
+            painted = [np.clip(to_numpy(pictures[stage]) + means, 0, 255) for stage in stages]
+        except RuntimeError as error:  # which those of both engines are
             if "alloc" in str(error).lower():
                 raise MemoryError(f"{self.model.folder} takes more memory than there is") from error
             raise

@@ -34,7 +34,7 @@ Part = tuple[slice, ...]  # rows and columns of a picture
 class TiledPainter:
     """A trained model that paints in tiles; threads, gpu: as for `e2e_art.load`."""
 
-    def __init__(self, model: Model, threads: int | None = None, gpu: int | None = None):
+    def __init__(self, model: Model, threads: int | None = None, gpu: int | str | None = None):
         files = [model.path(tile_file(stage)) for stage in range(len(model.stages))]
         self._stages = [_Stage(file, threads, gpu) for file in files]
 
@@ -126,7 +126,7 @@ class _PaddedPhoto:
 class _Stage:
     """The graph of one stage."""
 
-    def __init__(self, path: Path, threads: int | None, gpu: int | None):
+    def __init__(self, path: Path, threads: int | None, gpu: int | str | None):
         self._path, self._session = path, open_session(path, threads, gpu, thrifty=True)
         self._inputs: dict[str, Any] = {place.name: place.shape for place in self._session.get_inputs()}
         channels, (_, self._count) = self._inputs.get("picture", ())[1:2], self._inputs.get("statistics", (2, 0))
