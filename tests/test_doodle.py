@@ -8,6 +8,7 @@ from skimage import data
 from e2e_art import load_doodle
 from e2e_art.commands.main import main
 from e2e_art.data.masks import LEAST, Masks, height_map, jitter_edges, make_mask
+from e2e_art.engines.choice import chosen
 from e2e_art.engines.gluon import array, cpu, nd, to_numpy
 from e2e_art.errors import OptionError
 from e2e_art.evaluation.evaluator import Evaluator
@@ -184,7 +185,7 @@ def test_a_flat_doodle_has_no_lines_at_its_border():
         assert (np.abs(rows[:, :, edge].mean(axis=0) - rows[:, :, 24:40].mean(axis=(0, 2))) < 5 * chance[:, edge]).all()
 
 
-@pytest.mark.parametrize(("engine", "height", "width"), [("onnx", 40, 56), ("onnx", 17, 33), ("mxnet", 40, 56)])
+@pytest.mark.parametrize(("engine", "height", "width"), [("onnx", 40, 56), ("onnx", 17, 33), (chosen(), 40, 56)])
 def test_paintings_have_the_size_of_their_doodles(model, engine, height, width):
     painting = load_doodle(model, engine)(drawing(height, width), seed=3)
     assert painting.shape == (height, width, 3) and painting.std() > 5
@@ -192,7 +193,7 @@ def test_paintings_have_the_size_of_their_doodles(model, engine, height, width):
 
 @pytest.mark.parametrize("stage", [0, 1])
 def test_both_engines_paint_the_same(model, stage):
-    paintings = [load_doodle(model, engine)(drawing(), 5, stage).astype(int) for engine in ("onnx", "mxnet")]
+    paintings = [load_doodle(model, engine)(drawing(), 5, stage).astype(int) for engine in ("onnx", chosen())]
     assert np.abs(paintings[0] - paintings[1]).max() <= 1
 
 

@@ -226,7 +226,9 @@ class Graph:
     # Numbers.
 
     def abs(self, x):
-        return self.add("Abs", x, whole=x.whole)
+        if x.whole:  # of a known count of which OpenVINO's Abs changes nothing
+            return self.add("Max", x, -x, whole=True)
+        return self.add("Abs", x)
 
     def clip(self, x, a_min: float, a_max: float):
         return self.add("Clip", x, float(a_min), float(a_max))
