@@ -7,26 +7,27 @@ python benchmarks/changes.py ../before . --runs 21
 import argparse
 import os
 import sys
-import tempfile
 from pathlib import Path
 
+import numpy as np
+import skimage
 from interleaved import command_line, interleave, serve, table
+from skimage import data
 
 
 def measure(options: argparse.Namespace) -> None:
     """The side of one checkout: answers calls."""
     sys.path.insert(0, options.engine)
-    from training import PHOTO, our_step
-
     import e2e_art
 
     assert Path(e2e_art.__file__).is_relative_to(options.engine)
-    from e2e_art.images.io import read_image
-    from e2e_art.machine import bfloat16_is_fast
+    from e2e_art.training.options import TrainingOptions
+    from e2e_art.training.trainer import Training
 
-    crop = read_image(PHOTO)[: options.size, : options.size]
-    with tempfile.TemporaryDirectory() as folder:
-        serve(our_step(crop, bfloat16_is_fast(), Path(folder) / "start.npz"))
+    pictures = Path(skimage.__file__).parent / "data"
+    chosen = TrainingOptions(styles=(str(pictures / "coffee.png"),), stages="pyramid", sizes=(options.size,))
+    training, crop = Training(chosen, Path(os.devnull)), data.astronaut()[: options.size, : options.size]
+    serve(lambda: training.learn(crop[np.newaxis], 1e-3)[1])
 
 
 def main() -> None:

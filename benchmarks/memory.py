@@ -103,7 +103,7 @@ def training(kind: str, batch: int = 1) -> Callable[[int], object]:
         task = Training(options, folder / "checkpoint.npz")
         planes = {"chain": (edge, edge, 3), "bing-xu": (edge, edge, 3), "texture": (6, edge, edge)}[kind]
         crops = np.random.default_rng(0).integers(0, 256, (batch, *planes)).astype(np.uint8)
-        task.learn(crops if kind != "texture" else crops.astype(np.float32) / 255, 1e-4)
+        task.learn(crops if kind != "texture" else [crops.astype(np.float32) / 255], 1e-4)
 
     return step
 

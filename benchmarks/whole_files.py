@@ -213,7 +213,7 @@ def _make_checkpoints(folder: Path) -> None:
     training = Training(options, folder / "begun.npz", bfloat16=False)
     training.save()
     training = Training(options, folder / "half.npz", bfloat16=False)
-    training.learn(to_vgg_space(np.zeros((32, 32, 3), np.uint8)).transpose(0, 2, 3, 1), 1e-3)
+    training.learn(np.zeros((1, 32, 32, 3), np.uint8), 1e-3)
     training.state.step = 1
     training.save()
 

@@ -260,7 +260,7 @@ class Training:
         learning_rate = self.options.learning_rates[state.phase] * min(1.0, (state.step + 1) / WARM_UP) * cosine
         batch = next(batches)
         waited = time.perf_counter() - started
-        results = self._take_step(batch, learning_rate)
+        results = self.take_step(batch, learning_rate)
         state.step += 1
         state.position = batches.position
         self._count_time(started)
@@ -273,12 +273,11 @@ class Training:
 
     def _report(self, on_step: Callable[[Step], None]) -> None:
         """Fetches what the last steps came to, and reports each; raises TrainingError where one is not finite."""
-        started, steps, self._unreported = time.perf_counter(), self._unreported, []
-        fetched = [(step, [to_numpy(each) for each in results]) for step, results in steps]
-        self._count_time(started)
-        stopped = None
-        for step, results in fetched:
-            losses, norm = self._losses(results, step.step)
+        steps, self._unreported, stopped = self._unreported, [], None
+        for step, results in steps:
+            started = time.perf_counter()
+            losses, norm = self.losses_of(results, step.step)
+            self._count_time(started)
             try:
                 on_step(replace(step, losses=losses, gradient_norm=norm, seconds=self.state.seconds))
             except KeyboardInterrupt as interrupt:  # those after it are done as well
@@ -291,10 +290,10 @@ class Training:
 
         batch: as the task's batches have it.  Raises TrainingError where one of them is not finite.
         """
-        return self._losses([to_numpy(each) for each in self._take_step(batch, learning_rate)], self.state.step + 1)
+        return self.losses_of(self.take_step(batch, learning_rate), self.state.step + 1)
 
-    def _take_step(self, batch: np.ndarray | Sequence, learning_rate: float) -> list:
-        """Takes one step, without waiting for its end; returns what `_losses` reads."""
+    def take_step(self, batch: np.ndarray | Sequence, learning_rate: float) -> list:
+        """Takes one step, without waiting for its end; returns what `losses_of` reads."""
         shares = self.task.arrays(batch, self.state.position)
         return self._compute(array(self._optimizer.rates(learning_rate)), *(each for share in shares for each in share))
 
@@ -318,9 +317,9 @@ class Training:
         losses = [nd.stack(*(nd.stack(*(stage[name] for name in TERMS)) for stage in stages)) for stages in terms]
         return [*map(nd.BlockGrad, losses), norm]
 
-    def _losses(self, results: Sequence[np.ndarray], step: int) -> tuple[list[dict[str, float]], float]:
+    def losses_of(self, results: Sequence, step: int) -> tuple[list[dict[str, float]], float]:
         """Returns the mean losses of each learning stage and the norm of the gradient; raises TrainingError."""
-        *losses, norm = results
+        *losses, norm = map(to_numpy, results)
         means = np.concatenate(losses, axis=2).mean(axis=2).tolist()
         named = [dict(zip(TERMS, stage)) for stage in means]
         if not np.isfinite([norm.item(), *(value for stage in means for value in stage)]).all():
