@@ -59,10 +59,10 @@ def not_installed(engine: str) -> EngineError:
     """Returns the error for an engine that is not installed."""
     if not (_installed("mxnet") or _installed("torch")):
         why = f"Neither PyTorch nor MXNet is installed in {sys.prefix}"
-        return EngineError(f"{why}: pip install 'e2e-art[torch]', or 'e2e-art[mxnet]' (Linux, Python 3.9 to 3.12)")
+        return EngineError(f"{why}: pip install 'e2e-art[torch]', or 'e2e-art[mxnet]' (Python 3.9 to 3.12)")
     if engine == "torch":
         return EngineError(f"PyTorch is not installed in {sys.prefix}: pip install 'e2e-art[torch]'")
-    fix = "pip install 'e2e-art[mxnet]' (GPUs: 'e2e-art[mxnet-gpu]'), on Linux with Python 3.9 to 3.12"
+    fix = "pip install 'e2e-art[mxnet]' (GPUs: 'e2e-art[mxnet-gpu]'), which needs Python 3.9 to 3.12"
     return EngineError(f"MXNet is not installed in {sys.prefix}: {fix}")
 
 
