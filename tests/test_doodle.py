@@ -150,10 +150,8 @@ def test_edges_can_be_moved_for_the_loss(files, tmp_path):
         moved, jitter_edges(planes, 4, seed=2)
     )
     training = Training(options_of(files, edge_jitter=4.0), tmp_path / "checkpoint.npz", bfloat16=False)
-    given = array(training.task.noise(0))
-    judged, learned = (
-        to_numpy(training.task.features(training.task.loss, given, position)[0][0]) for position in (None, 0)
-    )
+    task = training.task
+    judged, learned = (task.beside(task.noise(0)[0], task.loss.options, number)[0] for number in (None, 0))
     assert judged.shape == learned.shape and not np.array_equal(judged, learned)
 
 
@@ -255,7 +253,8 @@ def test_a_missing_region_does_not_count(files, tmp_path):
     given[:, :3], given[:, 1] = 0, 1  # region 1 alone
     picture = array(np.random.RandomState(0).normal(0, 40, (1, 3, *given.shape[2:])))
     loss = training.task.loss
-    features = training.task.features(loss, array(given))
+    weights = [array(layer[np.newaxis]) for layer in training.task.beside(given[0], loss.options)]
+    features = training.task.features(loss, array(given), weights)
     style = to_numpy(training.task.losses(loss, picture, features)["style"]).item()
     target = training.task.target(loss.options)
     alone = StyleTarget({layer: gram[1:2] for layer, gram in target.grams.items()})
