@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 from skimage import data
 
-from e2e_art.data import listing, photos
+from e2e_art.data import ahead, listing, photos
 from e2e_art.data.listing import PhotoError, list_photos
 from e2e_art.data.photos import PhotoStream
 
@@ -349,6 +349,24 @@ def test_workers_end_with_their_stream(folder):
     next(forgotten)
     del forgotten
     assert until(lambda: workers_alive() == before)
+
+
+def test_as_many_workers_as_it_takes(folder, monkeypatch):
+    """One where the crops are ready in time; one more with each batch that is waited for, up to the cores."""
+    monkeypatch.setattr(ahead, "cores", lambda: 3)
+    one = take(PhotoStream(folder, 24, batch=4, workers=1), 10)
+    before = workers_alive()
+    with PhotoStream(folder, 24, batch=4) as stream:
+        first = next(stream)
+        for _ in range(4):
+            assert until(lambda: all(item.done() for item in stream._crops._pending))
+            first = np.concatenate([first, next(stream)])
+        assert workers_alive() == before + 1
+        read = photos.read_image
+        monkeypatch.setattr(photos, "read_image", lambda *path, **at: time.sleep(0.02) or read(*path, **at))
+        crops = np.concatenate([first, *(next(stream) for _ in range(9))])
+        assert workers_alive() == before + 3
+    assert np.array_equal(crops[:40], one)
 
 
 def test_only_a_few_batches_are_prepared(folder, monkeypatch):

@@ -29,6 +29,7 @@ from e2e_art.models.folder import read_model
 from e2e_art.models.publish import load_chain
 from e2e_art.networks.inputs import NOISE_PERIOD
 from e2e_art.training import options as options_module
+from e2e_art.training import trainer
 from e2e_art.training.options import TrainingOptions
 from e2e_art.training.trainer import WARM_UP, Training, TrainingError
 
@@ -410,6 +411,58 @@ def test_either_normalization_trains_and_paints(files, tmp_path, norm):
     photo = data.chelsea()[40:97, 60:120]
     paintings = [e2e_art.load(tmp_path / "out", engine)(photo).astype(int) for engine in ("onnx", "mxnet")]
     assert np.abs(paintings[0] - paintings[1]).max() <= 1
+
+
+# Losses that are fetched every few steps, as on GPUs
+
+
+@pytest.fixture
+def seldom(monkeypatch):
+    monkeypatch.setattr(trainer, "fetch_every", lambda devices: 3)
+
+
+def test_no_step_is_lost_where_losses_are_fetched_seldom(training_of, seldom, monkeypatch):
+    found, reported = [], []
+    for every in (1, 3):
+        monkeypatch.setattr(trainer, "fetch_every", lambda devices, every=every: every)
+        training, steps, before = training_of(steps=(7, 2), batch=2), [], 0
+
+        def on_step(step, training=training, steps=steps):
+            steps.append(step)
+            reported.append(training.total_step - step.total_step)
+
+        training.run(on_step, checkpoint_every=5)
+        found.append(steps)
+    assert reported == [0] * 9 + [2, 1, 0, 1, 0, 1, 0, 1, 0]  # three steps, two up to a checkpoint, up to a phase's end
+    for one, other in zip(*found):
+        assert (one.phase, one.step, one.learning_rate) == (other.phase, other.step, other.learning_rate)
+        assert one.losses[0] == pytest.approx(other.losses[0], rel=1e-4)
+        assert one.gradient_norm == pytest.approx(other.gradient_norm, rel=1e-4)
+        assert other.seconds >= before
+        before = other.seconds
+
+
+def test_ctrl_c_loses_no_step_where_losses_are_fetched_seldom(training_of, seldom):
+    training, seen = training_of(steps=(9,)), []
+
+    def stop(step):
+        seen.append(step.total_step)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        training.run(stop)
+    assert seen == [1, 2, 3]  # done when the first was reported
+    assert Training(training.options, training.checkpoint, resume=True, bfloat16=False).state.step == 3
+
+
+def test_a_divergence_is_found_before_anything_is_saved(training_of, seldom):
+    training, seen = training_of(learning_rates=(1e30,), steps=(40,)), []
+    with pytest.raises(TrainingError, match="not finite at step ") as error:
+        training.run(lambda step: seen.append(step.step), checkpoint_every=2)
+    wrong = int(re.search(r"at step (\d+)", str(error.value))[1])
+    assert seen == list(range(1, wrong))
+    saved = Training(training.options, training.checkpoint, resume=True, bfloat16=False).state.step
+    assert saved < wrong and saved % 2 == 0
 
 
 # When it goes wrong

@@ -209,7 +209,8 @@ class _Recorded:
                 self._graphs[shapes] = self._record(inputs)
             graph, places, results = self._graphs[shapes]
             for place, x in zip(places, inputs):
-                place.copy_(x, non_blocking=True)
+                # Pinned, so that Python need not wait until the steps before are done.
+                place.copy_(x if x.is_cuda else x.pin_memory(), non_blocking=True)
             graph.replay()
             return [result.clone() for result in results]
 
@@ -383,7 +384,8 @@ class nd:
 
     @staticmethod
     def to_bfloat16(x):
-        return x.to(torch.bfloat16)
+        # Channels last is how the convolutions of processors and GPUs take bfloat16 fastest.
+        return x.to(torch.bfloat16, memory_format=torch.channels_last if x.dim() == 4 else torch.preserve_format)
 
     @staticmethod
     def to_float32(x):
