@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def _of_another_install(error: BaseException | None) -> bool:
-    return isinstance(error, EngineError) and "is not installed" in str(error)
+    return isinstance(error, EngineError) and "installed in" in str(error)
 
 
 @pytest.hookimpl(wrapper=True)
