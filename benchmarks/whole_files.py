@@ -78,7 +78,7 @@ def _make_pictures(folder: Path) -> None:
     heif.save(folder / "photo.heic", quality=90)
     pillow_heif.from_pillow(clear).save(folder / "clear.heic", quality=90)
     deep = pixels.astype(np.uint16) * 257
-    for name, array, options in (
+    for name, values, options in (
         ("float.tif", pixels.astype(np.float32) / 255, {}),
         ("half.tif", pixels.astype(np.float16) / 255, {}),
         ("deep.tif", deep, {"byteorder": ">"}),
@@ -87,7 +87,7 @@ def _make_pictures(folder: Path) -> None:
         ("wide.tif", pixels[..., 0].astype(np.uint32) << 23, {"photometric": "minisblack"}),
         ("big.tif", pixels, {"bigtiff": True}),
     ):
-        tifffile.imwrite(folder / name, array, **{"photometric": "rgb", **options})
+        tifffile.imwrite(folder / name, values, **{"photometric": "rgb", **options})
 
 
 def _make_masks(folder: Path) -> None:

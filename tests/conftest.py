@@ -51,6 +51,9 @@ def pytest_runtest_setup(item):
         raise
 
 
+pytest_runtest_call = pytest_runtest_setup
+
+
 @pytest.fixture(scope="session")
 def photo():
     """A real photo, odd in size and not square: uint8 (97, 131, 3)."""
