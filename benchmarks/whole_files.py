@@ -13,7 +13,7 @@ import tifffile
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image, ImageCms
 
-from e2e_art.engines.mxnet import mx
+from e2e_art.engines.gluon import array, cpu
 from e2e_art.images.arrays import to_vgg_space
 from e2e_art.losses.options import LossOptions
 from e2e_art.losses.style_target import StyleTarget
@@ -78,7 +78,7 @@ def _make_pictures(folder: Path) -> None:
     heif.save(folder / "photo.heic", quality=90)
     pillow_heif.from_pillow(clear).save(folder / "clear.heic", quality=90)
     deep = pixels.astype(np.uint16) * 257
-    for name, array, options in (
+    for name, values, options in (
         ("float.tif", pixels.astype(np.float32) / 255, {}),
         ("half.tif", pixels.astype(np.float16) / 255, {}),
         ("deep.tif", deep, {"byteorder": ">"}),
@@ -87,7 +87,7 @@ def _make_pictures(folder: Path) -> None:
         ("wide.tif", pixels[..., 0].astype(np.uint32) << 23, {"photometric": "minisblack"}),
         ("big.tif", pixels, {"bigtiff": True}),
     ):
-        tifffile.imwrite(folder / name, array, **{"photometric": "rgb", **options})
+        tifffile.imwrite(folder / name, values, **{"photometric": "rgb", **options})
 
 
 def _make_masks(folder: Path) -> None:
@@ -154,7 +154,7 @@ _OLD_MODEL = Path(__file__).resolve().parents[1] / "tests" / "data" / "format_1"
 
 def _make_models(folder: Path) -> None:
     """Publishes small untrained models of every kind, and copies one of format 1."""
-    style = mx.nd.array(to_vgg_space(np.asarray(small_photo().resize((32, 32)))))
+    style = array(to_vgg_space(np.asarray(small_photo().resize((32, 32)))))
     validation = [{"stage": stage, "total": 3.5 - stage} for stage in range(2)]
     record = {"command": "by hand", "photos": 3, "seconds": 4, "engine": "MXNet", "validation": validation}
     record["styles"] = [{"file": "waves.jpg"}]
@@ -164,7 +164,7 @@ def _make_models(folder: Path) -> None:
         ("texture", TextureChain([{"kind": "texture"}]), {}),
         ("doodle", DoodleChain([regions]), {"palette": _PALETTE}),
     ):
-        chain.draw_weights(1, [mx.cpu()])
+        chain.draw_weights(1, [cpu()])
         extras = {"style.npz": StyleTarget.of(LossOptions(), [style]).save()} if name == "chain" else {}
         publish(chain, folder / name, {**record, **more}, extras)
     shutil.copytree(_OLD_MODEL, folder / "old")

@@ -114,9 +114,9 @@ class Need:
 
 # What `python benchmarks/memory.py` and `benchmarks/sizes.py` measure (docs/speed.md).
 PAINTING = {  # whole, by kind of model and engine; of a network of others only input and output are known
-    "chain": {"onnx": Need(400), "gluon": Need(570)},
-    "texture": {"onnx": Need(700), "gluon": Need(710)},
-    "doodle": {"onnx": Need(920), "gluon": Need(690)},
+    "chain": {"onnx": Need(400), "mxnet": Need(570), "torch": Need(550)},
+    "texture": {"onnx": Need(700), "mxnet": Need(710), "torch": Need(1220)},
+    "doodle": {"onnx": Need(920), "mxnet": Need(690), "torch": Need(750)},
     "onnx": {"onnx": Need(64)},
 }
 TILED = Need(9)  # beside the tiles: the photo, and the last stage's picture in half precision

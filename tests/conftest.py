@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def _of_another_install(error: BaseException | None) -> bool:
-    return isinstance(error, EngineError) and "is not installed" in str(error)
+    return isinstance(error, EngineError) and "installed in" in str(error)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -49,6 +49,9 @@ def pytest_runtest_setup(item):
         if _of_another_install(error):
             pytest.skip(str(error))
         raise
+
+
+pytest_runtest_call = pytest_runtest_setup
 
 
 @pytest.fixture(scope="session")

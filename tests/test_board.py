@@ -7,6 +7,7 @@ from helpers import pixels, process, save
 from PIL import Image
 
 from e2e_art import load_doodle
+from e2e_art.engines.gluon import cpu
 from e2e_art.images.regions import snap
 from e2e_art.models.folder import read_model
 from e2e_art.models.publish import publish
@@ -22,11 +23,8 @@ NAMES = ("white", "blue", "green")
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
     """The folder of an untrained model of doodles in three colors."""
-    from e2e_art.engines.mxnet import mx
-
-    mx.random.seed(1)
     chain = DoodleChain([{"kind": "doodle", "regions": 3}])
-    chain.initialize(mx.init.Xavier(magnitude=2))
+    chain.draw_weights(1, [cpu()])
     palette = [{"color": "#" + bytes(color).hex(), "name": name} for color, name in zip(PALETTE, NAMES)]
     folder = tmp_path_factory.mktemp("doodles") / "lake"
     publish(chain, folder, {"palette": palette})

@@ -25,6 +25,7 @@ from skimage import data
 
 import e2e_art
 from e2e_art.commands.main import main
+from e2e_art.engines.choice import chosen
 from e2e_art.errors import UserError
 from e2e_art.evaluation.evaluator import Evaluator
 from e2e_art.images.colors import denoise, keep_colors
@@ -272,10 +273,10 @@ def test_size_sets_where_it_is_painted_and_as_painted_leaves_it_there(photo, mod
 @pytest.mark.parametrize("shape", [(97, 131), (1, 1), (1, 40), (33, 2)])
 def test_the_engines_agree_through_the_command(model, tmp_path, shape):
     photo = save(tmp_path / "photo.png", PHOTO[: shape[0], : shape[1]])
-    for engine in ("onnx", "mxnet"):
+    for engine in ("onnx", chosen()):
         assert infer(model, photo, "-o", tmp_path / f"{engine}.png", "--stages", "--engine", engine) == 0
     for stage in range(4):
-        pictures = [pixels(tmp_path / f"{engine}_stage-{stage}.png") for engine in ("onnx", "mxnet")]
+        pictures = [pixels(tmp_path / f"{engine}_stage-{stage}.png") for engine in ("onnx", chosen())]
         assert pictures[0].shape == (*shape, 3)
         assert difference(*pictures) <= 1
 
@@ -469,7 +470,7 @@ def test_a_model_with_one_flipped_byte(refused, photo, model, tmp_path, file):
     content = bytearray((copy / file).read_bytes())
     content[len(content) // 2] ^= 4
     (copy / file).write_bytes(content)
-    for engine in ("onnx", "mxnet"):
+    for engine in ("onnx", chosen()):
         says = [copy / file, "has changed", "get a whole copy"]
         refused(photo, "-o", tmp_path / "out.png", "--engine", engine, model=copy, says=says)
 
@@ -492,7 +493,7 @@ def test_a_description_with_any_byte_changed(refused, photo, model, tmp_path):
     changed = content.replace(b'"residual_weight": 0.4', b'"residual_weight": 0.6')
     assert changed != content
     (copy / "model.json").write_bytes(changed)
-    for engine in ("onnx", "mxnet"):
+    for engine in ("onnx", chosen()):
         says = [copy / "model.json", "has changed", "get a whole copy"]
         refused(photo, "-o", tmp_path / "out.png", "--engine", engine, model=copy, says=says)
 
@@ -557,7 +558,7 @@ def test_several_photos_do_not_fit_into_the_name_of_one_picture(refused, photo, 
     refused(photo, other, "-o", tmp_path / "both.jpg", says=["both.jpg", "2 photos", "folder"])
 
 
-@pytest.mark.parametrize("words", [["--engine", "onnx"], ["--engine", "mxnet"], ["--tile", "96"]])
+@pytest.mark.parametrize("words", [["--engine", "onnx"], ["--engine", chosen()], ["--tile", "96"]])
 def test_a_model_of_weights_that_are_no_numbers_paints_nothing(refused, photo, tmp_path, monkeypatch, words):
     monkeypatch.setattr("e2e_art.models.publish.is_kept", lambda weight: True)  # which refuses to write such a model
     chain = tiny_chain(stages=1)
@@ -577,7 +578,7 @@ def test_names_that_the_terminal_cannot_write_are_escaped(model, tmp_path):
     assert (tmp_path / "ü_stage-0.png").exists()
 
 
-@pytest.mark.parametrize("engine", ["auto", "onnx", "mxnet"])
+@pytest.mark.parametrize("engine", ["auto", "onnx", chosen()])
 def test_a_gpu_that_is_not_there(refused, photo, tmp_path, engine):
     refused(photo, "-o", tmp_path / "out.png", "--gpu", "77", "--engine", engine, says=["GPU", "77"])
 

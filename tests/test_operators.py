@@ -260,7 +260,7 @@ def test_values_and_gradients(name):
         size = np.abs(gradient * direction).sum() + 1e-6
         assert gradient.shape == own.shape
         # 2 %: a step of 1e-3 crosses the corner of some of a hundred values, and rounding of 1e-7 is 1e-4 of the step
-        assert (gradient * direction).sum() == pytest.approx(slope, abs=0.02 * size), place
+        assert (gradient * direction).sum() == pytest.approx(slope, abs=float(0.02 * size)), place
 
 
 @pytest.mark.numerical

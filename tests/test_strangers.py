@@ -12,6 +12,7 @@ from helpers import assert_one_sentence, edit_description, forge, save, tree
 from skimage import data
 
 from e2e_art.commands.main import main
+from e2e_art.engines.choice import chosen
 from e2e_art.errors import ModelError
 from e2e_art.evaluation.evaluator import Evaluator
 from e2e_art.models.folder import find_model, model_folders, read_model
@@ -117,7 +118,7 @@ def test_every_command_says_so_in_one_sentence(copied, photo_file, tmp_path, cap
     given = ["--style", str(photo_file), "--photos", str(tmp_path / "photos"), "--out", str(tmp_path / "new")]
     for words in (
         ["infer", str(photo_file), "-o", out, "--model"],
-        ["infer", str(photo_file), "-o", out, "--engine", "mxnet", "--model"],
+        ["infer", str(photo_file), "-o", out, "--engine", chosen(), "--model"],
         ["infer", "-o", out, "--texture"],
         ["infer", "--info", "--model"],
         ["compare", str(photo_file), "--model"],

@@ -107,7 +107,7 @@ def assign(x: torch.Tensor, values) -> None:
 def has_bfloat16(on: Sequence[torch.device]) -> bool:
     """Returns whether bfloat16 is fast on all of these devices."""
     if all(device.type == "cuda" for device in on):
-        return torch.cuda.is_bf16_supported()
+        return torch.cuda.is_bf16_supported(including_emulation=False)
     return bfloat16_is_fast() and all(device.type == "cpu" for device in on)
 
 

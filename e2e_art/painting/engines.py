@@ -23,8 +23,12 @@ ENGINES = ("auto", "onnx", *CHOICES[1:])
 
 
 class Engine(Protocol):
-    """Runs the model that `model` describes; device: threads and GPU of onnxruntime, for tiled inference also."""
+    """Runs the model that `model` describes; device: threads and GPU of onnxruntime, for tiled inference also.
 
+    name: that by which `machine.PAINTING` knows what it takes.
+    """
+
+    name: str
     model: Model
     device: tuple[int | None, int | str | None]
 
@@ -55,7 +59,7 @@ class ModelPainter:
     ):
         self.engine = _make_engine(model, self.kind, engine, threads, gpu)
         self.model = self.engine.model
-        self.need = PAINTING[self.model.kind.name]["gluon" if isinstance(self.engine, GluonEngine) else "onnx"]
+        self.need = PAINTING[self.model.kind.name][self.engine.name]
         self.held = 0.0  # bytes that the engine keeps of pictures before
 
     def check_memory(self, height: int, width: int, fix: str = "--size {width}x{height}", more: float = 0) -> None:
@@ -98,6 +102,8 @@ def _make_engine(
 class OnnxEngine:
     """Runs the ONNX graphs of a model with onnxruntime."""
 
+    name = "onnx"
+
     def __init__(self, model: Model, threads: int | None, gpu: int | str | None):
         check_gpu(gpu)
         self.model, self.device = model, (threads, gpu)
@@ -132,7 +138,7 @@ class GluonEngine:
 
     def __init__(self, model: Model, engine: str, gpu: int | str | None):
         gpus = None if gpu is None else str(gpu)
-        choose(engine, gpus)
+        self.name = choose(engine, gpus)
         from ..engines.gluon import devices
         from ..models.publish import load_chain
 

@@ -39,6 +39,8 @@ DTYPES = {
 class ExternalEngine:
     """Runs one ONNX file as a model; raises ModelError for a file that is no such network, with the reason."""
 
+    name = "onnx"
+
     def __init__(self, path: Path, threads: int | None, gpu: int | str | None):
         if not path.is_file():
             raise ModelError(f"{path} is no file" if path.exists() else f"There is no file {path}: check the path")
