@@ -40,11 +40,11 @@ def features(values: dict) -> None:
     layers = layers_of("vgg19")
     for pooling in ("average", "max"):
         network = load_vgg(layers, pooling=pooling, bfloat16=False)
-        values.update(zip((f"{pooling} {layer}" for layer in layers), map(to_numpy, network(array(OTHER)))))
+        values.update(zip((f"relu: {pooling} {layer}" for layer in layers), map(to_numpy, network(array(OTHER)))))
         for layer in ("relu1_2", "relu2_2", "relu3_4", "relu4_4", "relu5_4"):
             part = network.of_layers([layer])
             _, gradient = value_and_gradient(lambda x, part=part: part(x)[0], OTHER)
-            values[f"{pooling} {layer}, gradient"] = gradient
+            values[f"relu, gradient: {pooling} {layer}"] = gradient
 
 
 def losses(values: dict) -> None:
@@ -62,7 +62,7 @@ def losses(values: dict) -> None:
         content = loss.content_features(array(np.concatenate([PHOTO, PAINTING])[:count]))
         for term in loss(array(pictures), content, *more):
             found = value_and_gradient(partial(term_of, loss, term, content, *more), pictures)
-            values.update(zip((f"{name}: {term}", f"{name}: {term}, gradient"), found))
+            values.update(zip((f"term: {name}, {term}", f"term, gradient: {name}, {term}"), found))
 
 
 def term_of(loss, term: str, content: list, *more):
@@ -76,7 +76,7 @@ def optimization(values: dict) -> None:
     for solver in ("lbfgs", "adam"):
         options = replace(OptimizeOptions(solver, steps=10, style_size=64, tolerance=0), loss=LossOptions())
         result = optimize(PICTURES[0], [PICTURES[1]], PICTURES[0], options, bfloat16=False)
-        values[f"totals of {solver}"] = np.array([evaluation.total for evaluation in result.evaluations])
+        values[f"totals: {solver}"] = np.array([evaluation.total for evaluation in result.evaluations])
 
 
 if __name__ == "__main__":

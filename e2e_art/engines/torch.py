@@ -16,6 +16,7 @@ import torch
 from torch.nn import functional
 
 from ..machine import bfloat16_is_fast, cores
+from . import winograd
 from .choice import EngineError, gpu_numbers
 from .recording import recorder_of
 
@@ -263,6 +264,8 @@ class nd:
 
     @staticmethod
     def Convolution(x, weight, bias=None, *, stride=(1, 1), pad=(0, 0), dilate=(1, 1), num_group=1, **implied):
+        if winograd.suits(x, weight, bias, stride, pad, dilate, num_group):
+            return winograd.convolve(x, weight, bias)
         return functional.conv2d(x, weight, bias, stride, pad, dilate, num_group)
 
     @staticmethod
@@ -437,15 +440,16 @@ class Parameter:
     def initialize(self, on: Sequence[torch.device]) -> None:
         """Gives it its first numbers on some devices; those that are to be drawn are 0."""
         first = (torch.ones if self.init == "ones" else torch.zeros)(self.shape)
+        if not self.learns and len(self.shape) == 4:  # faster to convolve with; maps take on this order, too
+            first = first.contiguous(memory_format=torch.channels_last)
         self._data = {device: first.to(device, copy=True) for device in on}
-        if self.learns:
-            for data in self._data.values():
-                autograd.watch(data)
+        for data in self._data.values():
+            (autograd.watch if self.learns else winograd.prepare)(data)
 
     def data(self, device: torch.device | None = None) -> torch.Tensor:
         """Returns the numbers on a device, the first one by default."""
         data = self._data[next(iter(self._data)) if device is None else device]
-        return data if _mode.recording else data.detach()
+        return data if _mode.recording or not self.learns else data.detach()
 
     def list_data(self) -> list[torch.Tensor]:
         """Returns the numbers on each device, to be changed in place."""
