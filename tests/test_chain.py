@@ -14,6 +14,8 @@ from e2e_art.networks.chain import Chain, without_constants, xavier
 from e2e_art.networks.inputs import NOISE_PERIOD, PADDING, noise_tile, reflect
 from e2e_art.training.options import PRESETS, TrainingOptions, stages_of
 
+pytestmark = pytest.mark.numerical
+
 SMALL = {
     "conv": {"kind": "conv", "widths": [4] * 6},
     "deconv": {"kind": "deconv", "widths": [8, 8, 8]},

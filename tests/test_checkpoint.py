@@ -18,6 +18,8 @@ from e2e_art.training.checkpoint import CheckpointError, load_checkpoint, save_c
 from e2e_art.training.options import TrainingOptions
 from e2e_art.training.trainer import Training, TrainingError
 
+pytestmark = pytest.mark.numerical
+
 
 class Payload:
     """What makes a file where it is unpickled."""

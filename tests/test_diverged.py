@@ -13,7 +13,7 @@ from e2e_art.training.options import TrainingOptions
 from e2e_art.training.publish import publish_training
 from e2e_art.training.trainer import Training, TrainingError
 
-pytestmark = [pytest.mark.training, pytest.mark.usefixtures("brief_trainings")]
+pytestmark = [pytest.mark.training, pytest.mark.numerical, pytest.mark.usefixtures("brief_trainings")]
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from e2e_art.losses.options import LossOptions
 from e2e_art.training.options import TrainingOptions
 from e2e_art.training.trainer import MEASURED, Training, TrainingState, duration_text, estimate_seconds
 
-pytestmark = pytest.mark.training
+pytestmark = [pytest.mark.training, pytest.mark.numerical]
 
 CHEAP = LossOptions(style_layers=("relu1_1", "relu2_1"), content_layers=("relu2_1",))
 

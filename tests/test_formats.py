@@ -75,6 +75,7 @@ def assert_unchanged(model, engine: str = "onnx") -> None:
 
 
 @pytest.mark.numerical
+@pytest.mark.numerical
 @pytest.mark.parametrize("engine", ["onnx", chosen()])
 @pytest.mark.parametrize("folder", SHIPPED)
 def test_a_shipped_model_paints_as_it_always_has(folder, engine):
@@ -95,6 +96,7 @@ def old(tmp_path):
     return old_model(tmp_path / "models" / "tiny")
 
 
+@pytest.mark.numerical
 @pytest.mark.parametrize("engine", ["onnx", chosen()])
 def test_an_old_model_is_read_painted_with_and_exported(old, tmp_path, capsys, engine):
     model = read_model(old)

@@ -11,6 +11,8 @@ from e2e_art.networks.chain import Chain, make_generator, xavier
 from e2e_art.networks.layers import Convolution, InstanceNorm, JoinedConv, PaddedConv
 from e2e_art.networks.photo import Pyramid
 
+pytestmark = pytest.mark.numerical
+
 KINDS = ["conv", "deconv", "pyramid"]  # that paint photos
 SMALL = {
     "conv": {"widths": [8] * 6},

@@ -270,6 +270,7 @@ def test_size_sets_where_it_is_painted_and_as_painted_leaves_it_there(photo, mod
     assert pixels(tmp_path / "large.png").shape == (148, 200, 3)
 
 
+@pytest.mark.numerical
 @pytest.mark.parametrize("shape", [(97, 131), (1, 1), (1, 40), (33, 2)])
 def test_the_engines_agree_through_the_command(model, tmp_path, shape):
     photo = save(tmp_path / "photo.png", PHOTO[: shape[0], : shape[1]])

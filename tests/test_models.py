@@ -60,6 +60,7 @@ def test_a_model_is_read_as_it_was_written(folder):
     assert json.loads((folder / "model.json").read_text())["format"] == FORMAT == 2
 
 
+@pytest.mark.numerical
 def test_a_published_chain_paints_as_before(tmp_path, make_chain, photo):
     from e2e_art.engines.gluon import array, to_numpy
     from e2e_art.images.arrays import to_vgg_space
@@ -88,6 +89,7 @@ def test_a_published_chain_paints_as_before(tmp_path, make_chain, photo):
         assert all(np.allclose(mine[name], theirs[name], rtol=1e-3, atol=1e-6) for name in mine)
 
 
+@pytest.mark.numerical
 def test_shared_weights_are_stored_once_and_read_as_shared(tmp_path, make_chain):
     from e2e_art.models.publish import load_chain, publish
 

@@ -16,6 +16,8 @@ from e2e_art.models.onnx_file import onnx_file
 from e2e_art.models.publish import publish
 from e2e_art.training.options import stages_of
 
+pytestmark = pytest.mark.numerical
+
 TOLERANCE = 0.5  # of 255
 FULL = np.ones(1, np.float32)  # the trained look
 CHAINS = {

@@ -12,6 +12,8 @@ from e2e_art.engines.gluon import array, nd, to_numpy
 from e2e_art.engines.onnx import Graph, TileGraph, Value
 from e2e_art.networks.inputs import reflect, reflected, strided_noise
 
+pytestmark = pytest.mark.numerical
+
 CLOSE = 2e-5  # in units of the largest value, as between engines
 RANDOM = np.random.RandomState(5)
 BELOW = {"BatchNorm", "instance_norm", "upsample_bilinear", "take"}  # which are called otherwise there
