@@ -24,11 +24,11 @@ class EngineError(UserError):
     """An engine, or a device that was asked for, is not available; the message says what to do."""
 
 
-def choose(engine: str = "auto", gpus: str | None = None) -> str:
+def choose(engine: str = "auto", gpus: str | int | None = None) -> str:
     """Chooses the engine of this process, before anything that computes is imported; returns its name.
 
     engine: "mxnet", "torch", or "auto": that of the environment's E2E_ART_ENGINE, else MXNet where it is installed and
-    has code for the GPUs asked for, else PyTorch.  gpus: numbers, "0" or "0,1", or "mps"; None means the CPU.
+    has code for the GPUs asked for, else PyTorch.  gpus: numbers, 0 or "0,1", or "mps"; None means the CPU.
 
     Raises OptionError for an engine that there is not, EngineError where it is not installed, or where another one
     computes in this process already.
@@ -66,12 +66,12 @@ def not_installed(engine: str) -> EngineError:
     return EngineError(f"MXNet is not installed in {sys.prefix}: {fix}")
 
 
-def gpus_among(found: int, gpus: str, engine: str, fix: str) -> list[int]:
-    """Returns GPU numbers that the command line gives, "0" or "0,1"; raises EngineError for one that is not found.
+def gpus_among(found: int, gpus: str | int, engine: str, fix: str) -> list[int]:
+    """Returns GPU numbers that the command line gives, 0 or "0,1"; raises EngineError for one that is not found.
 
     found: how many GPUs the engine finds.  fix: what else to do than to leave the flag out.
     """
-    numbers = _numbers(gpus)
+    numbers = _numbers(str(gpus))
     if wrong := [number for number in numbers if not 0 <= number < found]:
         says = f"GPU {wrong[0]} was asked for, but {engine} finds {found or 'none'}"
         raise EngineError(f"{says}: leave the flag out to use the CPU{fix}")
@@ -89,11 +89,11 @@ def _installed(engine: str) -> bool:
     return find_spec(engine) is not None
 
 
-def _best(gpus: str | None) -> str:
+def _best(gpus: str | int | None) -> str:
     """Returns the engine of "auto": MXNet, unless PyTorch alone is here or alone has code for the GPUs."""
     if not (_installed("mxnet") and _installed("torch")):
         return "mxnet" if _installed("mxnet") else "torch"
-    return "mxnet" if not gpus or _mxnet_has_code_for(gpus) else "torch"
+    return "mxnet" if gpus in (None, "") or _mxnet_has_code_for(str(gpus)) else "torch"
 
 
 def _mxnet_has_code_for(gpus: str) -> bool:

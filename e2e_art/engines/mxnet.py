@@ -101,13 +101,13 @@ def cpu():
     return mx.cpu()
 
 
-def devices(gpus: str | None = None, cpus: int = 1) -> list:
+def devices(gpus: str | int | None = None, cpus: int = 1) -> list:
     """Returns the devices to work on; raises EngineError where a GPU is asked for that MXNet cannot use.
 
-    gpus: GPU numbers as the command line gives them, "0" or "0,1"; None means the CPU.
+    gpus: GPU numbers as the command line gives them, 0 or "0,1"; None means the CPU.
     cpus: how many CPU devices to return where no GPU is asked for; they share the cores.
     """
-    if not gpus:
+    if gpus in (None, ""):
         return [mx.cpu(i) for i in range(cpus)]
     found = 0
     with suppress(mx.MXNetError):

@@ -38,13 +38,13 @@ def cpu() -> torch.device:
     return torch.device("cpu")
 
 
-def devices(gpus: str | None = None, cpus: int = 1) -> list[torch.device]:
+def devices(gpus: str | int | None = None, cpus: int = 1) -> list[torch.device]:
     """Returns the devices to work on; raises EngineError where a GPU is asked for that PyTorch cannot use.
 
-    gpus: GPU numbers as the command line gives them, "0" or "0,1", or "mps" for that of a Mac; None means the CPU.
+    gpus: GPU numbers as the command line gives them, 0 or "0,1", or "mps" for that of a Mac; None means the CPU.
     cpus: how many times to return the CPU where no GPU is asked for.
     """
-    if not gpus:
+    if gpus in (None, ""):
         return [cpu()] * cpus
     if gpus == "mps":
         if not torch.backends.mps.is_available():

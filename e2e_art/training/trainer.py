@@ -64,9 +64,8 @@ class TrainingState:
     phase: Count = 0
     step: Count = 0  # steps done in this phase
     position: Count = 0  # crops shown so far
-    times: Annotated[dict[Text, Measure], Meta(max_length=32)] = field(
-        default_factory=dict
-    )  # seconds, by what computed
+    # Seconds, by what computed.
+    times: Annotated[dict[Text, Measure], Meta(max_length=32)] = field(default_factory=dict)
     photo_count: Count = 0
     best_total: Annotated[float, Meta(ge=0)] = math.inf  # of this phase, where the task keeps its best weights
     skipped: dict[str, Text] = field(default_factory=dict)  # why, by photo
