@@ -123,9 +123,6 @@ def test_tiles_are_normalized_by_their_own_statistics_or_by_those_given():
     first = normalized(x, gain, offset)
     own, measured = ran(graph, x, given, np.ones(1, np.float32))
     assert close(own, normalized(first, gain, offset))
-    assert (
-        close(measured, np.array([np.r_[z.mean((0, 2, 3)), z2.var((0, 2, 3))] for z, z2 in ((x, x),)])[:, :0]) or True
-    )
     moments = [np.concatenate([getattr(z, of)(axis=(0, 2, 3)) for z in (x, first)]) for of in ("mean", "var")]
     assert close(measured, np.array(moments))
     found, _ = ran(graph, x, given, np.zeros(1, np.float32))

@@ -359,7 +359,7 @@ def test_as_many_workers_as_it_takes(folder, monkeypatch):
     with PhotoStream(folder, 24, batch=4) as stream:
         first = next(stream)
         for _ in range(4):
-            assert until(lambda: all(item.done() for item in stream._crops._pending))
+            assert until(lambda: all(item.done() for item in stream._pending))
             first = np.concatenate([first, next(stream)])
         assert workers_alive() == before + 1
         read = photos.read_image

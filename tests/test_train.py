@@ -419,13 +419,14 @@ def test_either_normalization_trains_and_paints(files, tmp_path, norm):
 
 @pytest.fixture
 def seldom(monkeypatch):
-    monkeypatch.setattr(trainer, "fetch_every", lambda devices: 3)
+    monkeypatch.setattr(trainer, "on_cpu", lambda devices: False)
+    monkeypatch.setattr(trainer, "FETCH_EVERY", 3)
 
 
 def test_no_step_is_lost_where_losses_are_fetched_seldom(training_of, seldom, monkeypatch):
     found, reported = [], []
     for every in (1, 3):
-        monkeypatch.setattr(trainer, "fetch_every", lambda devices, every=every: every)
+        monkeypatch.setattr(trainer, "FETCH_EVERY", every)
         training, steps, before = training_of(steps=(7, 2), batch=2), [], 0
 
         def on_step(step, training=training, steps=steps):

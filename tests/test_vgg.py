@@ -11,7 +11,8 @@ import pytest
 from helpers import needs_bfloat16, value_and_gradient
 from PIL import ImageFile
 
-from e2e_art.engines.gluon import NAME, EngineError, array, to_numpy
+from e2e_art.engines.choice import EngineError
+from e2e_art.engines.gluon import NAME, array, to_numpy
 from e2e_art.files import pretrained_folder
 from e2e_art.images.arrays import to_vgg_space
 from e2e_art.networks import vgg

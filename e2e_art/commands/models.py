@@ -44,12 +44,9 @@ def run(flags: argparse.Namespace) -> None:
     """Prints a paragraph for each model, damaged ones included; or upgrades each."""
     if flags.upgrade and not flags.folders:
         raise OptionError("--upgrade rewrites the models that it is given: name their folders, such as models/")
-    folders = [each for folder in flags.folders for each in _models_in(folder)] if flags.folders else model_folders()
-    if not folders:
-        raise UserError(f"{pretrained_folder()} holds no models: give the folder that train.py wrote models into")
+    folders = [each for folder in flags.folders or [None] for each in _models_in(folder)]
     if flags.upgrade:
-        _upgrade(folders)
-        return
+        return _upgrade(folders)
     for folder in folders:
         try:
             print("\n  ".join(_paragraph(read_model(folder))))
@@ -57,13 +54,14 @@ def run(flags: argparse.Namespace) -> None:
             print(f"{folder.name}\n  damaged: {error}")
 
 
-def _models_in(folder: Path) -> list[Path]:
-    """Returns the folder of a model, or of each model that lies in it; raises UserError where there is none."""
-    if not folder.is_dir():
+def _models_in(folder: Path | None) -> list[Path]:
+    """Returns the folder of a model, or of each that lies in it, None for shipped ones; raises UserError for none."""
+    if folder and not folder.is_dir():
         raise UserError(f"{folder} is no folder: give the one that train.py wrote models into")
-    found = [folder] if (folder / DESCRIPTION).is_file() else model_folders(folder)
+    found = [folder] if folder and (folder / DESCRIPTION).is_file() else model_folders(folder)
     if not found:
-        raise UserError(f"{folder} holds no models: give the folder that train.py wrote models into")
+        holder = folder or pretrained_folder()
+        raise UserError(f"{holder} holds no models: give the folder that train.py wrote models into")
     return found
 
 

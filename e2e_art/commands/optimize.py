@@ -140,8 +140,7 @@ def run(flags: argparse.Namespace) -> None:
         photo = resize(photo, *size)
         if flags.keep_colors == "before":
             styles = [recolor(style, photo) for style in styles]
-    gpus = None if flags.gpu is None else str(flags.gpu)
-    choose(flags.engine, gpus)
+    choose(flags.engine, flags.gpu)
     from ..engines.gluon import devices
     from ..optimize.multiscale import optimize
 
@@ -152,7 +151,7 @@ def run(flags: argparse.Namespace) -> None:
         blend=flags.style_blend,
         regions=_regions(masks, flags.segments, styles[0], photo),
         tileable=flags.tileable,
-        device=devices(gpus)[0],
+        device=devices(flags.gpu)[0],
         bfloat16=False if flags.no_bfloat16 else None,
     )
     colors = photo if flags.keep_colors == "after" else None

@@ -7,19 +7,19 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from ..networks.inputs import SEEDS, seeded_noise
-from .ahead import Ahead
 from .masks import Masks, one_hot_planes
+from .stream import Stream
 
 __all__ = ["VALIDATION_SEEDS", "NoiseStream"]
 
 VALIDATION_SEEDS = range(4)  # of validation noise: training has other
 
 
-class NoiseStream:
+class NoiseStream(Stream[list[np.ndarray]]):
     """Fresh noise for each step, (N, channels, size, size): that of number i depends on the seed and on i alone.
 
-    masks: with them, each sample begins with its regions, a plane each.  workers: how many threads; None means as many
-    as it takes.  beside: returns arrays that go with the sample of a number.
+    masks: with them, each sample begins with its regions, a plane each.  beside: returns arrays that go with the sample
+    of a number.  batch, position, workers: as for `Stream`.
 
     Yields lists of arrays, (N, ...) each: the samples, and what goes with them.
     """
@@ -35,27 +35,14 @@ class NoiseStream:
         workers: int | None = None,
         beside: Callable[[int, np.ndarray], Sequence[np.ndarray]] = lambda number, sample: [],
     ):
-        self._shape, self._batch, self._masks, self._beside = (channels, size, size), batch, masks, beside
+        super().__init__(batch, position, workers)
+        self._shape, self._masks, self._beside = (channels, size, size), masks, beside
         self._first = int(np.random.default_rng(seed).integers(len(VALIDATION_SEEDS), SEEDS))
-        self._samples = Ahead[list[np.ndarray]](position, workers, "noise")
-        self.photos: list[str] = []  # as a `PhotoStream` has them; here there are none
-        self.skipped: dict[str, str] = {}
-
-    @property
-    def position(self) -> int:
-        """How many samples were delivered."""
-        return self._samples.position
-
-    def __enter__(self) -> NoiseStream:
-        return self
-
-    def __exit__(self, *error) -> None:
-        self._samples.close()
 
     def __next__(self) -> list[np.ndarray]:
-        return [np.stack(parts) for parts in zip(*self._samples.take(self._sample, self._batch))]
+        return [np.stack(parts) for parts in zip(*self._take())]
 
-    def _sample(self, number: int) -> list[np.ndarray]:
+    def _make(self, number: int) -> list[np.ndarray]:
         (sample,) = seeded_noise((self._first + number) % SEEDS, *self._shape)  # (channels, size, size)
         if self._masks:
             (planes,) = one_hot_planes(self._masks[number], self._masks.regions, self._shape[1])

@@ -17,8 +17,8 @@ import numpy as np
 from ..errors import ImageError
 from ..images.io import read_image
 from ..images.resize import resize
-from .ahead import Ahead
 from .listing import PhotoError, list_photos
+from .stream import Stream
 
 __all__ = ["PhotoStream"]
 
@@ -31,14 +31,12 @@ SCALES = 1.0, 1.25  # of the short edge of a photo, to the size of its crop: 1 i
 _TOLERATED, _FEW = 0.05, 20  # the share of unreadable photos, and how many have to be tried before it counts
 
 
-class PhotoStream:
+class PhotoStream(Stream[np.ndarray]):
     """Random crops of random photos, batch after batch, without end: an iterator, and a context manager.
 
-    folder, list_file: as in list_photos.
-    size: the side of the crops, in pixels.  batch: how many crops at a time.
+    folder, list_file: as in list_photos.  size: the side of the crops, in pixels.
     seed: an integer of 0 or more.  limit: draw only so many of the photos, chosen by the seed.
-    position: how many crops were delivered before; the stream goes on from there, and counts on in `position`.
-    workers: how many threads decode photos, a few batches ahead; None means as many as it takes.
+    batch, position, workers: as for `Stream`; position is how many crops were delivered before.
 
     Yields uint8 RGB, (batch, size, size, 3).  Every photo is shown once, in an order drawn anew, before any is shown
     again.  A photo that cannot be read is replaced by another one, drawn at random, and kept with the reason in
@@ -60,6 +58,7 @@ class PhotoStream:
     ):
         if min(size, batch, *(each for each in (workers, limit) if each is not None)) < 1 or min(seed, position) < 0:
             raise PhotoError("size, batch, workers and limit must be 1 or more, seed and position 0 or more")
+        super().__init__(batch, position, workers)
         self.folder = Path(folder)
         self.photos = list_photos(folder, list_file)
         if limit is not None and limit < len(self.photos):
@@ -67,33 +66,17 @@ class PhotoStream:
             self.photos = [self.photos[index] for index in np.sort(chosen)]
         if len(self.photos) < batch:
             raise PhotoError(f"{folder} gives {len(self.photos)} photos for batches of {batch}: add photos")
-        self.size, self.batch, self.seed = size, batch, seed
-        self.skipped: dict[str, str] = {}
+        self.size, self.seed = size, seed
         self._tried = np.zeros(len(self.photos), bool)
         self._lock = threading.Lock()  # guards `skipped`
-        self._crops: Ahead[np.ndarray] | None = Ahead(position, workers, "photos")
-        self.position = position
 
     def __iter__(self) -> PhotoStream:
         return self
 
     def __next__(self) -> np.ndarray:
-        if self._crops is None:
-            raise StopIteration
-        crops = np.stack(self._crops.take(self._crop, self.batch))  # (batch, size, size, 3)
-        self.position = self._crops.position
-        return crops
+        return np.stack(self._take())  # (batch, size, size, 3)
 
-    def __enter__(self) -> PhotoStream:
-        return self
-
-    def __exit__(self, *exception) -> None:
-        """Ends the stream, as soon as its workers have finished the photo that they are at."""
-        if self._crops is not None:
-            self._crops.close()
-        self._crops = None
-
-    def _crop(self, number: int) -> np.ndarray:
+    def _make(self, number: int) -> np.ndarray:
         """Cuts crop `number` from its photo, or from another one if that cannot be read: (size, size, 3)."""
         epoch, place = divmod(number, len(self.photos))
         photo = int(_order(self.seed, epoch, len(self.photos))[place])

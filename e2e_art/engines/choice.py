@@ -11,7 +11,7 @@ from importlib.util import find_spec
 
 from ..errors import OptionError, UserError, unknown
 
-__all__ = ["CHOICES", "EngineError", "choose", "chosen", "gpu_numbers", "not_installed"]
+__all__ = ["CHOICES", "EngineError", "choose", "chosen", "gpus_among", "not_installed"]
 
 CHOICES = ("auto", "mxnet", "torch")
 VARIABLE = "E2E_ART_ENGINE"  # of the environment: what auto takes
@@ -24,11 +24,11 @@ class EngineError(UserError):
     """An engine, or a device that was asked for, is not available; the message says what to do."""
 
 
-def choose(engine: str = "auto", gpus: str | None = None) -> str:
+def choose(engine: str = "auto", gpus: str | int | None = None) -> str:
     """Chooses the engine of this process, before anything that computes is imported; returns its name.
 
     engine: "mxnet", "torch", or "auto": that of the environment's E2E_ART_ENGINE, else MXNet where it is installed and
-    has code for the GPUs asked for, else PyTorch.  gpus: as `gpu_numbers` takes them, or "mps"; None means the CPU.
+    has code for the GPUs asked for, else PyTorch.  gpus: numbers, 0 or "0,1", or "mps"; None means the CPU.
 
     Raises OptionError for an engine that there is not, EngineError where it is not installed, or where another one
     computes in this process already.
@@ -66,23 +66,34 @@ def not_installed(engine: str) -> EngineError:
     return EngineError(f"MXNet is not installed in {sys.prefix}: {fix}")
 
 
-def gpu_numbers(text: str) -> list[int]:
-    """Returns GPU numbers as the command line gives them, "0" or "0,1"; raises EngineError for anything else."""
+def gpus_among(found: int, gpus: str | int, engine: str, fix: str) -> list[int]:
+    """Returns GPU numbers that the command line gives, 0 or "0,1"; raises EngineError for one that is not found.
+
+    found: how many GPUs the engine finds.  fix: what else to do than to leave the flag out.
+    """
+    numbers = _numbers(str(gpus))
+    if wrong := [number for number in numbers if not 0 <= number < found]:
+        says = f"GPU {wrong[0]} was asked for, but {engine} finds {found or 'none'}"
+        raise EngineError(f"{says}: leave the flag out to use the CPU{fix}")
+    return numbers
+
+
+def _numbers(gpus: str) -> list[int]:
     try:
-        return [int(number) for number in text.split(",")]
+        return [int(number) for number in gpus.split(",")]
     except ValueError:
-        raise EngineError(f"'{text}' is no list of GPU numbers: write 0 or 0,1") from None
+        raise EngineError(f"'{gpus}' is no list of GPU numbers: write 0 or 0,1") from None
 
 
 def _installed(engine: str) -> bool:
     return find_spec(engine) is not None
 
 
-def _best(gpus: str | None) -> str:
+def _best(gpus: str | int | None) -> str:
     """Returns the engine of "auto": MXNet, unless PyTorch alone is here or alone has code for the GPUs."""
     if not (_installed("mxnet") and _installed("torch")):
         return "mxnet" if _installed("mxnet") else "torch"
-    return "mxnet" if not gpus or _mxnet_has_code_for(gpus) else "torch"
+    return "mxnet" if gpus in (None, "") or _mxnet_has_code_for(str(gpus)) else "torch"
 
 
 def _mxnet_has_code_for(gpus: str) -> bool:
@@ -90,7 +101,7 @@ def _mxnet_has_code_for(gpus: str) -> bool:
         version("mxnet-cu112")
     except PackageNotFoundError:
         return False
-    return gpus != "mps" and all(_generation(number) <= ADA for number in gpu_numbers(gpus))
+    return gpus != "mps" and all(_generation(number) <= ADA for number in _numbers(gpus))
 
 
 def _generation(number: int) -> int:

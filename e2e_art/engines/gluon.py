@@ -5,27 +5,34 @@ Gluon's blocks, parameters and gradients, by MXNet or by PyTorch (`choice.py`). 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
-from .choice import EngineError, chosen
+from .choice import chosen
+from .recording import recorder_of
 
 # ruff: noqa: F403, F405
 
 if TYPE_CHECKING or chosen() == "mxnet":
     from .mxnet import *
+    from .mxnet import __all__
 else:
     from .torch import *
+    from .torch import __all__
 
-__all__ = [
-    "NAME",
-    "Block",
-    "EngineError",
-    "HybridBlock",
-    "HybridSequential",
-    "Parameter",
-    "array",
-    "assign",
-    "autograd",
-]
-__all__ += ["cpu", "device_of", "devices", "has_bfloat16", "nd", "one_by_one", "recorded", "to_device", "to_numpy"]
-__all__ += ["version", "zoo_convolutions", "described", "fetch_every"]
+__all__ = [*__all__, "described", "on_cpu", "operators_of"]
+
+
+def described(on: Sequence) -> str:
+    """Returns what computes on some devices, for records: "MXNet 1.9.1, CPU"."""
+    return f"{NAME} {VERSION}, {', '.join(dict.fromkeys(map(name_of, on)))}"
+
+
+def on_cpu(on: Sequence) -> bool:
+    """Says whether all of these devices are the processor."""
+    return all(name_of(device) == "CPU" for device in on)
+
+
+def operators_of(x) -> Any:
+    """Returns the operators that a value goes through, F: the engine's, or those of what records it."""
+    return recorder_of([x]) or nd

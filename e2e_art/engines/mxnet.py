@@ -23,38 +23,14 @@ import numpy as np
 from PIL import ImageFile
 
 from ..machine import bfloat16_is_fast, cores, processor_flags
-from .choice import EngineError, gpu_numbers, not_installed
+from .choice import EngineError, gpus_among, not_installed
 from .recording import recorder_of
 
-__all__ = [
-    "NAME",
-    "Block",
-    "EngineError",
-    "HybridBlock",
-    "HybridSequential",
-    "Parameter",
-    "array",
-    "assign",
-    "autograd",
-]
-__all__ += [
-    "cpu",
-    "described",
-    "device_of",
-    "devices",
-    "fetch_every",
-    "has_bfloat16",
-    "mx",
-    "nd",
-    "one_by_one",
-    "recorded",
-    "to_device",
-    "to_numpy",
-]
-__all__ += ["version", "zoo_convolutions"]
+__all__ = ["NAME", "VERSION", "Block", "HybridBlock", "Parameter", "array", "assign", "autograd", "cpu", "device_of"]
+__all__ += ["devices", "has_bfloat16", "name_of", "nd", "one_by_one", "recorded", "to_device", "to_numpy"]
+__all__ += ["zoo_convolutions"]
 
 NAME = "MXNet"
-FETCH_EVERY = 10  # steps on a GPU, which would wait for Python in between
 
 log = logging.getLogger(__name__)
 
@@ -114,11 +90,7 @@ def _import_mxnet():
 
 
 mx = _import_mxnet()
-
-
-def version() -> str:
-    """Returns what computes, for records."""
-    return f"{NAME} {mx.__version__}"
+VERSION = mx.__version__
 
 
 # Devices and arrays.
@@ -129,34 +101,24 @@ def cpu():
     return mx.cpu()
 
 
-def devices(gpus: str | None = None, cpus: int = 1) -> list:
+def devices(gpus: str | int | None = None, cpus: int = 1) -> list:
     """Returns the devices to work on; raises EngineError where a GPU is asked for that MXNet cannot use.
 
-    gpus: GPU numbers as the command line gives them, "0" or "0,1"; None means the CPU.
+    gpus: GPU numbers as the command line gives them, 0 or "0,1"; None means the CPU.
     cpus: how many CPU devices to return where no GPU is asked for; they share the cores.
     """
-    if not gpus:
+    if gpus in (None, ""):
         return [mx.cpu(i) for i in range(cpus)]
-    numbers, found = gpu_numbers(gpus), 0
+    found = 0
     with suppress(mx.MXNetError):
         found = mx.context.num_gpus()
-    if wrong := [number for number in numbers if not 0 <= number < found]:
-        raise EngineError(
-            f"GPU {wrong[0]} was asked for, but MXNet finds {found or 'none'}: leave the flag out to use the CPU, "
-            "install 'e2e-art[gpu]' (mxnet-cu112, for Pascal to Ada cards), or take --engine torch"
-        )
-    return [mx.gpu(number) for number in numbers]
+    fix = ", install 'e2e-art[gpu]' (mxnet-cu112, for Pascal to Ada cards), or take --engine torch"
+    return [mx.gpu(number) for number in gpus_among(found, gpus, NAME, fix)]
 
 
-def described(on: Sequence) -> str:
-    """Returns what computes on some devices, for records: "MXNet 1.9.1, CPU"."""
-    kinds = dict.fromkeys(device.device_type.upper() for device in on)
-    return f"{version()}, {', '.join(kinds)}"
-
-
-def fetch_every(on: Sequence) -> int:
-    """Returns after how many steps of a training their losses are fetched: at once where that takes no time."""
-    return 1 if all(device.device_type == "cpu" for device in on) else FETCH_EVERY
+def name_of(device) -> str:
+    """Returns what a device is, for records: "CPU" or "GPU"."""
+    return device.device_type.upper()
 
 
 def array(values, device=None, dtype=np.float32):
@@ -189,7 +151,7 @@ def assign(x, values) -> None:
 
 def has_bfloat16(on: Sequence) -> bool:
     """Returns whether bfloat16 is fast on all of these devices."""
-    return bfloat16_is_fast() and all(device.device_type == "cpu" for device in on)
+    return bfloat16_is_fast() and all(name_of(device) == "CPU" for device in on)
 
 
 def one_by_one(function, *batches):
@@ -354,7 +316,7 @@ class Block(mx.gluon.Block):  # type: ignore[name-defined]
 
     def hybridize(self, active: bool = True, **options) -> None:
         """Lets MXNet compile the block when it is called first."""
-        super().hybridize(active, **{**options, **({"static_alloc": True} if active else {})})
+        super().hybridize(active, **{**options, "static_alloc": active})
 
     def collect_params(self, select=None):
         found = mx.gluon.ParameterDict()
@@ -389,29 +351,3 @@ class HybridBlock(Block, mx.gluon.HybridBlock):  # type: ignore[name-defined]
     def constant(self, name: str, values) -> Any:
         """Returns numbers that never change, to be set as an attribute; files do not hold them."""
         return mx.gluon.Constant(f"{self.prefix}{name}", mx.nd.array(values))
-
-
-class HybridSequential(HybridBlock):
-    """Blocks in a row, named 0, 1, 2 ..."""
-
-    def __init__(self, *blocks):
-        super().__init__()
-        for index, block in enumerate(blocks):
-            self.register_child(block, str(index))
-
-    def hybrid_forward(self, F, x):
-        for block in self._children.values():
-            x = block(x)
-        return x
-
-
-# Until everything is moved over.
-
-
-def contexts(gpus: str | None = None, cpus: int = 1) -> list:
-    return devices(gpus, cpus)
-
-
-def to_bfloat16(F, x):
-    """Casts an array or symbol to bfloat16; its gradient comes back in float32."""
-    return F.amp_cast(x, dtype=np.dtype([("bfloat16", np.uint16)]))

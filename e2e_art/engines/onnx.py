@@ -7,7 +7,7 @@ engine: all that is asked of it is the numbers of constants.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any, Union
 
@@ -27,8 +27,28 @@ END = np.iinfo(np.int64).max  # of a slice that has none
 READABLE = 64  # bytes of a constant at most that its name tells; larger ones are told apart by their sha256
 
 
+def _arithmetic(operator: str, swapped: bool = False) -> Callable[[Value, Operand], Value]:
+    """Returns a method of `Value` that records an operator of two values of one type, or of a value and a number."""
+
+    def record(self: Value, other: Operand) -> Value:
+        kind = np.int64 if self.whole else np.float32
+        operand = other if isinstance(other, Value) else self.recorder.constant(other, kind)
+        return self.recorder.add(operator, *((operand, self) if swapped else (self, operand)), whole=self.whole)
+
+    return record
+
+
 class Value(Recorded):
-    """A value of a graph: an input, a constant, or what a node makes; float32, or whole numbers in int64."""
+    """A value of a graph: an input, a constant, or what a node makes; float32, or whole numbers in int64.
+
+    Arithmetic is Python's; of whole numbers in `//` none may be negative.
+    """
+
+    __add__ = __radd__ = _arithmetic("Add")
+    __mul__ = __rmul__ = _arithmetic("Mul")
+    __sub__, __rsub__ = _arithmetic("Sub"), _arithmetic("Sub", swapped=True)
+    __truediv__, __rfloordiv__ = _arithmetic("Div"), _arithmetic("Div", swapped=True)
+    __mod__ = _arithmetic("Mod")
 
     def __init__(self, graph: Graph, name: str, whole: bool = False):
         self.recorder, self.name, self.whole = graph, name, whole
@@ -39,38 +59,8 @@ class Value(Recorded):
         sides = self.recorder.add("Shape", self, whole=True)
         return tuple(self.recorder.add("Gather", sides, axis, axis=0, whole=True) for axis in range(4))
 
-    def _with(self, operator: str, one: Operand, other: Operand) -> Value:
-        kind = np.int64 if self.whole else np.float32
-        values = (each if isinstance(each, Value) else self.recorder.constant(each, kind) for each in (one, other))
-        return self.recorder.add(operator, *values, whole=self.whole)
-
-    def __add__(self, other: Operand) -> Value:
-        return self._with("Add", self, other)
-
-    def __sub__(self, other: Operand) -> Value:
-        return self._with("Sub", self, other)
-
-    def __rsub__(self, other: Operand) -> Value:
-        return self._with("Sub", other, self)
-
-    def __mul__(self, other: Operand) -> Value:
-        return self._with("Mul", self, other)
-
-    def __truediv__(self, other: Operand) -> Value:
-        return self._with("Div", self, other)
-
-    def __mod__(self, other: Operand) -> Value:
-        """As Python's, of whole numbers."""
-        return self._with("Mod", self, other)
-
-    def __rfloordiv__(self, other: Operand) -> Value:
-        """As Python's, of whole numbers that are not negative."""
-        return self._with("Div", other, self)
-
     def __neg__(self) -> Value:
         return 0 - self
-
-    __radd__, __rmul__ = __add__, __mul__
 
 
 Operand = Union[Value, float]
@@ -157,9 +147,9 @@ class Graph:
     def BatchNorm(self, x, gamma, beta, mean, variance, eps: float, **learning):
         return self.add("BatchNormalization", x, gamma, beta, mean, variance, epsilon=eps)
 
-    def Convolution(self, x, *weights, kernel, stride=(1, 1), pad=(0, 0), num_group=1, **implied):
+    def Convolution(self, x, *weights, kernel, stride=(1, 1), pad=(0, 0), **implied):
         inputs = (each for each in (x, *weights) if each is not None)
-        return self.add("Conv", *inputs, kernel_shape=kernel, strides=stride, pads=pad * 2, group=num_group)
+        return self.add("Conv", *inputs, kernel_shape=kernel, strides=stride, pads=pad * 2)
 
     def Deconvolution(self, x, *weights, kernel, stride, pad, adj, **implied):
         window = dict(kernel_shape=kernel, strides=stride, pads=pad * 2, output_padding=adj)
@@ -260,12 +250,12 @@ class TileGraph(Graph):
 
     def instance_norm(self, x, gamma, beta, mean, variance, eps: float):
         count = self.constants[mean.name].dims[0]
-        own, block = Value(self, "own"), slice(self._channels, self._channels + count)
+        own, first = Value(self, "own"), self._channels
         self._channels += count
         measured = self.add("ReduceMean", x, axes=[2, 3])
         centered = x - measured
         self._measured.append((measured, self.add("ReduceMean", centered * centered, axes=[2, 3])))
-        statistics = self.slice_axis(Value(self, "statistics"), axis=1, begin=block.start, end=block.stop)
+        statistics = self.slice_axis(Value(self, "statistics"), axis=1, begin=first, end=self._channels)
         shape, moments = (1, count, 1, 1), []
         for row, moment in enumerate(self._measured[-1]):
             given = self.reshape(self.add("Gather", statistics, row, axis=0), shape)

@@ -6,14 +6,14 @@ which knows those of generators); for arrays alone they are `nd` of `gluon.py`. 
 array and a number, are Python's.
 
 Layers: `Activation` (act_type "relu"), `BatchNorm` (fix_gamma False), `Convolution`, `Deconvolution`, `LeakyReLU`
-(slope), `Pad` (mode "edge" or "reflect"), `Pooling` (pool_type "avg" or "max", kernel and stride alike), `UpSampling`
+(slope), `Pooling` (pool_type "avg" or "max", kernel and stride alike), `UpSampling`
 (sample_type "nearest"), `depth_to_space`, `space_to_depth`, `tanh`.
 
 Shapes: `broadcast_axis`, `col2im`, `concat` (dim), `expand_dims`, `reshape` (codes 0, -1, -3), `reshape_like`,
 `slice`, `slice_axis`, `stack`, `take` (mode "clip" or "wrap"), `transpose`, `ones_like`, `zeros_like`.
 
 Numbers: `BlockGrad`, `abs`, `add_n`, `argmax`, `batch_dot`, `broadcast_add`, `broadcast_div`, `broadcast_mul`,
-`broadcast_sub`, `cast`, `clip`, `dot`, `maximum` and `minimum` (of an array and a number), `mean` and `sum` (axis,
+`broadcast_sub`, `cast`, `clip`, `dot`, `maximum` (of an array and a number), `mean` and `sum` (axis,
 keepdims, exclude), `sqrt`, `square`.
 
 Ours:
@@ -35,10 +35,10 @@ from __future__ import annotations
 __all__ = ["OPERATORS"]
 
 _NAMES = (
-    "Activation BatchNorm BlockGrad Convolution Deconvolution LeakyReLU Pad Pooling UpSampling abs add_n "
+    "Activation BatchNorm BlockGrad Convolution Deconvolution LeakyReLU Pooling UpSampling abs add_n "
     "argmax batch_dot broadcast_add broadcast_axis broadcast_div broadcast_mul broadcast_sub cast "
     "channels_and_pixels clip col2im concat depth_to_space dot expand_dims indices instance_norm maximum mean "
-    "minimum ones_like reshape reshape_like row_products slice slice_axis space_to_depth sqrt square "
+    "ones_like reshape reshape_like row_products slice slice_axis space_to_depth sqrt square "
     "stack sum take tanh to_bfloat16 to_float32 transpose upsample_bilinear zeros_like "
 )
 OPERATORS = frozenset(_NAMES.split())

@@ -17,23 +17,17 @@ from torch.nn import functional
 
 from ..machine import bfloat16_is_fast, cores
 from . import winograd
-from .choice import EngineError, gpu_numbers
+from .choice import EngineError, gpus_among
 from .recording import recorder_of
 
-__all__ = ["NAME", "Block", "HybridBlock", "HybridSequential", "Parameter", "array", "assign", "autograd", "cpu", "nd"]
-__all__ += ["device_of", "devices", "has_bfloat16", "one_by_one", "recorded", "to_device", "to_numpy", "version"]
-__all__ += ["zoo_convolutions", "described", "fetch_every"]
+__all__ = ["NAME", "VERSION", "Block", "HybridBlock", "Parameter", "array", "assign", "autograd", "cpu", "device_of"]
+__all__ += ["devices", "has_bfloat16", "name_of", "nd", "one_by_one", "recorded", "to_device", "to_numpy"]
+__all__ += ["zoo_convolutions"]
 
-NAME = "PyTorch"
-FETCH_EVERY = 10  # steps on a GPU, which would wait for Python in between
+NAME, VERSION = "PyTorch", str(torch.__version__)
 WARM_UP = 3  # calls before a CUDA graph is recorded, as PyTorch asks for: libraries choose their algorithms in them
 
 torch.set_num_threads(min(torch.get_num_threads(), cores()))
-
-
-def version() -> str:
-    """Returns what computes, for records."""
-    return f"{NAME} {torch.__version__}"
 
 
 # Devices and arrays.
@@ -44,38 +38,28 @@ def cpu() -> torch.device:
     return torch.device("cpu")
 
 
-def devices(gpus: str | None = None, cpus: int = 1) -> list[torch.device]:
+def devices(gpus: str | int | None = None, cpus: int = 1) -> list[torch.device]:
     """Returns the devices to work on; raises EngineError where a GPU is asked for that PyTorch cannot use.
 
-    gpus: GPU numbers as the command line gives them, "0" or "0,1", or "mps" for that of a Mac; None means the CPU.
+    gpus: GPU numbers as the command line gives them, 0 or "0,1", or "mps" for that of a Mac; None means the CPU.
     cpus: how many times to return the CPU where no GPU is asked for.
     """
-    if not gpus:
+    if gpus in (None, ""):
         return [cpu()] * cpus
     if gpus == "mps":
         if not torch.backends.mps.is_available():
             raise EngineError("The GPU of a Mac was asked for, but PyTorch finds none: leave the flag out")
         return [torch.device("mps", 0)]
-    numbers, found = gpu_numbers(gpus), torch.cuda.device_count()
-    if wrong := [number for number in numbers if not 0 <= number < found]:
-        raise EngineError(
-            f"GPU {wrong[0]} was asked for, but PyTorch finds {found or 'none'}: leave the flag out to use the CPU, or "
-            "install the PyTorch of your card (pytorch.org)"
-        )
+    fix = ", or install the PyTorch of your card (pytorch.org)"
+    numbers = gpus_among(torch.cuda.device_count(), gpus, NAME, fix)
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
     torch.backends.cudnn.benchmark = True
     return [torch.device("cuda", number) for number in numbers]
 
 
-def described(on: Sequence[torch.device]) -> str:
-    """Returns what computes on some devices, for records: "PyTorch 2.13.0, CPU"."""
-    names = (torch.cuda.get_device_name(each) if each.type == "cuda" else each.type.upper() for each in on)
-    return f"{version()}, {', '.join(dict.fromkeys(names))}"
-
-
-def fetch_every(on: Sequence[torch.device]) -> int:
-    """Returns after how many steps of a training their losses are fetched: at once where that takes no time."""
-    return 1 if all(device.type == "cpu" for device in on) else FETCH_EVERY
+def name_of(device: torch.device) -> str:
+    """Returns what a device is, for records: "CPU", "MPS", or the name of a card."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type.upper()
 
 
 def array(values, device: torch.device | None = None, dtype=np.float32) -> torch.Tensor:
@@ -241,8 +225,8 @@ class nd:
     abs, sqrt, square, tanh = torch.abs, torch.sqrt, torch.square, torch.tanh
     ones_like, zeros_like = torch.ones_like, torch.zeros_like
     broadcast_add, broadcast_sub, broadcast_mul, broadcast_div = torch.add, torch.sub, torch.mul, torch.div
-    maximum, minimum = torch.clamp_min, torch.clamp_max  # of an array and a number
-    dot = torch.matmul
+    maximum = torch.clamp_min  # of an array and a number
+    dot = batch_dot = torch.matmul
 
     @staticmethod
     def Activation(x, act_type: str):
@@ -263,23 +247,18 @@ class nd:
         return x.detach()
 
     @staticmethod
-    def Convolution(x, weight, bias=None, *, stride=(1, 1), pad=(0, 0), dilate=(1, 1), num_group=1, **implied):
-        if winograd.suits(x, weight, bias, stride, pad, dilate, num_group):
+    def Convolution(x, weight, bias=None, *, stride=(1, 1), pad=(0, 0), **implied):
+        if winograd.suits(x, weight, bias, stride, pad):
             return winograd.convolve(x, weight, bias)
-        return functional.conv2d(x, weight, bias, stride, pad, dilate, num_group)
+        return functional.conv2d(x, weight, bias, stride, pad)
 
     @staticmethod
-    def Deconvolution(x, weight, bias=None, *, stride=(1, 1), pad=(0, 0), adj=(0, 0), num_group=1, **implied):
-        return functional.conv_transpose2d(x, weight, bias, stride, pad, adj, num_group)
+    def Deconvolution(x, weight, bias=None, *, stride=(1, 1), pad=(0, 0), adj=(0, 0), **implied):
+        return functional.conv_transpose2d(x, weight, bias, stride, pad, adj)
 
     @staticmethod
     def LeakyReLU(x, slope: float = 0.25):
         return functional.leaky_relu(x, slope)
-
-    @staticmethod
-    def Pad(x, mode: str, pad_width: Sequence[int]):
-        *_, top, bottom, left, right = pad_width
-        return functional.pad(x, (left, right, top, bottom), {"edge": "replicate"}.get(mode, mode))
 
     @staticmethod
     def Pooling(x, kernel: tuple, stride: tuple, pool_type: str):
@@ -296,10 +275,6 @@ class nd:
     @staticmethod
     def argmax(x, axis: int):
         return torch.argmax(x, dim=axis)
-
-    @staticmethod
-    def batch_dot(x, y, transpose_a: bool = False, transpose_b: bool = False):
-        return torch.matmul(x.mT if transpose_a else x, y.mT if transpose_b else y)
 
     @staticmethod
     def broadcast_axis(x, axis: int, size: int):
@@ -546,17 +521,3 @@ class HybridBlock(Block):
             return self.hybrid_forward(recorder, *inputs, **parameters)
         device = next(x.device for x in inputs if isinstance(x, torch.Tensor))
         return self.hybrid_forward(nd, *inputs, **{name: each.data(device) for name, each in self._reg_params.items()})
-
-
-class HybridSequential(HybridBlock):
-    """Blocks in a row, named 0, 1, 2 ..."""
-
-    def __init__(self, *blocks: Block):
-        super().__init__()
-        for index, block in enumerate(blocks):
-            self.register_child(block, str(index))
-
-    def hybrid_forward(self, F, x):
-        for block in self._children.values():
-            x = block(x)
-        return x

@@ -53,10 +53,10 @@ def prepare(weight: torch.Tensor) -> None:
 
 
 def suits(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, *window: Any) -> bool:
-    """Returns whether a convolution can be made so, and is then faster; window: stride, padding, dilation, groups."""
+    """Returns whether a convolution can be made so, and is then faster; window: stride and padding."""
     return (
         hasattr(weight, "at_points")
-        and window == ((1, 1), (1, 1), (1, 1), 1)
+        and window == ((1, 1), (1, 1))
         and weight.shape[2:] == (3, 3)
         and weight.shape[0] * weight.shape[1] >= LEAST
         and x.device.type == "cpu"

@@ -64,7 +64,7 @@ def gram_matrix(F, features, covariance: bool = False, weights=None, channels: i
     features: (N, C, H, W).  covariance: subtract the mean of each channel first.
     weights: (R, 1, H * W), the weight of each pixel in each of R regions, the squares adding up to 1 in each; then N
     must be 1, and each region has a Gram matrix of its own, as if it were a picture: (R, C, C).
-    channels: C, to multiply in bfloat16; with MXNet N must then be 1, too.
+    channels: C, to multiply in bfloat16; then N must be 1, too, where the engine takes pictures `one_by_one`.
     """
     size, pixels = F.channels_and_pixels(features)
     if weights is None:

@@ -14,8 +14,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from ..engines.gluon import Block, HybridBlock, Parameter, autograd, nd, one_by_one, to_numpy
-from ..engines.recording import recorder_of
+from ..engines.gluon import Block, HybridBlock, Parameter, autograd, nd, one_by_one, operators_of, to_numpy
 from ..errors import OptionError, unknown
 from .doodle import Doodle
 from .generator import Generator
@@ -98,7 +97,7 @@ class Chain(Block):
 
     def pad(self, photo):
         """Returns the photo (N, 3, H, W) with reflect padding, in a size that every generator can take."""
-        F = _operators(photo)
+        F = operators_of(photo)
         for axis in (2, 3):
             length = photo.shape[axis]
             sides = (-self.padding, 0), (length, length + self.padding + -length % self.multiple)
@@ -111,19 +110,19 @@ class Chain(Block):
 
         shifts move the noise down and across, for training, in pixels: numbers, or arrays (1,).
         """
-        return _operators(photo).concat(photo, self.noise(photo, shifts), dim=1)
+        return operators_of(photo).concat(photo, self.noise(photo, shifts), dim=1)
 
     def crop(self, picture, photo):
         """Cuts the padding off a picture, back to the photo's size."""
         begin = (self.padding, self.padding)
         end = [side + self.padding for side in photo.shape[2:]]
-        return _operators(picture).slice(picture, begin=(None, None, *begin), end=(None, None, *end))
+        return operators_of(picture).slice(picture, begin=(None, None, *begin), end=(None, None, *end))
 
     def seen(self, index: int, picture, conditioning):
         """Returns what the generator of stage `index` takes."""
         if not self.generators[index].conditioned:
             return picture
-        return _operators(picture).concat(picture, conditioning, dim=1)
+        return operators_of(picture).concat(picture, conditioning, dim=1)
 
     def paint(self, index: int, picture, conditioning, strength: float = 1.0, learning: bool = False):
         """Returns what stage `index` makes of a padded picture (N, 3, H, W), with its conditioning input.
@@ -192,7 +191,7 @@ class NoiseChain(Chain):
 
     def begin(self, noise, shifts: Sequence = (0, 0)) -> tuple:
         """Returns flat gray, (N, 3, H, W), and what is given, both padded."""
-        F, conditioning = _operators(noise), self.pad(noise)
+        F, conditioning = operators_of(noise), self.pad(noise)
         return F.zeros_like(F.slice_axis(conditioning, axis=1, begin=0, end=3)), conditioning
 
 
@@ -216,11 +215,6 @@ class DoodleChain(NoiseChain):
 
     kind = "doodle"
     generator_kinds = ("doodle",)
-
-
-def _operators(x):
-    """Returns the operators that a value goes through: the engine's, or those of what records it."""
-    return recorder_of([x]) or nd
 
 
 def make_generator(kind: str, **options) -> Generator:

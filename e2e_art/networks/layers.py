@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..engines.gluon import HybridBlock, HybridSequential
+from ..engines.gluon import HybridBlock
 from ..errors import OptionError, unknown
 
 __all__ = ["LEAK", "BatchNorm", "Convolution", "Deconvolution", "InstanceNorm", "JoinedConv", "LeakyReLU", "PaddedConv"]
-__all__ += ["layer", "norm_layer"]
+__all__ += ["Sequential", "layer", "norm_layer"]
 
 NORMS = ("instance", "batch")
 NORM_EPSILON = 1e-5
@@ -53,6 +53,21 @@ class Deconvolution(HybridBlock):
 
     def hybrid_forward(self, F, x, weight, bias):
         return F.Deconvolution(x, weight, bias, num_filter=self.channels, no_bias=False, **self._window)
+
+
+class Sequential(HybridBlock):
+    """Layers in a row, named 0, 1, 2 ..."""
+
+    def __init__(self, *layers: HybridBlock):
+        super().__init__()
+        self._layers = layers
+        for index, each in enumerate(layers):
+            self.register_child(each, str(index))
+
+    def hybrid_forward(self, F, x):
+        for each in self._layers:
+            x = each(x)
+        return x
 
 
 class LeakyReLU(HybridBlock):
@@ -108,7 +123,7 @@ def norm_layer(kind: str, channels: int) -> HybridBlock:
 
 def layer(convolution, norm: str) -> HybridBlock:
     """Returns convolution, normalization and leaky ReLU."""
-    return HybridSequential(convolution, norm_layer(norm, convolution.channels), LeakyReLU())
+    return Sequential(convolution, norm_layer(norm, convolution.channels), LeakyReLU())
 
 
 def _padded(F, x, before: tuple, after: tuple):

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..engines.gluon import HybridBlock, HybridSequential
+from ..engines.gluon import HybridBlock
 from .generator import PIXEL_SCALE, Generator
-from .layers import Convolution, Deconvolution, LeakyReLU, layer, norm_layer
+from .layers import Convolution, Deconvolution, LeakyReLU, Sequential, layer, norm_layer
 
 __all__ = ["Conv", "Deconv", "Pyramid"]
 
@@ -31,7 +31,7 @@ class Conv(Generator):
         self.widths = list(widths)
         inputs = [3, *self.widths]
         sizes = zip(inputs, self.widths, (5, 5, 3, 5, 5, 5))
-        self.body = HybridSequential(
+        self.body = Sequential(
             *(layer(Convolution(*size), self.norm) for size in sizes),
             Convolution(inputs[-1], 3),
             norm_layer(self.norm, 3),
@@ -112,21 +112,21 @@ class Pyramid(Generator):
         super().__init__(**options)
         self.channels, self.blocks, self.details = list(channels), list(blocks), details
         (coarse, fine), norm = self.channels, self.norm
-        self.coarse = HybridSequential(
+        self.coarse = Sequential(
             layer(Convolution(64 * self.inputs, coarse, 1, bias=False), norm),
             *(_Residual(coarse, norm) for _ in range(self.blocks[0])),
             Convolution(coarse, fine, 1, bias=False),
             norm_layer(norm, fine),
         )
-        self.look_fine = HybridSequential(Convolution(16 * self.inputs, fine, 1, bias=False), norm_layer(norm, fine))
-        self.fine = HybridSequential(
+        self.look_fine = Sequential(Convolution(16 * self.inputs, fine, 1, bias=False), norm_layer(norm, fine))
+        self.fine = Sequential(
             LeakyReLU(),
             *(_Residual(fine, norm) for _ in range(self.blocks[1])),
             layer(Convolution(fine, 2 * details, bias=False), norm),
             Convolution(2 * details, details, 1),
         )
         self.look = Convolution(self.inputs, details)
-        self.finish = HybridSequential(LeakyReLU(), Convolution(details, 3))
+        self.finish = Sequential(LeakyReLU(), Convolution(details, 3))
 
     def paint_layers(self, F, x):
         (_, fine), x = self.channels, x * PIXEL_SCALE  # (N, 7, H, W)

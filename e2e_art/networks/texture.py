@@ -6,10 +6,9 @@ D. Ulyanov, V. Lebedev, A. Vedaldi, V. Lempitsky: Texture Networks, arXiv 1603.0
 
 from __future__ import annotations
 
-from ..engines.gluon import HybridSequential
 from .generator import PIXEL_SCALE, Generator
 from .inputs import strided_noise
-from .layers import Convolution, PaddedConv, layer, norm_layer
+from .layers import Convolution, PaddedConv, Sequential, layer, norm_layer
 
 __all__ = ["Texture"]
 
@@ -21,7 +20,7 @@ STEP = 8  # channels that each scale adds
 def _look(inputs: int, channels: int, norm: str):
     """Returns two convolutions of 3x3 and one of 1x1."""
     first, second = (PaddedConv(maps, channels, circular=True) for maps in (inputs, channels))
-    return HybridSequential(*(layer(each, norm) for each in (first, second, Convolution(channels, channels, 1))))
+    return Sequential(*(layer(each, norm) for each in (first, second, Convolution(channels, channels, 1))))
 
 
 class Texture(Generator):

@@ -137,12 +137,11 @@ class GluonEngine:
     device: tuple[int | None, int | str | None] = None, None  # tiles are painted by onnxruntime, on the CPU
 
     def __init__(self, model: Model, engine: str, gpu: int | str | None):
-        gpus = None if gpu is None else str(gpu)
-        self.name = choose(engine, gpus)
+        self.name = choose(engine, gpu)
         from ..engines.gluon import devices
         from ..models.publish import load_chain
 
-        (self._device,) = devices(gpus)
+        (self._device,) = devices(gpu)
         self.model, self._chain = model, load_chain(model, [self._device])
 
     def run(self, inputs: Mapping[str, np.ndarray], stages: Sequence[int]) -> list[np.ndarray]:

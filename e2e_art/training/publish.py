@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from .. import __version__
-from ..engines.gluon import to_numpy, version
+from ..engines.gluon import NAME, VERSION, to_numpy
 from ..files import sha256_of
 from ..images.arrays import from_vgg_space
 from ..images.io import encode_image
@@ -54,7 +54,6 @@ def publish_training(
     if validation or task.keeps_best:
         results = task.validate(validation, stages, PerceptualLoss(loss, target, training.devices))
     paintings = [Path(style) for style in options.styles]
-    engine, number = version().split(" ")
     versions = {"e2e_art": __version__, "python": platform.python_version(), "numpy": np.__version__}
     record = {
         "command": command,
@@ -64,7 +63,7 @@ def publish_training(
         "seconds": round(state.seconds),
         "engine": " and ".join(state.times),
         "engine_seconds": {engine: round(seconds) for engine, seconds in state.times.items()},
-        "versions": {**versions, engine.lower(): number},
+        "versions": {**versions, NAME.lower(): VERSION},
         "options": options.describe(),
         **task.record(),
         "validation_photos": len(validation),

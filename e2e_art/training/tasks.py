@@ -104,7 +104,7 @@ class Task(ABC):
 
     def target(self, loss: LossOptions) -> StyleTarget:
         """Returns the style to reach, in the layers that loss options name."""
-        return StyleTarget.of(loss, [array(style) for style in self.styles], self.options.style_blend)
+        return StyleTarget.of(loss, self.styles, self.options.style_blend)
 
     def record(self) -> dict[str, Any]:
         """Returns what the record of a model has to hold for this task."""
@@ -182,9 +182,8 @@ class PhotoTask(Task):
         return to_vgg_space(np.random.default_rng(0).integers(0, 256, (PROBE_SIZE, PROBE_SIZE, 3), np.uint8))
 
     def inputs(self, samples):
-        return nd.broadcast_sub(
-            nd.transpose(nd.cast(samples, dtype="float32"), axes=(0, 3, 1, 2)), _means(device_of(samples))
-        )
+        pictures = nd.transpose(nd.cast(samples, dtype="float32"), axes=(0, 3, 1, 2))
+        return nd.broadcast_sub(pictures, _means(device_of(samples)))
 
     def features(self, loss: PerceptualLoss, inputs, beside: Sequence = ()) -> list:
         return loss.content_features(inputs)
@@ -255,7 +254,7 @@ class DoodleTask(_NoiseTask):
         options = self.options
         painting = painting_at(read_image(options.styles[0]), options.style_size, loss)
         self.palette, regions = style_regions(painting, read_image(options.style_mask), options.style_mask)
-        return StyleTarget.of(loss, [array(style) for style in self.styles], regions=regions)
+        return StyleTarget.of(loss, self.styles, regions=regions)
 
     def record(self) -> dict[str, Any]:
         """Returns the palette of the regions."""

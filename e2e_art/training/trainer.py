@@ -19,7 +19,7 @@ from typing import Annotated, Any
 import numpy as np
 from msgspec import Meta
 
-from ..engines.gluon import array, autograd, cpu, described, fetch_every, nd, recorded, to_device, to_numpy
+from ..engines.gluon import array, autograd, cpu, described, nd, on_cpu, recorded, to_device, to_numpy
 from ..errors import UserError
 from ..files import Count, Measure, Text, check
 from ..models.kinds import KINDS
@@ -33,6 +33,7 @@ from .tasks import TERMS, Task
 __all__ = ["Step", "Training", "TrainingError", "TrainingState", "duration_text", "estimate_seconds"]
 
 WARM_UP = 20  # steps over which the learning rate rises: Adam's first steps would saturate the tanh
+FETCH_EVERY = 10  # steps on a GPU, which would wait for Python in between
 MEASURED = 4  # steps of each phase for the time estimate, after a first one that prepares what the others use
 
 
@@ -63,9 +64,8 @@ class TrainingState:
     phase: Count = 0
     step: Count = 0  # steps done in this phase
     position: Count = 0  # crops shown so far
-    times: Annotated[dict[Text, Measure], Meta(max_length=32)] = field(
-        default_factory=dict
-    )  # seconds, by what computed
+    # Seconds, by what computed.
+    times: Annotated[dict[Text, Measure], Meta(max_length=32)] = field(default_factory=dict)
     photo_count: Count = 0
     best_total: Annotated[float, Meta(ge=0)] = math.inf  # of this phase, where the task keeps its best weights
     skipped: dict[str, Text] = field(default_factory=dict)  # why, by photo
@@ -122,7 +122,8 @@ class Training:
         self.state = TrainingState()
         self._optimizer: Adam
         self._compute: Callable
-        self._engine, self._fetch_every = described(self.devices), fetch_every(self.devices)
+        self._engine = described(self.devices)
+        self._fetch_every = 1 if on_cpu(self.devices) else FETCH_EVERY
         self._unreported: list[tuple[Step, list]] = []  # steps, and arrays of what they came to
         self.validation: dict[str, float] = {}  # mean terms of the weights that learn, where they are known
         self._best: list[dict[str, np.ndarray]] = []  # weights of this phase's stages, where the task keeps them
