@@ -1,4 +1,4 @@
-"""Doors to what computes: which engine is chosen, what says that none is there; MXNet opens on numpys old and new."""
+"""Which engine is chosen, and what is said where there is none; MXNet is imported with numpys old and new."""
 
 import os
 import sys

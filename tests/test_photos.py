@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 from skimage import data
 
-from e2e_art.data import ahead, listing, photos
+from e2e_art.data import listing, photos
 from e2e_art.data.listing import PhotoError, list_photos
 from e2e_art.data.photos import PhotoStream
 
@@ -329,7 +329,7 @@ def test_an_exception_in_a_worker_reaches_the_consumer(folder, monkeypatch):
 
 
 def workers_alive() -> int:
-    return sum(thread.name.startswith("photos") for thread in threading.enumerate())
+    return sum(thread.name.startswith(PhotoStream.__name__) for thread in threading.enumerate())
 
 
 def until(condition) -> bool:
@@ -353,7 +353,7 @@ def test_workers_end_with_their_stream(folder):
 
 def test_as_many_workers_as_it_takes(folder, monkeypatch):
     """One where the crops are ready in time; one more with each batch that is waited for, up to the cores."""
-    monkeypatch.setattr(ahead, "cores", lambda: 3)
+    monkeypatch.setattr("e2e_art.data.stream.cores", lambda: 3)
     one = take(PhotoStream(folder, 24, batch=4, workers=1), 10)
     before = workers_alive()
     with PhotoStream(folder, 24, batch=4) as stream:

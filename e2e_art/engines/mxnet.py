@@ -281,7 +281,7 @@ class _Operators:
 
 
 nd, _sym = _Operators(mx.nd), _Operators(mx.sym)
-_OPERATORS = {mx.nd: nd, mx.sym: _sym, mx.ndarray: nd, mx.symbol: _sym}
+_OPERATORS = {mx.nd: nd, mx.sym: _sym}
 
 
 # Blocks.
