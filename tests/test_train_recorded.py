@@ -15,6 +15,7 @@ if chosen() != "torch":
 from helpers import save
 from torch.fx.experimental.proxy_tensor import make_fx
 
+from e2e_art.engines import winograd
 from e2e_art.losses.options import LossOptions
 from e2e_art.training import trainer
 from e2e_art.training.options import TrainingOptions
@@ -37,7 +38,7 @@ KINDS = {
 
 
 class Traced:
-    """What `recorded` of engines/torch.py does on a GPU, by tracing."""
+    """What `recorded` of engines/torch_gradients.py does on a GPU, by tracing."""
 
     def __init__(self, function, state):
         self.function, self.state, self.graphs = function, state, {}
@@ -62,6 +63,7 @@ def test_a_recorded_step_follows_its_inputs_and_nothing_else(files, tmp_path, mo
         mask = np.where(np.arange(128) < 64, 255, 0) * np.ones((96, 1))
         options |= {"style_mask": str(save(tmp_path / "mask.png", mask.astype(np.uint8), "RGB"))}
     found = []
+    monkeypatch.setattr(winograd, "suits", lambda *convolution: False)  # which is made for processors
     for recorded in (lambda function, state: function, Traced):
         monkeypatch.setattr(trainer, "recorded", recorded)
         training, steps = Training(TrainingOptions(**options), tmp_path / "checkpoint.npz", bfloat16=False), []

@@ -1,31 +1,30 @@
-"""PyTorch as an engine, and the only module that imports it: Gluon in a few hundred lines of PyTorch.
+"""PyTorch as an engine: Gluon in a few hundred lines of PyTorch.
 
 Arrays are tensors.  They remember how they were made, for gradients, under `autograd.record()` alone, as MXNet's do:
-outside of it parameters hand out their numbers without.  Operators: see operators.py.
+outside of it parameters hand out their numbers without.  Nothing but this module and those that it is made of, which
+stand beside it, imports PyTorch.
 """
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import torch
-from torch.nn import functional
 
 from ..machine import bfloat16_is_fast, cores
 from . import winograd
 from .choice import EngineError, gpus_among
 from .recording import recorder_of
+from .torch_gradients import autograd, mode, recorded
+from .torch_operators import nd
 
 __all__ = ["NAME", "VERSION", "Block", "HybridBlock", "Parameter", "array", "assign", "autograd", "cpu", "device_of"]
 __all__ += ["devices", "has_bfloat16", "name_of", "nd", "one_by_one", "recorded", "to_device", "to_numpy"]
 __all__ += ["zoo_convolutions"]
 
 NAME, VERSION = "PyTorch", str(torch.__version__)
-WARM_UP = 3  # calls before a CUDA graph is recorded, as PyTorch asks for: libraries choose their algorithms in them
 
 torch.set_num_threads(min(torch.get_num_threads(), cores()))
 
@@ -106,299 +105,6 @@ def zoo_convolutions(name: str) -> list[tuple[np.ndarray, np.ndarray]]:
     raise EngineError(f"zoo:{name} comes from gluoncv, which needs MXNet: add --engine mxnet, or take vgg19")
 
 
-# Gradients.
-
-
-class _Mode(threading.local):
-    recording = training = False
-
-
-_mode = _Mode()
-
-
-@contextmanager
-def _in_mode(**modes: bool) -> Iterator[None]:
-    before = {name: getattr(_mode, name) for name in modes}
-    vars(_mode).update(modes)
-    try:
-        yield
-    finally:
-        vars(_mode).update(before)
-
-
-@contextmanager
-def _recording(active: bool) -> Iterator[None]:
-    with _in_mode(recording=active, training=active), torch.set_grad_enabled(active):
-        yield
-
-
-class autograd:
-    """What gradients flow through: `with autograd.record():`; and whether batch norm takes the statistics at hand."""
-
-    @staticmethod
-    def record():
-        return _recording(True)
-
-    @staticmethod
-    def pause():
-        return _recording(False)
-
-    @staticmethod
-    def train_mode():
-        return _in_mode(training=True)
-
-    @staticmethod
-    def predict_mode():
-        return _in_mode(training=False)
-
-    @staticmethod
-    def backward(arrays: Sequence[torch.Tensor], wanted: Sequence) -> None:
-        """Computes the gradients of the sum of arrays to what is wanted: parameters, or watched arrays."""
-        leaves = [leaf for each in wanted for leaf in (each.leaves() if isinstance(each, Parameter) else [each])]
-        ones = [torch.ones_like(each) for each in arrays]
-        for leaf, gradient in zip(leaves, torch.autograd.grad(list(arrays), leaves, ones, allow_unused=True)):
-            leaf.kept_gradient = torch.zeros_like(leaf) if gradient is None else gradient  # type: ignore[union-attr]
-
-    @staticmethod
-    def watch(x: torch.Tensor) -> torch.Tensor:
-        """Lets an array have a gradient, which `gradient` returns after `backward`."""
-        return x.requires_grad_()
-
-    @staticmethod
-    def gradient(x: torch.Tensor) -> torch.Tensor:
-        """Returns what `backward` has computed for a watched array."""
-        return x.kept_gradient  # type: ignore[attr-defined]
-
-
-def recorded(function: Callable, state: Sequence[torch.Tensor]) -> Callable:
-    """Returns a function of arrays, ready to be called again and again.
-
-    On a GPU with CUDA it is recorded once for each shape of its inputs, as a CUDA graph, and then played: thousands of
-    small kernels would wait for Python.  So it must compute of its inputs, arrays on any device, and of `state`, the
-    arrays that it changes, all the same way each time, and fetch nothing.  It returns a list of arrays.
-    """
-    return _Recorded(function, state) if state and state[0].is_cuda else function
-
-
-class _Recorded:
-    """A function as a CUDA graph for each shape of its inputs."""
-
-    def __init__(self, function: Callable, state: Sequence[torch.Tensor]):
-        self._function, self._state, self._device = function, state, state[0].device
-        self._graphs: dict[tuple, tuple] = {}
-
-    def __call__(self, *inputs: torch.Tensor) -> list[torch.Tensor]:
-        shapes = tuple((*x.shape, x.dtype) for x in inputs)
-        with torch.cuda.device(self._device):
-            if shapes not in self._graphs:
-                self._graphs[shapes] = self._record(inputs)
-            graph, places, results = self._graphs[shapes]
-            for place, x in zip(places, inputs):
-                # Pinned, so that Python need not wait until the steps before are done.
-                place.copy_(x if x.is_cuda else x.pin_memory(), non_blocking=True)
-            graph.replay()
-            return [result.clone() for result in results]
-
-    def _record(self, inputs: Sequence[torch.Tensor]) -> tuple:
-        places = [x.to(self._device, copy=True) for x in inputs]
-        before = [x.clone() for x in self._state]
-        stream = torch.cuda.Stream()
-        stream.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(stream):
-            for _ in range(WARM_UP):
-                self._function(*places)
-        torch.cuda.current_stream().wait_stream(stream)
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
-            results = self._function(*places)
-        for x, value in zip(self._state, before):
-            x.copy_(value)
-        return graph, places, results
-
-
-# Operators.
-
-
-class nd:
-    """The operators of operators.py."""
-
-    abs, sqrt, square, tanh = torch.abs, torch.sqrt, torch.square, torch.tanh
-    ones_like, zeros_like = torch.ones_like, torch.zeros_like
-    broadcast_add, broadcast_sub, broadcast_mul, broadcast_div = torch.add, torch.sub, torch.mul, torch.div
-    maximum = torch.clamp_min  # of an array and a number
-    dot = batch_dot = torch.matmul
-
-    @staticmethod
-    def Activation(x, act_type: str):
-        assert act_type == "relu", act_type
-        return torch.relu(x)
-
-    @staticmethod
-    def BatchNorm(x, gamma, beta, mean, variance, eps: float, momentum: float, fix_gamma: bool = False):
-        if not _mode.training:
-            return functional.batch_norm(x, mean, variance, gamma, beta, False, 0.0, eps)
-        with torch.no_grad():
-            for running, own in zip((variance, mean), torch.var_mean(x, dim=(0, 2, 3), correction=0)):
-                running.mul_(momentum).add_(own, alpha=1 - momentum)
-        return functional.batch_norm(x, None, None, gamma, beta, True, 0.0, eps)
-
-    @staticmethod
-    def BlockGrad(x):
-        return x.detach()
-
-    @staticmethod
-    def Convolution(x, weight, bias=None, *, stride=(1, 1), pad=(0, 0), **implied):
-        if winograd.suits(x, weight, bias, stride, pad):
-            return winograd.convolve(x, weight, bias)
-        return functional.conv2d(x, weight, bias, stride, pad)
-
-    @staticmethod
-    def Deconvolution(x, weight, bias=None, *, stride=(1, 1), pad=(0, 0), adj=(0, 0), **implied):
-        return functional.conv_transpose2d(x, weight, bias, stride, pad, adj)
-
-    @staticmethod
-    def LeakyReLU(x, slope: float = 0.25):
-        return functional.leaky_relu(x, slope)
-
-    @staticmethod
-    def Pooling(x, kernel: tuple, stride: tuple, pool_type: str):
-        return (functional.avg_pool2d if pool_type == "avg" else functional.max_pool2d)(x, kernel, stride)
-
-    @staticmethod
-    def UpSampling(x, scale: int, sample_type: str = "nearest"):
-        return functional.interpolate(x, scale_factor=scale, mode=sample_type)
-
-    @staticmethod
-    def add_n(*arrays):
-        return sum(arrays[1:], arrays[0])
-
-    @staticmethod
-    def argmax(x, axis: int):
-        return torch.argmax(x, dim=axis)
-
-    @staticmethod
-    def broadcast_axis(x, axis: int, size: int):
-        return x.expand(*(size if place == axis else -1 for place in range(x.dim())))
-
-    @staticmethod
-    def cast(x, dtype: str):
-        return x.to(getattr(torch, dtype))
-
-    @staticmethod
-    def clip(x, a_min: float, a_max: float):
-        return torch.clamp(x, a_min, a_max)
-
-    @staticmethod
-    def col2im(x, output_size: Sequence[int], kernel: Sequence[int]):
-        return functional.fold(x, tuple(output_size), tuple(kernel))
-
-    @staticmethod
-    def concat(*arrays, dim: int = 1):
-        return torch.cat(arrays, dim)
-
-    @staticmethod
-    def depth_to_space(x, block_size: int):
-        n, channels, height, width = x.shape
-        cells = x.reshape(n, block_size, block_size, channels // block_size**2, height, width)
-        return cells.permute(0, 3, 4, 1, 5, 2).reshape(n, -1, height * block_size, width * block_size)
-
-    @staticmethod
-    def space_to_depth(x, block_size: int):
-        n, channels, height, width = x.shape
-        height, width = height // block_size, width // block_size
-        cells = x.reshape(n, channels, height, block_size, width, block_size)
-        return cells.permute(0, 3, 5, 1, 2, 4).reshape(n, channels * block_size**2, height, width)
-
-    @staticmethod
-    def expand_dims(x, axis: int):
-        return x.unsqueeze(axis)
-
-    @staticmethod
-    def mean(x, axis=None, keepdims: bool = False, exclude: bool = False):
-        return torch.mean(x, dim=_axes(x, axis, exclude), keepdim=keepdims)
-
-    @staticmethod
-    def sum(x, axis=None, keepdims: bool = False, exclude: bool = False):
-        return torch.sum(x, dim=_axes(x, axis, exclude), keepdim=keepdims)
-
-    @staticmethod
-    def reshape(x, shape: Sequence[int]):
-        """Knows MXNet's codes 0 (the axis as it is), -1 (what is left) and -3 (two axes made one)."""
-        sizes, place = list[int](), 0
-        for code in shape:
-            known = {0: x.shape[place : place + 1], -3: x.shape[place : place + 2]}.get(code)
-            sizes.append(code if known is None else known.numel())
-            place += 2 if code == -3 else 1
-        return x.reshape(sizes)
-
-    @staticmethod
-    def reshape_like(x, other, lhs_begin: int, lhs_end: int, rhs_begin: int, rhs_end: int):
-        return x.reshape(*x.shape[:lhs_begin], *other.shape[rhs_begin:rhs_end], *x.shape[lhs_end:])
-
-    @staticmethod
-    def slice(x, begin: Sequence, end: Sequence, step: Sequence = ()):
-        return x[tuple(map(slice, begin, end, step or (None,) * len(begin)))]
-
-    @staticmethod
-    def slice_axis(x, axis: int, begin: int, end: int | None):
-        return x[(slice(None),) * axis + (slice(begin, end),)]
-
-    @staticmethod
-    def stack(*arrays, axis: int = 0):
-        return torch.stack(arrays, axis)
-
-    @staticmethod
-    def take(x, indices, axis: int = 0, mode: str = "clip"):
-        size = x.shape[axis]
-        indices = indices.long()
-        indices = indices % size if mode == "wrap" else indices.clamp(0, size - 1)
-        return torch.index_select(x, axis, indices)
-
-    @staticmethod
-    def transpose(x, axes: Sequence[int] | None = None):
-        return x.permute(*(axes or reversed(range(x.dim()))))
-
-    # Ours.
-
-    @staticmethod
-    def to_bfloat16(x):
-        # Channels last is how the convolutions of processors and GPUs take bfloat16 fastest.
-        return x.to(torch.bfloat16, memory_format=torch.channels_last if x.dim() == 4 else torch.preserve_format)
-
-    @staticmethod
-    def to_float32(x):
-        return x.to(torch.float32)
-
-    @staticmethod
-    def indices(x, begin: int, end: int):
-        return torch.arange(begin, end, device=x.device)
-
-    @staticmethod
-    def instance_norm(x, gamma, beta, mean, variance, eps: float):
-        # Unlike nn.functional's this one also takes a single pixel, as MXNet does.
-        return torch.instance_norm(x, gamma, beta, None, None, True, 0.0, eps, torch.backends.cudnn.enabled)
-
-    @staticmethod
-    def upsample_bilinear(x, like, channels: int, factor: int):
-        return functional.interpolate(x, scale_factor=factor, mode="bilinear", align_corners=False)
-
-    @staticmethod
-    def row_products(x, y, channels: int | None = None):
-        if channels is None:
-            return torch.matmul(x, y.mT)
-        return torch.matmul(x.to(torch.bfloat16), y.to(torch.bfloat16).mT).to(torch.float32)
-
-    @staticmethod
-    def channels_and_pixels(x) -> tuple[float, float]:
-        return float(x.shape[1]), float(x.shape[2] * x.shape[3])
-
-
-def _axes(x: torch.Tensor, axis, exclude: bool) -> tuple[int, ...]:
-    """Returns the axes that an operator works on: those given, or all others."""
-    given = range(x.dim()) if axis is None else (axis,) if isinstance(axis, int) else axis
-    return tuple(place for place in range(x.dim()) if place not in given) if exclude else tuple(given)
-
-
 # Blocks.
 
 
@@ -424,7 +130,7 @@ class Parameter:
     def data(self, device: torch.device | None = None) -> torch.Tensor:
         """Returns the numbers on a device, the first one by default."""
         data = self._data[next(iter(self._data)) if device is None else device]
-        return data if _mode.recording or not self.learns else data.detach()
+        return data if mode.recording or not self.learns else data.detach()
 
     def list_data(self) -> list[torch.Tensor]:
         """Returns the numbers on each device, to be changed in place."""
