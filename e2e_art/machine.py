@@ -121,9 +121,9 @@ PAINTING = {  # whole, by kind of model and engine; of a network of others only 
 }
 TILED = Need(9)  # beside the tiles: the photo, and the last stage's picture in half precision
 PICTURE_BYTES, DENOISE_BYTES, PATCH_BYTES = 3, 90, 2300  # a pixel, in addition
-LOSSES, STYLE = Need(1110, 0.4e9), Need(1370, 0.4e9)  # of a picture, of a painting
+LOSSES, STYLE = Need(1110, 0.6e9), Need(1370, 0.6e9)  # of a picture, of a painting
 TRAINING = {"chain": Need(4000, 0.9e9), "texture": Need(8700, 0.6e9), "doodle": Need(8700, 0.6e9)}  # a crop and stage
-OPTIMIZE = {"lbfgs": Need(6300, 0.45e9), "adam": Need(4600, 0.45e9), "sgd": Need(4600, 0.45e9)}  # by solver
+OPTIMIZE = {"lbfgs": Need(6300, 0.6e9), "adam": Need(4600, 0.6e9), "sgd": Need(4600, 0.6e9)}  # by solver
 
 
 def check_memory(

@@ -7,10 +7,14 @@ stand beside it, imports PyTorch.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that wait leave the core to others
+
 import torch
 
 from ..machine import bfloat16_is_fast, cores
