@@ -255,7 +255,8 @@ class nd:
         with torch.no_grad():
             for running, own in zip((variance, mean), torch.var_mean(x, dim=(0, 2, 3), correction=0)):
                 running.mul_(momentum).add_(own, alpha=1 - momentum)
-        return functional.batch_norm(x, None, None, gamma, beta, True, 0.0, eps)
+        # Unlike nn.functional's this one also takes a single pixel, as MXNet does.
+        return torch.batch_norm(x, gamma, beta, None, None, True, 0.0, eps, torch.backends.cudnn.enabled)
 
     @staticmethod
     def BlockGrad(x):
@@ -436,8 +437,8 @@ class Parameter:
 
     def initialize(self, on: Sequence[torch.device]) -> None:
         """Gives it its first numbers on some devices; those that are to be drawn are 0."""
-        first = (torch.ones if self.init == "ones" else torch.zeros)(self.shape)
-        self._data = {device: first.to(device, copy=True) for device in on}
+        first = (np.ones if self.init == "ones" else np.zeros)(self.shape)
+        self._data = {device: array(first, device) for device in on}
         if self.learns:
             for data in self._data.values():
                 autograd.watch(data)
