@@ -137,6 +137,8 @@ def devices(gpus: str | None = None, cpus: int = 1) -> list:
     """
     if not gpus:
         return [mx.cpu(i) for i in range(cpus)]
+    if gpus == "mps":
+        raise EngineError("MXNet has no code for the GPU of a Mac: take --engine torch, or leave the flag out")
     numbers, found = gpu_numbers(gpus), 0
     with suppress(mx.MXNetError):
         found = mx.context.num_gpus()
