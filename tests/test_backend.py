@@ -10,6 +10,7 @@ import pytest
 from e2e_art.engines import choice
 from e2e_art.engines.choice import EngineError, choose
 
+needs_torch = pytest.mark.skipif(not find_spec("torch"), reason="no PyTorch: pip install 'e2e-art[torch]' brings it")
 needs_mxnet = pytest.mark.skipif(not find_spec("mxnet"), reason="no MXNet: pip install 'e2e-art[mxnet]' brings it")
 WITHOUT = "import sys; sys.modules.update(dict.fromkeys({}))\n"  # code that runs first where these are not installed
 WITHOUT_MXNET = WITHOUT.format(["mxnet"])
@@ -67,6 +68,12 @@ def test_the_environment_says_what_auto_takes(unchosen, monkeypatch):
     assert choose("auto") == "torch"
     with pytest.raises(EngineError, match="This process computes with torch already: choose mxnet in a new one"):
         choose("mxnet")
+
+
+def test_an_empty_variable_is_as_good_as_none(unchosen, monkeypatch):
+    unchosen("mxnet", "torch")
+    monkeypatch.setenv("E2E_ART_ENGINE", "")
+    assert choose() == "mxnet"
 
 
 @pytest.mark.parametrize(
@@ -198,6 +205,29 @@ def test_a_missing_distutils_is_told_from_a_missing_mxnet(fresh_python):
     assert "EngineError: MXNet needs distutils" in done.stderr
 
 
+# PyTorch is also what others compute with
+
+
+@needs_torch
+def test_painting_by_pytorch_goes_by_no_defaults_of_others_and_leaves_them(fresh_python, published):
+    code = """
+import sys, torch
+import numpy as np
+from e2e_art import load
+picture = np.random.RandomState(0).randint(0, 256, (7, 5, 3), np.uint8)
+expected = load(sys.argv[1], engine="torch")(picture)
+torch.set_default_dtype(torch.float64)
+torch.set_default_device("meta")
+with torch.inference_mode():
+    painter = load(sys.argv[1], engine="torch")
+    np.testing.assert_array_equal(painter(picture), expected)
+np.testing.assert_array_equal(painter(picture), expected)
+assert torch.is_grad_enabled() and torch.get_default_dtype() == torch.float64
+assert torch.get_default_device().type == "meta"
+"""
+    fresh_python(code, published)
+
+
 # Devices and threads
 
 
@@ -222,6 +252,14 @@ def test_what_is_no_list_of_gpus_is_refused(gpus):
 
     with pytest.raises(EngineError, match=f"'{gpus}' is no list of GPU numbers: write 0 or 0,1"):
         devices(gpus)
+
+
+@needs_mxnet
+def test_the_gpu_of_a_mac_is_no_business_of_mxnet():
+    from e2e_art.engines.mxnet import devices
+
+    with pytest.raises(EngineError, match="MXNet has no code for the GPU of a Mac: take --engine torch"):
+        devices("mps")
 
 
 @needs_mxnet

@@ -113,6 +113,7 @@ def test_shared_weights_are_stored_once_and_read_as_shared(tmp_path, make_chain)
 def test_shipped_models_are_found_by_name_and_typos_answered_by_the_nearest(folder, tmp_path, monkeypatch):
     write(tmp_path / "composition_vii")
     (tmp_path / "vgg19").mkdir()  # no model
+    write(tmp_path / ".udnie.k3w9x2")  # what a write leaves that was killed
     monkeypatch.setattr(models, "pretrained_folder", lambda: tmp_path)
     assert [path.name for path in model_folders()] == ["composition_vii", "starry_night"]
     assert [model.title for model in list_models()] == ["Composition VII", "Starry Night"]

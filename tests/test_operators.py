@@ -284,3 +284,14 @@ def test_running_statistics_are_those_of_the_population():
     expected = (X - channels(mean)) / np.sqrt(channels(variance) + 1e-5) * channels(C) + channels(C)
     np.testing.assert_allclose(to_numpy(predicted), expected, atol=CLOSE * 10)
     np.testing.assert_allclose(mean, 0.1 * X.mean(axis=(0, 2, 3)), atol=CLOSE)  # predictions leave them
+
+
+@pytest.mark.numerical
+def test_a_single_pixel_is_its_own_mean():
+    x = autograd.watch(array(X[:1, :, :1, :1]))  # as the coarsest scale of a texture of 32 pixels
+    with autograd.record():
+        y = nd.BatchNorm(x, array(C), array(C), *running(), fix_gamma=False, eps=1e-5, momentum=0.9)
+        total = nd.square(y).sum()
+    autograd.backward([total], [x])
+    np.testing.assert_allclose(to_numpy(y), channels(C), atol=316 * CLOSE)  # 1 / sqrt(eps) times what is rounded off
+    np.testing.assert_allclose(to_numpy(autograd.gradient(x)), 0 * X[:1, :, :1, :1], atol=1e-3)

@@ -37,7 +37,7 @@ def choose(engine: str = "auto", gpus: str | int | None = None) -> str:
     if engine not in CHOICES:
         raise OptionError(unknown("engine", engine, CHOICES))
     if engine == "auto":
-        engine = _choice or os.environ.get(VARIABLE, "auto")
+        engine = _choice or os.environ.get(VARIABLE) or "auto"
         if engine not in CHOICES:
             raise OptionError(unknown(VARIABLE, engine, CHOICES))
     if engine == "auto":

@@ -109,6 +109,8 @@ def devices(gpus: str | int | None = None, cpus: int = 1) -> list:
     """
     if gpus in (None, ""):
         return [mx.cpu(i) for i in range(cpus)]
+    if gpus == "mps":
+        raise EngineError("MXNet has no code for the GPU of a Mac: take --engine torch, or leave the flag out")
     found = 0
     with suppress(mx.MXNetError):
         found = mx.context.num_gpus()

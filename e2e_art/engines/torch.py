@@ -124,7 +124,7 @@ class Parameter:
 
     def initialize(self, on: Sequence[torch.device]) -> None:
         """Gives it its first numbers on some devices; those that are to be drawn are 0."""
-        first = (torch.ones if self.init == "ones" else torch.zeros)(self.shape)
+        first = array((np.ones if self.init == "ones" else np.zeros)(self.shape))
         if not self.learns and len(self.shape) == 4:  # faster to convolve with; maps take on this order, too
             first = first.contiguous(memory_format=torch.channels_last)
         self._data = {device: first.to(device, copy=True) for device in on}

@@ -32,7 +32,8 @@ class _Operators:
         with torch.no_grad():
             for running, own in zip((variance, mean), torch.var_mean(x, dim=(0, 2, 3), correction=0)):
                 running.mul_(momentum).add_(own, alpha=1 - momentum)
-        return functional.batch_norm(x, None, None, gamma, beta, True, 0.0, eps)
+        # Unlike nn.functional's this one also takes a single pixel, as MXNet does.
+        return torch.batch_norm(x, gamma, beta, None, None, True, 0.0, eps, torch.backends.cudnn.enabled)
 
     def BlockGrad(self, x):
         return x.detach()

@@ -119,7 +119,7 @@ def model_folders(folder: Path | None = None) -> list[Path]:
     """Returns the folders of the models in a folder, by name; by default of all shipped ones, kind by kind."""
     if folder is None:
         return [path for kind in KINDS.values() for path in model_folders(pretrained_folder() / kind.subfolder)]
-    return sorted(path.parent for path in folder.glob(f"*/{DESCRIPTION}"))
+    return sorted(path.parent for path in folder.glob(f"[!.]*/{DESCRIPTION}"))  # not what a killed write has left
 
 
 def list_models(folder: str | Path | None = None) -> list[Model]:
