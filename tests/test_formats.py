@@ -101,7 +101,7 @@ def old(tmp_path):
 def test_an_old_model_is_read_painted_with_and_exported(old, tmp_path, capsys, engine):
     model = read_model(old)
     assert model.format == 1
-    assert model.training_time == "1 minutes"
+    assert model.training_time == "1 minute"
     assert_unchanged(model, engine)
     assert main(["models", str(old)]) == main(["infer", "--info", "--model", str(old)]) == 0
     assert "after waves.jpg, on 12 photos" in capsys.readouterr().out

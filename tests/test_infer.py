@@ -584,6 +584,15 @@ def test_a_gpu_that_is_not_there(refused, photo, tmp_path, engine):
     refused(photo, "-o", tmp_path / "out.png", "--gpu", "77", "--engine", engine, says=["GPU", "77"])
 
 
+def test_onnxruntime_has_no_code_for_macs(refused, photo, tmp_path):
+    refused(photo, "-o", tmp_path / "out.png", "--gpu", "mps", "--engine", "onnx", says=["Mac", "--engine torch"])
+
+
+def test_a_gpu_where_nothing_but_onnxruntime_is_installed(refused, photo, tmp_path, monkeypatch):
+    monkeypatch.setattr("e2e_art.engines.choice.find_spec", lambda name: None)
+    refused(photo, "-o", tmp_path / "out.png", "--gpu", "77", says=["GPU 77", "onnxruntime-gpu"])
+
+
 def test_garbage_on_standard_input(model, tmp_path):
     for content, reason in ((b"garbage", "is no picture"), (b"", "is empty")):
         done = process("infer.py", "-", "--model", model, "-o", tmp_path / "out.png", input=content)

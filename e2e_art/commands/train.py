@@ -279,5 +279,6 @@ def _announce(training: Training, validation: list[Path], checkpoint_every: int)
     steps = training.total_steps - training.total_step
     with suppress(UserError):  # what is wrong will be said in its place
         if steps:
+            print("Timing a few steps of each stage ...", flush=True)
             time = duration_text(estimate_seconds(training, validation, checkpoint_every))
             print(f"{steps:,} steps to go: about {time}, if nothing else keeps this machine busy", flush=True)

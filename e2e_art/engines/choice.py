@@ -11,7 +11,7 @@ from importlib.util import find_spec
 
 from ..errors import OptionError, UserError, unknown
 
-__all__ = ["CHOICES", "EngineError", "choose", "chosen", "gpus_among", "not_installed"]
+__all__ = ["CHOICES", "EngineError", "any_installed", "choose", "chosen", "gpus_among", "not_installed"]
 
 CHOICES = ("auto", "mxnet", "torch")
 VARIABLE = "E2E_ART_ENGINE"  # of the environment: what auto takes
@@ -55,9 +55,14 @@ def chosen() -> str:
     return _choice or choose()
 
 
+def any_installed() -> bool:
+    """Returns whether there is an engine at all."""
+    return _installed("mxnet") or _installed("torch")
+
+
 def not_installed(engine: str) -> EngineError:
     """Returns the error for an engine that is not installed."""
-    if not (_installed("mxnet") or _installed("torch")):
+    if not any_installed():
         why = f"Neither PyTorch nor MXNet is installed in {sys.prefix}"
         return EngineError(f"{why}: pip install 'e2e-art[torch]', or 'e2e-art[mxnet]' (Python 3.9 to 3.12)")
     if engine == "torch":

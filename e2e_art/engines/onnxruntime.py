@@ -70,6 +70,8 @@ def has_gpu(gpu: int | str) -> bool:
 
 def check_gpu(gpu: int | str | None) -> None:
     """Raises UserError where a GPU is asked for, and this onnxruntime has none; None is the CPU."""
+    if gpu == "mps":
+        raise UserError("onnxruntime paints on no GPU of a Mac: leave --gpu out, or take --engine torch")
     if gpu is not None and not has_gpu(gpu):
         raise UserError(f"onnxruntime finds no GPU {gpu}: leave --gpu out, or pip install onnxruntime-gpu")
 

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..errors import ModelError, OptionError, reason_of, shortened
+from ..errors import ModelError, OptionError, plural, reason_of, shortened
 from ..files import check, parse_json, pretrained_folder, read_file, write_folder
 from ..networks.inputs import noise_tile
 from .kinds import KINDS, PHOTO, Kind
@@ -84,7 +84,7 @@ class Model:
             for engine, own in (record.get("engine_seconds") or single).items():
                 seconds["" if engine.startswith("MXNet") else f" by {engine}"] += own
             record = record.get("started_from", {})
-        return " and ".join(f"{each / 60:.0f} minutes{by}" for by, each in reversed(seconds.items()))
+        return " and ".join(plural(round(each / 60), "minute") + by for by, each in reversed(seconds.items()))
 
     def path(self, name: str) -> Path:
         """Returns the path of one of the model's files; raises ModelError for a file that it does not have."""

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from ..engines.choice import CHOICES, choose
+from ..engines.choice import CHOICES, any_installed, choose
 from ..engines.onnxruntime import check_gpu, has_gpu, open_session, run_session
 from ..errors import ModelError, OptionError, UserError, first_line, unknown
 from ..images.arrays import CHANNEL_MEANS
@@ -94,7 +94,7 @@ def _make_engine(
             raise OptionError(f"{model} is a file for onnxruntime: leave --engine {engine} out")
         return ExternalEngine(Path(model), threads, gpu)
     verified = read_model(model, kind)
-    if engine == "onnx" or (engine == "auto" and (gpu is None or has_gpu(gpu))):
+    if engine == "onnx" or (engine == "auto" and (gpu is None or has_gpu(gpu) or not any_installed())):
         return OnnxEngine(verified, threads, gpu)
     return GluonEngine(verified, engine, gpu)
 
