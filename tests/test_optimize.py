@@ -373,7 +373,7 @@ def test_a_texture_of_any_size_from_several_seeds(files, tmp_path):
 def test_what_would_not_fit_into_memory_is_refused_with_the_size_that_would(refused, files, tmp_path, monkeypatch):
     refused("-o", tmp_path / "out.png", "--size", 400_000, says=["400000x", "GB of memory", "--size"])
     monkeypatch.setattr("e2e_art.machine.free_memory", lambda: 1_000_000_000)
-    refused("-o", tmp_path / "out.png", "--size", "800x400", says=["800x400 pixels take about 2.5 GB", "1.0 GB"])
+    refused("-o", tmp_path / "out.png", "--size", "800x400", says=["800x400 pixels take about 2.6 GB", "1.0 GB"])
     (fits,) = re.findall(r"--size (\d+x\d+)", refused.said)
     width, height = map(int, fits.split("x"))
     assert height == width // 2

@@ -20,7 +20,7 @@ import numpy as np
 from msgspec import Meta
 
 from ..engines.gluon import array, autograd, cpu, described, nd, on_cpu, recorded, to_device, to_numpy
-from ..errors import UserError
+from ..errors import UserError, plural
 from ..files import Count, Measure, Text, check
 from ..models.kinds import KINDS
 from ..models.quantization import is_kept
@@ -406,5 +406,5 @@ def duration_text(seconds: float) -> str:
     """Returns a duration as people say it: "40 seconds", "25 minutes", "1 h 05 min"."""
     minutes = round(seconds / 60)
     if seconds < 90:
-        return f"{seconds:.0f} seconds"
+        return plural(round(seconds), "second")
     return f"{minutes} minutes" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02} min"
