@@ -321,7 +321,7 @@ try:
 except ImageError as error:
     print(error)
 """
-    root = Path(images.__file__).parent.parent
+    root = Path(images.__file__).parents[2]
     answer = subprocess.run([sys.executable, "-c", script], cwd=root, capture_output=True, text=True, timeout=60)
     assert "painting.bmp cannot be written (File too large): choose a folder that has space" in answer.stdout
     assert os.listdir(tmp_path) == []

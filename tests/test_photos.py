@@ -389,7 +389,7 @@ stream = PhotoStream({str(tmp_path)!r}, 64, batch=2, workers=2)
 next(stream)
 print(time.time())
 """
-    root = Path(photos.__file__).parent.parent
+    root = Path(photos.__file__).parents[2]
     answer = subprocess.run(
         [sys.executable, "-c", script], cwd=root, capture_output=True, text=True, timeout=60, check=True
     )

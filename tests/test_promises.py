@@ -24,7 +24,7 @@ README = (TOP / "README.md").read_text(encoding="utf-8")
 DOCUMENTS = [TOP / "README.md", TOP / "CONTRIBUTING.md", TOP / "CHANGELOG.md", TOP / "benchmarks" / "README.md"]
 DOCUMENTS += sorted((TOP / "docs").glob("**/*.md"))
 TODAY = [path for path in DOCUMENTS if path.parent.name != "experiments" and path.name != "CHANGELOG.md"]  # no history
-GONE = ("benchmarks/gpu_training.py",)  # what records of models, and the history, name all the same
+GONE = ("benchmarks/gpu_training.py", "benchmarks/torch_networks.py")  # which records and the history name
 NOT_SHIPPED = (".*", "__pycache__", "*.egg-info", "build", "dist", "demo", "*.training")
 
 
