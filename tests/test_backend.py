@@ -1,5 +1,7 @@
 """Which engine is chosen, and what is said where there is none; MXNet is imported with numpys old and new."""
 
+from __future__ import annotations
+
 import os
 import sys
 from importlib.util import find_spec
