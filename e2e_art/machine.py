@@ -117,12 +117,18 @@ PAINTING = {  # whole, by kind of model and engine; of a network of others only 
     "chain": {"onnx": Need(400), "mxnet": Need(570), "torch": Need(550)},
     "texture": {"onnx": Need(700), "mxnet": Need(710), "torch": Need(1220)},
     "doodle": {"onnx": Need(920), "mxnet": Need(690), "torch": Need(750)},
+    "upscaler": {"onnx": Need(2000), "mxnet": Need(4000), "torch": Need(4000)},
     "onnx": {"onnx": Need(64)},
 }
 TILED = Need(9)  # beside the tiles: the photo, and the last stage's picture in half precision
 PICTURE_BYTES, DENOISE_BYTES, PATCH_BYTES = 3, 90, 2300  # a pixel, in addition
 LOSSES, STYLE = Need(1110, 0.6e9), Need(1370, 0.6e9)  # of a picture, of a painting
-TRAINING = {"chain": Need(4000, 0.9e9), "texture": Need(8700, 0.6e9), "doodle": Need(8700, 0.6e9)}  # a crop and stage
+TRAINING = {  # a crop and stage
+    "chain": Need(4000, 0.9e9),
+    "texture": Need(8700, 0.6e9),
+    "doodle": Need(8700, 0.6e9),
+    "upscaler": Need(2000, 0.6e9),
+}
 OPTIMIZE = {"lbfgs": Need(6300, 0.6e9), "adam": Need(4600, 0.6e9), "sgd": Need(4600, 0.6e9)}  # by solver
 
 

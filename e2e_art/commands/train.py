@@ -1,4 +1,4 @@
-"""Train a chain of generators on a painting, stage by stage; or a texture, or a model that paints doodles.
+"""Train a chain of generators on a painting, stage by stage; or a texture, a model that paints doodles, an upscaler.
 
 usage: e2e-art train --style PAINTING --photos DIR --out DIR [options]
 
@@ -6,6 +6,7 @@ examples:
   e2e-art train --style painting.jpg --photos photos/ --out models/painting --validate more-photos/
   e2e-art train --texture bricks.jpg --out models/bricks
   e2e-art train --doodle painting.jpg --mask painting-mask.png --out models/doodles
+  e2e-art train --super-resolution 4 --photos photos/ --out models/x4
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ from ..images.resize import with_short_edge
 from ..losses.options import LossOptions
 from ..machine import TRAINING, Need, check_memory, limit_threads
 from ..models.folder import DESCRIPTION, Model, read_model
-from ..models.kinds import DOODLE, KINDS, TEXTURE, Kind
+from ..models.kinds import DOODLE, KINDS, TEXTURE, UPSCALER, Kind
+from ..networks.inputs import FACTORS
 from ..training.options import TrainingOptions
 from .flags import add_engine, add_flags, add_overwrite, check_job, find_double, gather, whole
 from .progress import Progress
@@ -40,23 +42,39 @@ if TYPE_CHECKING:
 __all__ = ["add_arguments", "run"]
 
 NOT_OURS = ("patch_weight", "patch_layers")  # options of the loss that are for optimize alone
-CHAINS, TEXTURES, DOODLES = "--style", "--texture", "--doodle"
+CHAINS, TEXTURES, DOODLES, UPSCALERS = "--style", "--texture", "--doodle", "--super-resolution"
+PAINTINGS, OF_PHOTOS = (CHAINS, TEXTURES, DOODLES), (CHAINS, UPSCALERS)
 # What flags go with, where it is not everything.
 FLAGS = {
-    "--photos": (CHAINS,),
+    "--photos": OF_PHOTOS,
     "--mask": (DOODLES,),
-    "--validate": (CHAINS,),
-    "--preview": (CHAINS,),
+    "--validate": OF_PHOTOS,
+    "--preview": OF_PHOTOS,
+    "--style-size": PAINTINGS,
+    "--style-boost": PAINTINGS,
+    "--style-weight": PAINTINGS,
+    "--style-layers": PAINTINGS,
+    "--style-layer-weights": PAINTINGS,
+    "--tv-weight": PAINTINGS,
+    "--convention": PAINTINGS,
+    "--covariance": PAINTINGS,
+    "--normalize-gradients": PAINTINGS,
+    "--coupling": PAINTINGS,
+    "--share-weights": PAINTINGS,
+    "--shrink": (UPSCALERS,),
+    "--pixel-weight": (UPSCALERS,),
+    "--feature-weight": (UPSCALERS,),
     "--style-blend": (CHAINS, TEXTURES),
     "--content-weight": (CHAINS,),
-    "--content-layer": (CHAINS,),
-    "--content-layer-weights": (CHAINS,),
+    "--content-layer": OF_PHOTOS,
+    "--content-layer-weights": OF_PHOTOS,
     "--edge-jitter": (DOODLES,),
-    "--list": (CHAINS,),
-    "--limit": (CHAINS,),
+    "--list": OF_PHOTOS,
+    "--limit": OF_PHOTOS,
 }
 NARROWEST = 20  # times as long as wide that a validation photo may be
 STAGE_OPTIONS = "stages steps sizes residual_weights style_boosts learning_rates coupling warm_start share_weights norm"
+STAGE_OPTIONS += " pixel_weights feature_weights"
 
 
 def add_arguments(parser) -> None:
@@ -67,6 +85,8 @@ def add_arguments(parser) -> None:
     parser.add_argument("--texture", nargs="+", metavar="PAINTING", help="instead of both: textures like this painting")
     parser.add_argument("--doodle", metavar="PAINTING", help="instead of both: paint doodles, by regions")
     parser.add_argument("--mask", metavar="MASK", help="with --doodle: the painting's regions, each in a flat color")
+    upscaling = "instead of --style: enlarge pictures so many times"
+    parser.add_argument("--super-resolution", type=int, choices=FACTORS, metavar="2|4|8", help=upscaling)
     parser.add_argument("--validate", type=Path, metavar="DIR", help="photos to validate on, never trained on")
     parser.add_argument("--preview", nargs="+", type=Path, default=[], metavar="PHOTO", help="paint at checkpoints")
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint of --out")
@@ -177,7 +197,7 @@ class _TrainingProgress:
         losses = step.losses[-1]
         if step.step == 1:
             self.bar.write(f"Stage {step.phase}, first step: {_text(losses)} (weighted)")
-        shown = f"style {losses['style']:.3f} content {losses['content']:.3f} tv {losses['tv']:.4f}"
+        shown = " ".join(f"{name} {value:.4g}" for name, value in losses.items())
         self.bar.step(f"stage {step.phase} {shown}")  # last, so that the checkpoint is of whole steps
 
     def checkpoint(self, training: Training) -> None:
@@ -195,13 +215,13 @@ def _text(losses: Mapping[str, float]) -> str:
 
 def _check(flags: argparse.Namespace, checkpoint: Path) -> None:
     """Raises OptionError for flags that do not go together, and where a model, a training or another's folder is."""
-    given = [name for name in ("style", "texture", "doodle") if getattr(flags, name)]
+    given = [job for job in (*PAINTINGS, UPSCALERS) if getattr(flags, job.strip("-").replace("-", "_"))]
     if len(given) == 1:
-        check_job(flags.given, f"--{given[0]}", FLAGS)
-    if len(given) != 1 or bool(flags.photos) != (given == ["style"]) or bool(flags.mask) != (given == ["doodle"]):
+        check_job(flags.given, given[0], FLAGS)
+    if len(given) != 1 or bool(flags.photos) != (given[0] in OF_PHOTOS) or bool(flags.mask) != (given == [DOODLES]):
         raise OptionError(
-            "Say what to learn: --style PAINTING and --photos DIR, --texture PAINTING, or --doodle PAINTING and "
-            "--mask MASK"
+            "Say what to learn: --style PAINTING and --photos DIR, --texture PAINTING, --doodle PAINTING and --mask "
+            "MASK, or --super-resolution 4 and --photos DIR"
         )
     if flags.gpus and "--cpu-devices" in flags.given:
         raise OptionError("--cpu-devices tries what --gpus does without any: leave one out")
@@ -231,6 +251,10 @@ def _options(flags: argparse.Namespace) -> TrainingOptions:
     given = gather(flags, TrainingOptions)
     if flags.style:
         return TrainingOptions(styles=tuple(flags.style), photos=flags.photos, loss=LossOptions(**loss), **given)
+    if flags.super_resolution:
+        loss |= {} if "--content-layer" in flags.given else {"content_layers": ("relu2_2",), "content_layer_weights": ()}
+        given |= {"kind": UPSCALER.name, "factor": flags.super_resolution, "photos": flags.photos}
+        return TrainingOptions(loss=LossOptions(**loss), **given)
     given["loss"] = LossOptions(**{**loss, "content_weight": 0.0})
     if flags.texture:
         return TrainingOptions(styles=tuple(flags.texture), kind=TEXTURE.name, **given)

@@ -16,11 +16,11 @@ import numpy as np
 
 from ..errors import ImageError
 from ..images.io import read_image
-from ..images.resize import resize
+from ..images.resize import resize, resize_short_edge
 from .listing import PhotoError, list_photos
 from .stream import Stream
 
-__all__ = ["PhotoStream"]
+__all__ = ["PatchStream", "PhotoStream"]
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 _SAMPLE, _ORDER, _CROP = range(3)
 
 SCALES = 1.0, 1.25  # of the short edge of a photo, to the size of its crop: 1 is the largest crop
+LARGEST_EDGE = 512  # pixels of the short edge of a photo that patches are cut from: larger ones have little detail
 _TOLERATED, _FEW = 0.05, 20  # the share of unreadable photos, and how many have to be tried before it counts
 
 
@@ -43,6 +44,8 @@ class PhotoStream(Stream[np.ndarray]):
     `skipped`.  Raises PhotoError where there are fewer readable photos than `batch`, and where clearly more than 5 %
     of those tried cannot be read: three standard deviations more, once 20 (or all) have been tried.
     """
+
+    scales = SCALES
 
     def __init__(
         self,
@@ -81,18 +84,26 @@ class PhotoStream(Stream[np.ndarray]):
         epoch, place = divmod(number, len(self.photos))
         photo = int(_order(self.seed, epoch, len(self.photos))[place])
         random = np.random.default_rng((self.seed, _CROP, number))
-        scale = random.uniform(*SCALES)
+        scale = random.uniform(*self.scales)
         across, down, flip = random.random(3)
-        while (image := self._read(photo, math.ceil(scale * self.size))) is None:
+        while (image := self._read(photo, self._edge(scale))) is None:
             self._check_readable()
             photo = int(random.integers(len(self.photos)))
+        crop = self._cut(image, scale, down, across)
+        return crop[:, ::-1] if flip < 0.5 else crop
+
+    def _edge(self, scale: float) -> int | None:
+        """Returns how many pixels the short edge of a photo should keep when it is read, None for all."""
+        return math.ceil(scale * self.size)
+
+    def _cut(self, image: np.ndarray, scale: float, down: float, across: float) -> np.ndarray:
+        """Cuts a crop out of a photo, (size, size, 3); down, across: where, 0..1 of the places that there are."""
         height, width = image.shape[:2]
         side = max(1, round(min(height, width) / scale))  # in the photo's own pixels; resized once cut out
         top, left = int(down * (height - side + 1)), int(across * (width - side + 1))
-        crop = resize(image[top : top + side, left : left + side], self.size, self.size)
-        return crop[:, ::-1] if flip < 0.5 else crop
+        return resize(image[top : top + side, left : left + side], self.size, self.size)
 
-    def _read(self, photo: int, edge: int) -> np.ndarray | None:
+    def _read(self, photo: int, edge: int | None) -> np.ndarray | None:
         """Reads a photo, its short edge no shorter than `edge` where it has so many pixels; None if it cannot."""
         name = self.photos[photo]
         if name in self.skipped:
@@ -117,6 +128,30 @@ class PhotoStream(Stream[np.ndarray]):
                 f"{self.folder}: {skipped} of the {tried} photos tried cannot be read, remove them or copy them again "
                 f"(the first: {first})"
             )
+
+
+class PatchStream(PhotoStream):
+    """Small crops that show a photo's details: a photo is shrunk by a little only, and a part of it is cut out.
+
+    shrink: the least and the greatest factor that its sides are taken times, which takes the blocks and the noise of
+    JPEG files away; (1, 1) for pictures that are clean.  A short edge has at most 512 pixels after it, at least `size`.
+    All else as for `PhotoStream`.
+    """
+
+    def __init__(self, folder: Path | str, size: int, batch: int = 1, *, shrink: tuple[float, float], **options):
+        self.scales = shrink
+        super().__init__(folder, size, batch, **options)
+
+    def _edge(self, scale: float) -> None:
+        return None
+
+    def _cut(self, image: np.ndarray, scale: float, down: float, across: float) -> np.ndarray:
+        short = min(image.shape[:2])
+        edge = max(self.size, min(LARGEST_EDGE, round(scale * short)))
+        image = image if edge == short else resize_short_edge(image, edge)
+        height, width = image.shape[:2]
+        top, left = int(down * (height - self.size + 1)), int(across * (width - self.size + 1))
+        return image[top : top + self.size, left : left + self.size]
 
 
 @lru_cache(maxsize=2)

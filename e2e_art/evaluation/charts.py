@@ -12,6 +12,7 @@ import numpy as np
 from ..files import write_atomically
 from .baseline import equivalent_evaluations, equivalent_evaluations_text
 
+TERMS = ("style", "content", "tv", "patch", "pixel", "feature", "gan", "critic")  # of losses
 __all__ = ["chart", "plot_curves", "plot_worth"]
 
 
@@ -49,13 +50,13 @@ def chart(path: Path, width: float = 9, height: float = 5) -> Iterator:
 def plot_curves(entries: Sequence[dict], path: Path, smoothing: int = 50) -> None:
     """Draws the weighted losses of a training over its steps, stage after stage, and the validation totals, as PNG.
 
-    entries: of the run log; those with "style" are steps, those with "validation" validations.
+    entries: of the run log; those with a phase are steps, those with "validation" validations.
     smoothing: how many steps are averaged in each point.
     """
-    steps = [entry for entry in entries if "style" in entry]
+    steps = [entry for entry in entries if "phase" in entry]
     places = [entry["total_step"] for entry in steps]
     with chart(path) as axes:
-        for name in [term for term in ("style", "content", "tv", "patch") if steps and term in steps[0]]:
+        for name in [term for term in TERMS if steps and term in steps[0]]:
             width = min(smoothing, len(steps))
             mean = np.convolve([entry[name] for entry in steps], np.ones(width) / width, "valid")
             label = f"{name}, mean of {width} steps" if width > 1 else name

@@ -8,9 +8,9 @@ from functools import partial
 from importlib import import_module
 from typing import Any
 
-from .schema import DoodleModel, PhotoModel, TextureModel
+from .schema import DoodleModel, PhotoModel, TextureModel, UpscalerModel
 
-__all__ = ["DOODLE", "EXTERNAL", "KINDS", "PHOTO", "TEXTURE", "Kind"]
+__all__ = ["DOODLE", "EXTERNAL", "KINDS", "PHOTO", "TEXTURE", "UPSCALER", "Kind"]
 
 _NOISE = "float32, even in -1..1, as e2e_art/networks/inputs.py makes it of a seed"
 
@@ -88,5 +88,18 @@ DOODLE = Kind(
     subfolder="doodles",
     page_list="doodles.json",
 )
-KINDS = {kind.name: kind for kind in (PHOTO, TEXTURE, DOODLE)}
+UPSCALER = Kind(
+    name="upscaler",
+    usage="PHOTO --upscale",
+    schema=UpscalerModel,
+    convention=(
+        "image: float32 (N, 3, H, W), RGB in 0..255, any H, W >= 1; output stage_K, f times as large; a stage has a "
+        "graph of its own"
+    ),
+    chain=partial(_call, "networks.chain:UpscaleChain"),
+    task=partial(_call, "training.upscaling:UpscaleTask"),
+    exporter=partial(_call, "models.onnx_export:upscaler_graphs"),
+    subfolder="upscalers",
+)
+KINDS = {kind.name: kind for kind in (PHOTO, TEXTURE, DOODLE, UPSCALER)}
 EXTERNAL = Kind(name="onnx", usage="PHOTO --model", paints_photos=True)  # one ONNX file of others; not trained here

@@ -11,7 +11,7 @@ from msgspec import Meta, Struct
 
 from ..files import Count, FileName, Measure, Share, Text
 
-__all__ = ["MOST_STAGES", "DoodleModel", "PhotoModel", "TextureModel"]
+__all__ = ["MOST_STAGES", "DoodleModel", "PhotoModel", "TextureModel", "UpscalerModel"]
 
 MOST_STAGES = 16
 MOST_FILES = 128
@@ -20,6 +20,7 @@ MOST_COLORS = 64  # of a palette
 _Width = Annotated[int, Meta(ge=2, le=1024)]  # channels of a layer
 _Depth = Annotated[int, Meta(ge=0, le=16)]  # residual blocks in a row
 _Regions = Annotated[int, Meta(ge=1, le=MOST_COLORS)]
+_Factor = Literal[2, 4, 8]  # by which an upscaler enlarges
 _Color = Annotated[str, Meta(pattern=r"^#[0-9a-f]{6}\Z")]
 
 
@@ -46,7 +47,16 @@ class _Pyramid(_Stage, tag="pyramid"):
     details: _Width
 
 
+class _Compact(_Stage, tag="compact"):
+    factor: _Factor
+    channels: _Width
+    depth: _Depth
+
+
 _PhotoStage = Union[_Conv, _Deconv, _Pyramid]
+
+
+_UpscalerStage = Union[_Compact]
 
 
 class _Texture(_Stage, tag="texture"):
@@ -130,3 +140,9 @@ class DoodleModel(_Model):
         super().__post_init__()
         if any(stage.regions != len(self.record.palette) for stage in self.stages):
             raise ValueError("the palette in its record has not one color for each region")
+
+
+class UpscalerModel(_Model):
+    """An upscaler: stages of one form, whose weights mix."""
+
+    stages: Annotated[list[_UpscalerStage], Meta(min_length=1, max_length=MOST_STAGES)]

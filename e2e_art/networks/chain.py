@@ -21,8 +21,12 @@ from .generator import Generator
 from .inputs import PADDING, noise_tile, reflected
 from .photo import Conv, Deconv, Pyramid
 from .texture import Texture
+from .upscaler import Compact
 
-__all__ = ["Chain", "DoodleChain", "TextureChain", "make_generator", "without_constants", "xavier"]
+__all__ = ["STRONGEST", "Chain", "DoodleChain", "TextureChain", "UpscaleChain", "make_generator", "without_constants"]
+__all__ += ["xavier"]
+
+STRONGEST = 2.0  # strength of an upscaler that is its last stage
 
 # What older files hold among the weights: the channel means, what MXNet's batch normalization asks for where it is to
 # normalize each picture, bilinear kernels.
@@ -217,9 +221,46 @@ class DoodleChain(NoiseChain):
     generator_kinds = ("doodle",)
 
 
+class UpscaleChain(Chain):
+    """Upscalers of one form: each begins as the one before it and learns to make sharper pictures.
+
+    They do not stand in a line: a stage enlarges the given picture itself, and what lies between two stages is a mix
+    of their weights.
+    X. Wang and others: ESRGAN, arXiv 1809.00219, section 3.4.
+    """
+
+    kind = "upscaler"
+    generator_kinds = ("compact",)
+    padding = 12  # pixels of the small picture: as far as the compact network sees, and more
+
+    def __init__(self, stages: Sequence[dict], share_weights: bool = False):
+        super().__init__(stages, share_weights)
+        first, *others = (generator.describe() for generator in self.generators)
+        if any(other != first for other in others):
+            raise OptionError("Stages of an upscaler mix their weights: choose --stages of one kind and form")
+        self.factor: int = self.generators[0].factor  # type: ignore[attr-defined]
+
+    def enlarge(self, index: int, picture, learning: bool = False):
+        """Returns what stage `index` makes of pictures (N, 3, H, W), without padding: (N, 3, f H, f W)."""
+        batch_norm = self.generators[index].norm == "batch" and not learning
+        with autograd.predict_mode() if batch_norm else autograd.train_mode():
+            return self.generators[index](picture)
+
+    def crop(self, picture, photo):
+        """Cuts the padding off an enlarged picture."""
+        begin = (self.factor * self.padding,) * 2
+        end = [self.factor * (side + self.padding) for side in photo.shape[2:]]
+        return operators_of(picture).slice(picture, begin=(None, None, *begin), end=(None, None, *end))
+
+    def forward(self, photo, strength: float = 1.0, stages: int | None = None) -> list:
+        """Returns the pictures of the first stages, of all by default, each `factor` times as large."""
+        padded = self.pad(photo)
+        return [self.crop(self.enlarge(index, padded), photo) for index in range(len(self.generators[:stages]))]
+
+
 def make_generator(kind: str, **options) -> Generator:
     """Returns an untrained generator of a kind; raises OptionError for a kind that there is not."""
-    blocks: dict[str, type[Generator]] = {block.kind: block for block in (Conv, Deconv, Pyramid, Texture, Doodle)}
+    blocks: dict[str, type[Generator]] = {block.kind: block for block in (Conv, Deconv, Pyramid, Texture, Doodle, Compact)}
     if kind not in blocks:
         raise OptionError(unknown("generator", kind, blocks))
     return blocks[kind](**options)

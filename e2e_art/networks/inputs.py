@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["PADDING", "NOISE_PERIOD", "SEEDS", "noise_tile", "reflect", "reflected", "seeded_noise", "strided_noise"]
+__all__ = ["FACTORS", "PADDING", "NOISE_PERIOD", "SEEDS", "noise_tile", "reflect", "reflected", "seeded_noise", "strided_noise"]
 
+FACTORS = (2, 4, 8)  # by which pictures are enlarged
 PADDING = 16  # pixels of reflect padding on each side
 NOISE_PERIOD = 509  # pixels after which the noise repeats: a prime, so that packed pixels do not fall in step with it
 SEEDS = 2**32  # how many there are

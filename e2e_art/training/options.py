@@ -39,6 +39,7 @@ PRESETS: dict[str, list[dict]] = {
         {"kind": "doodle", "residual_weight": 1.0},
         {"kind": "doodle", "residual_weight": 0.5, "sees_picture": True},
     ],
+    "upscaler": [{"kind": "compact", "residual_weight": 1.0}] * 3,
 }
 
 
@@ -78,7 +79,17 @@ _CHAIN: dict[str, Any] = {
 _NOISE: dict[str, Any] = {"steps": (1500, 800), "sizes": (256,), "style_boosts": (1.0,)}
 _TEXTURE: dict[str, Any] = {**_NOISE, "stages": "texture", "learning_rates": (5e-3,)}
 _DOODLE: dict[str, Any] = {**_NOISE, "stages": "doodle", "learning_rates": (1e-2,)}
-_RECIPES = {"chain": _CHAIN, "texture": _TEXTURE, "doodle": _DOODLE}
+_UPSCALER: dict[str, Any] = {
+    "stages": "upscaler",
+    "steps": (12000, 3000, 3000),
+    "sizes": (128,),
+    "style_boosts": (1.0,),
+    "learning_rates": (1e-3, 5e-4, 2e-4),
+    "batch": 8,
+    "pixel_weights": (1.0, 0.5),
+    "feature_weights": (0.0, 1.0),
+}
+_RECIPES = {"chain": _CHAIN, "texture": _TEXTURE, "doodle": _DOODLE, "upscaler": _UPSCALER}
 # The default weights of training, which keep faces; validation keeps to LossOptions().
 _LOSS = LossOptions(content_weight=3.0, content_layers=("relu3_2", "relu4_2"), content_layer_weights=(1.0, 1.0))
 
@@ -96,6 +107,19 @@ class TrainingOptions:
     kind: Name = "chain"  # what learns: a chain for photos, a texture, or a doodle
     style_mask: Text = ""  # of a doodle: its painting's regions
     regions: Annotated[int, Meta(ge=0, le=MOST_COLORS)] = 0  # how many those are
+    factor: Annotated[int, Meta(ge=0, le=8)] = 0  # of an upscaler: how many times as large it makes a picture
+    shrink: tuple[float, ...] = option(
+        (0.5, 0.75),
+        "for upscalers: factors, the least and the greatest, that the sides of photos are taken times, which takes the "
+        "blocks of JPEG files away; 1 1 for clean pictures",
+        kind=Number(float, 0.05, 1),
+    )
+    pixel_weights: tuple[float, ...] = option(
+        (), "for upscalers: weight of the pixel error, for each stage", "--pixel-weight", Number(float)
+    )
+    feature_weights: tuple[float, ...] = option(
+        (), "for upscalers: weight of the error of features, for each stage", "--feature-weight", Number(float)
+    )
     edge_jitter: float = option(
         0.0,
         "for doodles: pixels by which the loss moves the edges of regions, so that textures blend at them",
@@ -125,7 +149,7 @@ class TrainingOptions:
         "--size",
         Number(int, SMALLEST_CROP, LARGEST),
     )
-    batch: int = option(1, "batch size", kind=Number(int, 1))
+    batch: int = option(0, "batch size; 1 by default, 8 for upscalers", kind=Number(int))
     optimizer: Name = option("muon", "optimizer of the weights", choices=("muon", "adam"))
     learning_rates: tuple[float, ...] = option(
         (),
@@ -165,8 +189,9 @@ class TrainingOptions:
         generators = stages_of(self.stages, self.residual_weights)
         self._set("residual_weights", tuple(stage["residual_weight"] for stage in generators))
         count, flags = len(generators), {option.name: flag_of(option) for option in fields(self)}
-        for name in ("steps", "sizes", "learning_rates", "style_boosts"):
-            default = recipe[name] + recipe[name][-1:] * count
+        self._set("batch", self.batch or recipe.get("batch", 1))
+        for name in ("steps", "sizes", "learning_rates", "style_boosts", "pixel_weights", "feature_weights"):
+            default = recipe.get(name, (0.0,)) + recipe.get(name, (0.0,))[-1:] * count
             self._set(name, _for_each_stage(flags[name], getattr(self, name) or default[:count], count))
         if not (self.start_from or all(self.steps)):
             raise OptionError("--steps 0 keeps a stage of the model that --start-from names: name one, or train each")
@@ -188,7 +213,8 @@ class TrainingOptions:
     def generators(self) -> list[dict]:
         """Returns the generator arguments of each stage."""
         stages = stages_of(self.stages, self.residual_weights, self.norm)
-        return [{**stage, "regions": self.regions} if stage["kind"] == "doodle" else stage for stage in stages]
+        own = {"doodle": {"regions": self.regions}, "compact": {"factor": self.factor}}
+        return [{**stage, **own.get(stage["kind"], {})} for stage in stages]
 
     def describe(self) -> dict:
         """Returns the options as plain JSON values, for checkpoints and records."""

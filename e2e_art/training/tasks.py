@@ -28,11 +28,10 @@ from ..networks.chain import Chain
 from ..networks.inputs import NOISE_PERIOD, seeded_noise
 from .options import TrainingOptions
 
-__all__ = ["TERMS", "DoodleTask", "PhotoTask", "Task", "TextureTask"]
+__all__ = ["DoodleTask", "PhotoTask", "Task", "TextureTask", "in_vgg_space"]
 
 log = logging.getLogger(__name__)
 
-TERMS = ("style", "content", "tv")
 VALIDATION_EDGE = 320  # short edge of the validation photos
 PROBE_SIZE = 64
 PREVIEW_PIXELS = 4_000_000  # of a preview at most
@@ -49,6 +48,7 @@ class Task(ABC):
     options: which paintings, and the weights of the loss.  devices: where to compute.
     """
 
+    term_names: tuple[str, ...] = ("style", "content", "tv")  # of its loss
     keeps_best = False  # whether a phase ends with the best of its weights by validation, rather than with the last
 
     def __init__(self, options: TrainingOptions, chain: Chain, devices: Sequence, bfloat16: bool | None = None):
@@ -165,6 +165,12 @@ def _means(device):
     return array(np.reshape(CHANNEL_MEANS, (1, 3, 1, 1)), device)
 
 
+def in_vgg_space(pictures):
+    """Returns pictures in VGG space, float32 (N, 3, H, W), of arrays of uint8 (N, H, W, 3)."""
+    x = nd.transpose(nd.cast(pictures, dtype="float32"), axes=(0, 3, 1, 2))
+    return nd.broadcast_sub(x, _means(device_of(pictures)))
+
+
 class PhotoTask(Task):
     """A chain paints photos in the style of a painting."""
 
@@ -182,8 +188,7 @@ class PhotoTask(Task):
         return to_vgg_space(np.random.default_rng(0).integers(0, 256, (PROBE_SIZE, PROBE_SIZE, 3), np.uint8))
 
     def inputs(self, samples):
-        pictures = nd.transpose(nd.cast(samples, dtype="float32"), axes=(0, 3, 1, 2))
-        return nd.broadcast_sub(pictures, _means(device_of(samples)))
+        return in_vgg_space(samples)
 
     def features(self, loss: PerceptualLoss, inputs, beside: Sequence = ()) -> list:
         return loss.content_features(inputs)

@@ -28,7 +28,7 @@ from ..networks.chain import Chain, without_constants
 from .checkpoint import Checkpoint, CheckpointError, load_checkpoint, save_checkpoint
 from .muon import OPTIMIZERS, Adam, clip_gradients, sum_gradients
 from .options import TrainingOptions
-from .tasks import TERMS, Task
+from .tasks import Task
 
 __all__ = ["Step", "Training", "TrainingError", "TrainingState", "duration_text", "estimate_seconds"]
 
@@ -50,7 +50,7 @@ class Step:
     steps: int  # steps of this phase
     total_step: int  # steps done in all
     total_steps: int
-    losses: list[dict[str, float]]  # of each learning stage: style, content, tv, weighted
+    losses: list[dict[str, float]]  # of each learning stage: its weighted terms by name
     gradient_norm: float
     learning_rate: float
     seconds: float  # spent in training so far, earlier runs included
@@ -312,17 +312,18 @@ class Training:
         parameters = self.chain.learning_parameters(self.learning)
         autograd.backward(totals, list(parameters.values()))
         gradients = sum_gradients({name: parameter.list_grad() for name, parameter in parameters.items()})
-        count = sum(len(stages[0]["style"]) for stages in terms)
+        count = sum(len(stages[0][self.task.term_names[0]]) for stages in terms)
         norm = clip_gradients(gradients, self.options.gradient_clip, count)
         self._optimizer.step(gradients, to_device(rates, self.devices[0]))
-        losses = [nd.stack(*(nd.stack(*(stage[name] for name in TERMS)) for stage in stages)) for stages in terms]
+        names = self.task.term_names
+        losses = [nd.stack(*(nd.stack(*(stage[name] for name in names)) for stage in stages)) for stages in terms]
         return [*map(nd.BlockGrad, losses), norm]
 
     def losses_of(self, results: Sequence, step: int) -> tuple[list[dict[str, float]], float]:
         """Returns the mean losses of each learning stage and the norm of the gradient; raises TrainingError."""
         *losses, norm = map(to_numpy, results)
         means = np.concatenate(losses, axis=2).mean(axis=2).tolist()
-        named = [dict(zip(TERMS, stage)) for stage in means]
+        named = [dict(zip(self.task.term_names, stage)) for stage in means]
         if not np.isfinite([norm.item(), *(value for stage in means for value in stage)]).all():
             raise TrainingError(
                 f"The loss is not finite at step {step} of stage {self.state.phase} ({named}, gradient norm "
