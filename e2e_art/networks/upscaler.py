@@ -51,7 +51,7 @@ class Compact(Upscaler):
         self.channels, self.depth = channels, depth
         widths = [3, *[channels] * (depth + 1)]
         layers = [each for pair in zip(widths, widths[1:]) for each in (Convolution(*pair), LeakyReLU())]
-        self.body = Sequential(*layers, Convolution(channels, 3 * factor**2))
+        self.body = Sequential(*layers, Convolution(channels, 3 * factor**2, init="zeros"))
 
     def paint_layers(self, F, x):
         return self.body(x)
