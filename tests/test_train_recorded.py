@@ -33,6 +33,7 @@ KINDS = {
     "gradients": {"stages": "pyramid", "loss": LossOptions(**LOSS, normalize_gradients=True, covariance=True)},
     "bing-xu": {"stages": "pyramid", "loss": LossOptions(**LOSS, convention="bing-xu", pooling="max")},
     "texture": {"kind": "texture", "loss": PLAIN},
+    "critic": {"stages": "pyramid", "gan_weights": (0.2,), "steps": (8,)},
     "doodle": {"kind": "doodle", "loss": PLAIN, "regions": 2, "edge_jitter": 3.0},
 }
 
