@@ -61,7 +61,7 @@ FLAGS = {
     "--normalize-gradients": PAINTINGS,
     "--coupling": PAINTINGS,
     "--share-weights": PAINTINGS,
-    "--shrink": (UPSCALERS,),
+    "--photo-scale": (UPSCALERS,),
     "--blurred": (UPSCALERS,),
     "--noisy": (UPSCALERS,),
     "--compressed": (UPSCALERS,),

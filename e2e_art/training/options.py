@@ -26,7 +26,8 @@ SHARE = Number(float, 0, 1)
 MaybeText = Optional[Text]  # these are evaluated, and Python 3.9 knows no Text | None
 MaybeCount = Optional[int]
 
-RESIDUAL_WEIGHT = 0.4  # Bing Xu's, where a preset has no other
+RESIDUAL_WEIGHT = 0.4  # Bing Xu's, where neither a preset nor a kind of generator has another
+RESIDUAL_WEIGHTS = {"compact": 1.0}
 PRESETS: dict[str, list[dict]] = {
     "boosted": [{"kind": "pyramid", "residual_weight": weight} for weight in (0.4, 0.4, 0.5, 0.6)],
     "bing-xu": [{"kind": kind} for kind in ("conv", "deconv", "deconv", "conv")],
@@ -40,7 +41,7 @@ PRESETS: dict[str, list[dict]] = {
         {"kind": "doodle", "residual_weight": 1.0},
         {"kind": "doodle", "residual_weight": 0.5, "sees_picture": True},
     ],
-    "upscaler": [{"kind": "compact", "residual_weight": 1.0}] * 3,
+    "upscaler": [{"kind": "compact"}] * 3,
 }
 
 
@@ -51,7 +52,8 @@ def stages_of(names: str, residual_weights: Sequence[float] = (), norm: str = "i
     the preset's by default.  Raises OptionError where the numbers of stages and weights differ.
     """
     stages = PRESETS.get(names) or [{"kind": kind.strip()} for kind in names.split(",")]
-    own = [stage.get("residual_weight", RESIDUAL_WEIGHT) for stage in stages]
+    default = [RESIDUAL_WEIGHTS.get(stage["kind"], RESIDUAL_WEIGHT) for stage in stages]
+    own = [stage.get("residual_weight", weight) for stage, weight in zip(stages, default)]
     weights = _for_each_stage("--residual-weight", residual_weights or own, len(stages))
     return [{**stage, "residual_weight": weight, "norm": norm} for stage, weight in zip(stages, weights)]
 
@@ -83,7 +85,7 @@ _DOODLE: dict[str, Any] = {**_NOISE, "stages": "doodle", "learning_rates": (1e-2
 _UPSCALER: dict[str, Any] = {
     "stages": "upscaler",
     "steps": (12000, 3000, 3000),
-    "sizes": (128,),
+    "sizes": (160,),
     "style_boosts": (1.0,),
     "learning_rates": (1e-3, 5e-4, 2e-4),
     "batch": 8,
@@ -109,11 +111,12 @@ class TrainingOptions:
     style_mask: Text = ""  # of a doodle: its painting's regions
     regions: Annotated[int, Meta(ge=0, le=MOST_COLORS)] = 0  # how many those are
     factor: Annotated[int, Meta(ge=0, le=8)] = 0  # of an upscaler: how many times as large it makes a picture
-    shrink: tuple[float, ...] = option(
-        (0.5, 0.75),
-        "for upscalers: factors, the least and the greatest, that the sides of photos are taken times, which takes the "
-        "blocks of JPEG files away; 1 1 for clean pictures",
-        kind=Number(float, 0.05, 1),
+    photo_scales: tuple[float, ...] = option(
+        (0.6, 1.4),
+        "for upscalers: the least and the greatest factor that the sides of photos are taken times before crops are "
+        "cut: below 1 the blocks of JPEG files go, above 1 edges are as soft as in large photos",
+        "--photo-scale",
+        Number(float, 0.05, 4),
     )
     blurred: float = option(0.0, "for upscalers: share of pictures that are blurred before they shrink", kind=SHARE)
     noisy: float = option(0.0, "for upscalers: share of small pictures with noise", kind=SHARE)

@@ -22,6 +22,7 @@ from .tasks import PREVIEW_PIXELS, PROBE_SIZE, VALIDATION_EDGE, Task, in_vgg_spa
 
 __all__ = ["UpscaleTask"]
 
+BORDER = 4  # pixels of small crops that do not count
 DEGRADED = 3  # the use of randomness that faults are drawn with, beside those of data/photos.py
 
 
@@ -37,7 +38,7 @@ class UpscaleTask(Task):
         self.loss = ReconstructionLoss(options.loss, devices, bfloat16)
 
     def batches(self, size: int, position: int, workers: int | None = None) -> PatchStream:
-        chosen = {name: getattr(self.options, name) for name in ("batch", "seed", "limit", "list_file", "shrink")}
+        chosen = {name: getattr(self.options, name) for name in ("batch", "seed", "limit", "list_file", "photo_scales")}
         return PatchStream(self.options.photos, size, position=position, workers=workers, **chosen)
 
     def arrays(self, batch: np.ndarray | Sequence[np.ndarray], position: int) -> list[list]:
@@ -52,17 +53,23 @@ class UpscaleTask(Task):
     def terms(self, arrays: Sequence, learning: Sequence[int]) -> list[dict[str, Any]]:
         with autograd.pause():
             small, large = map(in_vgg_space, arrays)
+            large = self._inside(large)
             seen = any(self.options.feature_weights[stage] for stage in learning)
             truths = self.loss.features(large) if seen else []
         terms = []
         for stage in learning:
-            picture = self.chain.enlarge(stage, small, learning=True)
+            picture = self._inside(self.chain.enlarge(stage, small, learning=True))
             pixel = pixel_error(nd, picture, large)
             feature = 0 * pixel
             if weight := self.options.feature_weights[stage]:
                 feature = weight * self.loss.feature_error(self.loss.features(picture), truths)
             terms.append({"pixel": self.options.pixel_weights[stage] * pixel, "feature": feature})
         return terms
+
+    def _inside(self, pictures):
+        """Returns pictures without their borders, where the network sees zeros instead of what lies beyond."""
+        border = BORDER * self.chain.factor
+        return nd.slice(pictures, begin=(None, None, border, border), end=(None, None, -border, -border))
 
     def samples(self, photos: Sequence[Path]) -> dict[str, np.ndarray]:
         return {path.name: to_vgg_space(self._small(path)) for path in photos}
