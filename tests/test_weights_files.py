@@ -11,7 +11,7 @@ from helpers import forge, old_model
 
 from e2e_art.errors import ModelError
 from e2e_art.models.folder import read_model
-from e2e_art.models.params_file import read_params
+from e2e_art.networks.params_file import read_params
 from e2e_art.models.publish import load_chain
 from e2e_art.models.weights_file import read_weights, write_weights
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
+from functools import cached_property
 from typing import Annotated, Any, Optional
 
 from msgspec import Meta
@@ -17,6 +18,7 @@ from ..files import Name, Text, check
 from ..losses.options import LossOptions, Number, check_blend, check_options, flag_of, option
 from ..models.schema import MOST_COLORS, MOST_STAGES
 from ..networks.inputs import SEEDS
+from ..networks.vgg_files import described
 
 __all__ = ["PRESETS", "TrainingOptions", "stages_of"]
 
@@ -191,8 +193,14 @@ class TrainingOptions:
         return [{**stage, "regions": self.regions} if stage["kind"] == "doodle" else stage for stage in stages]
 
     def describe(self) -> dict:
-        """Returns the options as plain JSON values, for checkpoints and records."""
-        return json.loads(json.dumps(asdict(self)))
+        """Returns the options as plain JSON values, for checkpoints and records; files of loss networks as sha256."""
+        description = json.loads(json.dumps(asdict(self)))
+        description["loss"]["loss_network"] = self._loss_network
+        return description
+
+    @cached_property
+    def _loss_network(self) -> str:
+        return described(self.loss.loss_network)  # a file is read for that
 
     def differences(self, description: dict) -> str:
         """Returns where a description differs, for people; options that came after it have their defaults there."""
@@ -200,8 +208,8 @@ class TrainingOptions:
             saved = TrainingOptions.of(description).describe()
         except OptionError:  # a description of something else
             saved = description if isinstance(description, dict) else {}
-        mine = self.describe()
-        changed = [key for key in sorted(mine) if mine[key] != saved.get(key)]
+        mine, saved = ({**each, **dict(each.get("loss") or {})} for each in (self.describe(), saved))
+        changed = [key for key in sorted(mine) if key != "loss" and mine[key] != saved.get(key)]
         return ", ".join(f"{key}: {shortened(str(saved.get(key)))}" for key in changed)
 
     @classmethod
