@@ -147,9 +147,11 @@ def _convolutions(arrays: Mapping[str, np.ndarray]) -> dict[str, str]:
         raise ValueError("it has more convolutions than a VGG-19")
     found: dict[str, str] = {}
     for name in sorted(weights, key=_natural):
-        found[name] = max(biases, key=lambda bias: len(os.path.commonprefix([bias, name])), default="")
-        if not found[name] or arrays[found[name]].shape != (len(_turned(arrays[name])),):
+        bias = max(biases, key=lambda bias: len(os.path.commonprefix([bias, name])), default=None)
+        if bias is None or arrays[bias].shape != (len(_turned(arrays[name])),):
             raise ValueError(f"its convolution '{shortened(name)}' has no bias")
+        biases.remove(bias)
+        found[name] = bias
     return found
 
 
