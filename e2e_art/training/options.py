@@ -64,6 +64,15 @@ def _for_each_stage(flag: str, values: Sequence, count: int) -> tuple:
     return tuple(values) * (count if len(values) == 1 else 1)
 
 
+def _flat(description: dict) -> dict:
+    """Returns a description with the options of the loss among the others."""
+    loss = description.get("loss")
+    return {
+        **{key: value for key, value in description.items() if key != "loss"},
+        **(loss if isinstance(loss, dict) else {}),
+    }
+
+
 def _text(values: Sequence[float]) -> str:
     return " ".join(f"{value:g}" for value in values)
 
@@ -208,8 +217,8 @@ class TrainingOptions:
             saved = TrainingOptions.of(description).describe()
         except OptionError:  # a description of something else
             saved = description if isinstance(description, dict) else {}
-        mine, saved = ({**each, **dict(each.get("loss") or {})} for each in (self.describe(), saved))
-        changed = [key for key in sorted(mine) if key != "loss" and mine[key] != saved.get(key)]
+        mine, saved = _flat(self.describe()), _flat(saved)
+        changed = [key for key in sorted(mine) if mine[key] != saved.get(key)]
         return ", ".join(f"{key}: {shortened(str(saved.get(key)))}" for key in changed)
 
     @classmethod
