@@ -610,6 +610,7 @@ def test_losses_that_do_not_go(refused):
     refused("--style-blend", 1, 2, says=["--style-blend", "each painting, 1, not 2"])
     refused("--style-blend", 0, says=["--style-blend", "not all of them 0"])
     refused("--loss-network", "resnet", says=["resnet", "vgg19"])
+    refused("--loss-network", "no.pth", says=["no.pth is no loss network", "No such file", "choose another file"])
 
 
 def test_numbers_that_do_not_go(refused):

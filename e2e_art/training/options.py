@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
+from functools import cached_property
 from typing import Annotated, Any, Optional
 
 from msgspec import Meta
@@ -17,6 +18,7 @@ from ..files import Name, Text, check
 from ..losses.options import LossOptions, Number, check_blend, check_options, flag_of, option
 from ..models.schema import MOST_COLORS, MOST_STAGES
 from ..networks.inputs import SEEDS
+from ..networks.vgg_files import described
 
 __all__ = ["PRESETS", "TrainingOptions", "stages_of"]
 
@@ -64,6 +66,15 @@ def _for_each_stage(flag: str, values: Sequence, count: int) -> tuple:
         each = f"one number for all {count} stages, or {count}" if count > 1 else "one number, as there is one stage"
         raise OptionError(f"{flag} takes {each}, not {len(values)}")
     return tuple(values) * (count if len(values) == 1 else 1)
+
+
+def _flat(description: dict) -> dict:
+    """Returns a description with the options of the loss among the others."""
+    loss = description.get("loss")
+    return {
+        **{key: value for key, value in description.items() if key != "loss"},
+        **(loss if isinstance(loss, dict) else {}),
+    }
 
 
 def _text(values: Sequence[float]) -> str:
@@ -224,8 +235,14 @@ class TrainingOptions:
         return [{**stage, **own.get(stage["kind"], {})} for stage in stages]
 
     def describe(self) -> dict:
-        """Returns the options as plain JSON values, for checkpoints and records."""
-        return json.loads(json.dumps(asdict(self)))
+        """Returns the options as plain JSON values, for checkpoints and records; files of loss networks as sha256."""
+        description = json.loads(json.dumps(asdict(self)))
+        description["loss"]["loss_network"] = self._loss_network
+        return description
+
+    @cached_property
+    def _loss_network(self) -> str:
+        return described(self.loss.loss_network)  # a file is read for that
 
     def differences(self, description: dict) -> str:
         """Returns where a description differs, for people; options that came after it have their defaults there."""
@@ -233,7 +250,7 @@ class TrainingOptions:
             saved = TrainingOptions.of(description).describe()
         except OptionError:  # a description of something else
             saved = description if isinstance(description, dict) else {}
-        mine = self.describe()
+        mine, saved = _flat(self.describe()), _flat(saved)
         changed = [key for key in sorted(mine) if mine[key] != saved.get(key)]
         return ", ".join(f"{key}: {shortened(str(saved.get(key)))}" for key in changed)
 
