@@ -261,12 +261,8 @@ class UpscaleChain(Chain):
 
 def make_generator(kind: str, **options) -> Generator:
     """Returns an untrained generator of a kind; raises OptionError for a kind that there is not."""
-<<<<<<< HEAD
-    blocks: dict[str, type[Generator]] = {block.kind: block for block in (Conv, Deconv, Pyramid, Texture, Doodle, Compact)}
-=======
-    kinds = (Conv, Deconv, Pyramid, Johnson, Texture, Doodle)
+    kinds = (Conv, Deconv, Pyramid, Johnson, Texture, Doodle, Compact)
     blocks: dict[str, type[Generator]] = {block.kind: block for block in kinds}
->>>>>>> c33a9fb (Johnson's transform network as a generator: reflect padding each, 9x9 kernels by rows, upsampling folded into convolutions)
     if kind not in blocks:
         raise OptionError(unknown("generator", kind, blocks))
     return blocks[kind](**options)

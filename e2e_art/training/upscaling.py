@@ -63,7 +63,9 @@ class UpscaleTask(Task):
         return terms
 
     def samples(self, photos: Sequence[Path]) -> dict[str, np.ndarray]:
-        return {path.name: to_vgg_space(self._shrunk(with_most_pixels(read_image(path), PREVIEW_PIXELS))) for path in photos}
+        return {
+            path.name: to_vgg_space(self._shrunk(with_most_pixels(read_image(path), PREVIEW_PIXELS))) for path in photos
+        }
 
     def validation_samples(self, photos: Sequence[Path]) -> Iterator[np.ndarray]:
         for path in photos:
