@@ -24,12 +24,21 @@ from e2e_art.training.paintings import PaintingFeatures
 from e2e_art.training.trainer import Training
 
 pytestmark = [pytest.mark.training, pytest.mark.numerical, pytest.mark.usefixtures("brief_trainings")]
+pytestmark += [pytest.mark.filterwarnings("ignore:Parameter compact")]
 
 CHEAP = {"style_layers": ("relu1_1", "relu2_1"), "content_layers": ("relu2_2",)}
 KINDS = {
     "chain": {"stages": "tiny", "steps": (4,), "batch": 2, "loss": LossOptions(**CHEAP)},
     "texture": {"kind": "texture", "steps": (4,), "sizes": (64,), "loss": LossOptions(**CHEAP, content_weight=0.0)},
-    "upscaler": {"kind": "upscaler", "styles": (), "factor": 2, "steps": (2, 2, 4), "batch": 2, "gan_weights": ()},
+    "upscaler": {
+        "kind": "upscaler",
+        "styles": (),
+        "factor": 2,
+        "sizes": (48,),
+        "steps": (2, 2, 4),
+        "batch": 2,
+        "gan_weights": (),
+    },
 }
 
 

@@ -23,6 +23,7 @@ from .tasks import PREVIEW_PIXELS, PROBE_SIZE, VALIDATION_EDGE, Task, as_it_is, 
 
 __all__ = ["UpscaleTask"]
 
+BORDER = 4  # pixels of small crops that do not count
 DEGRADED = 3  # the use of randomness that faults are drawn with, beside those of data/photos.py
 
 
@@ -39,7 +40,7 @@ class UpscaleTask(Task):
         self.loss = ReconstructionLoss(options.loss, devices, bfloat16, self.seen_layers)
 
     def batches(self, size: int, position: int, workers: int | None = None) -> PatchStream:
-        chosen = {name: getattr(self.options, name) for name in ("batch", "seed", "limit", "list_file", "shrink")}
+        chosen = {name: getattr(self.options, name) for name in ("batch", "seed", "limit", "list_file", "photo_scales")}
         return PatchStream(self.options.photos, size, position=position, workers=workers, **chosen)
 
     def arrays(self, batch: np.ndarray | Sequence[np.ndarray], position: int) -> list[list]:
@@ -57,10 +58,11 @@ class UpscaleTask(Task):
         seen = critic or any(self.options.feature_weights[stage] for stage in learning)
         with autograd.pause():
             small, large = map(in_vgg_space, arrays)
+            large = self._inside(large)
             truths = self.loss.features(large) if seen else {}
         terms = []
         for stage in learning:
-            picture = cut(self.chain.enlarge(stage, small, learning=True))
+            picture = cut(self._inside(self.chain.enlarge(stage, small, learning=True)))
             pixel = pixel_error(nd, picture, large)
             own = {"pixel": self.options.pixel_weights[stage] * pixel, "feature": 0 * pixel}
             if seen:
@@ -70,6 +72,11 @@ class UpscaleTask(Task):
                 own |= critic.terms(stage, features[self.critic_layer], truths[self.critic_layer])
             terms.append(own)
         return terms
+
+    def _inside(self, pictures):
+        """Returns pictures without their borders, where the network sees zeros instead of what lies beyond."""
+        border = BORDER * self.chain.factor
+        return nd.slice(pictures, begin=(None, None, border, border), end=(None, None, -border, -border))
 
     def samples(self, photos: Sequence[Path]) -> dict[str, np.ndarray]:
         return {path.name: to_vgg_space(self._small(path)) for path in photos}
