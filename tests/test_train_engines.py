@@ -43,7 +43,15 @@ KINDS = {
     "staged": {"stages": "pyramid,pyramid", "steps": [10], "batch": 2},
     "joint, batch norm": {"stages": "pyramid,deconv", "coupling": "joint", "norm": "batch", "batch": 2},
     "critic": {"stages": "pyramid,pyramid", "steps": [10], "batch": 2, "gan_weights": [0.2]},
-    "upscaler": {"kind": "upscaler", "styles": [], "factor": 2, "sizes": [48], "steps": [6, 7, 7], "batch": 2},
+    "upscaler": {
+        "kind": "upscaler",
+        "styles": [],
+        "factor": 2,
+        "sizes": [48],
+        "steps": [6, 7, 7],
+        "gan_weights": [0.2],
+        "batch": 2,
+    },
     "straight-through, shared": {"stages": "pyramid,pyramid", "coupling": "straight-through", "share_weights": True},
     # Of 32 pixels the coarsest scale would be a single one, whose variance is nothing but rounding.
     "texture": {"kind": "texture", "sizes": [64], "loss": {**LOSS, "content_weight": 0.0}},

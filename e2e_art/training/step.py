@@ -79,8 +79,9 @@ class Learner:
             own = [to_device(each, device) for each in arrays[place * share :][:share]]
             with autograd.record():
                 terms.append(self._task.terms(own, self._learning, self.critic))
-                own = [term for stage in terms[-1] for name, term in stage.items() if name != "critic"]
-                totals.append(sum(term.sum() for term in own))
+                totals.append(
+                    sum(term.sum() for stage in terms[-1] for name, term in stage.items() if name != "critic")
+                )
         autograd.backward(totals, list(self._parameters.values()))
         gradients = sum_gradients({name: parameter.list_grad() for name, parameter in self._parameters.items()})
         count = sum(len(stages[0][self._task.term_names[0]]) for stages in terms)
