@@ -7,13 +7,14 @@ X. Wang and others: ESRGAN, arXiv 1809.00219, section 3.4.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..errors import ModelError, OptionError, reason_of
 from ..images.arrays import to_uint8
-from ..machine import PICTURE_BYTES, Need, check_memory, free_memory
+from ..machine import ENLARGED_BYTES, PICTURE_BYTES, Need, check_memory, free_memory
 from ..models.folder import Model, graph_file, weight_name
 from ..models.kinds import UPSCALER
 from ..models.weights_file import read_weights
@@ -22,7 +23,7 @@ from .photo import STRONGEST
 
 __all__ = ["OVERLAP", "TILE", "UpscalePainter"]
 
-TILE = 256  # pixels of the edge of a tile of the small picture, its overlap aside
+TILE = 384  # pixels of the edge of a tile of the small picture, its overlap aside
 OVERLAP = 16  # pixels on each side: farther than an upscaler sees
 CAUTION = 2  # times what enlarging a picture whole takes: where less is free, it is enlarged in tiles
 
@@ -80,6 +81,17 @@ class UpscalePainter(ModelPainter):
     kind = UPSCALER
     remedy = "give a smaller --tile"
     onnx_engine, gluon_engine = OnnxUpscaler, GluonUpscaler
+
+    def __init__(
+        self,
+        model: str | Path | Model,
+        engine: str = "auto",
+        threads: int | None = None,
+        gpu: int | str | None = None,
+    ):
+        super().__init__(model, engine, threads, gpu)
+        made = ENLARGED_BYTES[self.engine.name] * self.factor**2
+        self.need = Need(self.need.pixel + made, self.need.always)
 
     @property
     def factor(self) -> int:
