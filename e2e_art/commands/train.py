@@ -62,6 +62,9 @@ FLAGS = {
     "--coupling": PAINTINGS,
     "--share-weights": PAINTINGS,
     "--shrink": (UPSCALERS,),
+    "--blurred": (UPSCALERS,),
+    "--noisy": (UPSCALERS,),
+    "--compressed": (UPSCALERS,),
     "--pixel-weight": (UPSCALERS,),
     "--feature-weight": (UPSCALERS,),
     "--style-blend": (CHAINS, TEXTURES),
@@ -252,7 +255,9 @@ def _options(flags: argparse.Namespace) -> TrainingOptions:
     if flags.style:
         return TrainingOptions(styles=tuple(flags.style), photos=flags.photos, loss=LossOptions(**loss), **given)
     if flags.super_resolution:
-        loss |= {} if "--content-layer" in flags.given else {"content_layers": ("relu2_2",), "content_layer_weights": ()}
+        loss |= (
+            {} if "--content-layer" in flags.given else {"content_layers": ("relu2_2",), "content_layer_weights": ()}
+        )
         given |= {"kind": UPSCALER.name, "factor": flags.super_resolution, "photos": flags.photos}
         return TrainingOptions(loss=LossOptions(**loss), **given)
     given["loss"] = LossOptions(**{**loss, "content_weight": 0.0})

@@ -260,7 +260,9 @@ class UpscaleChain(Chain):
 
 def make_generator(kind: str, **options) -> Generator:
     """Returns an untrained generator of a kind; raises OptionError for a kind that there is not."""
-    blocks: dict[str, type[Generator]] = {block.kind: block for block in (Conv, Deconv, Pyramid, Texture, Doodle, Compact)}
+    blocks: dict[str, type[Generator]] = {
+        block.kind: block for block in (Conv, Deconv, Pyramid, Texture, Doodle, Compact)
+    }
     if kind not in blocks:
         raise OptionError(unknown("generator", kind, blocks))
     return blocks[kind](**options)

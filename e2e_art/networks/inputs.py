@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["FACTORS", "PADDING", "NOISE_PERIOD", "SEEDS", "noise_tile", "reflect", "reflected", "seeded_noise", "strided_noise"]
+__all__ = [
+    "FACTORS",
+    "PADDING",
+    "NOISE_PERIOD",
+    "SEEDS",
+    "noise_tile",
+    "reflect",
+    "reflected",
+    "seeded_noise",
+    "strided_noise",
+]
 
 FACTORS = (2, 4, 8)  # by which pictures are enlarged
 PADDING = 16  # pixels of reflect padding on each side

@@ -19,7 +19,7 @@ class Upscaler(Generator):
     It adds what `paint_layers` returns, times the residual weight, to the picture enlarged by nearest neighbors.
     """
 
-    arguments = ("factor",)
+    arguments: tuple[str, ...] = ("factor",)
 
     def __init__(self, factor: int = 4, residual_weight: float = 1.0, norm: str = "instance"):
         super().__init__(residual_weight, norm)
@@ -27,7 +27,7 @@ class Upscaler(Generator):
             raise OptionError(f"Pictures are enlarged by a factor of {', '.join(map(str, FACTORS))}, not {factor}")
         self.factor = factor
 
-    def hybrid_forward(self, F, x, means):
+    def hybrid_forward(self, F, x, means):  # type: ignore[override]  # it has no strength of its own
         detail = self.paint_layers(F, x * PIXEL_SCALE) * (self.residual_weight / PIXEL_SCALE)  # (N, 3 f^2, H, W)
         # Pixels unpack from channels square by square: as many copies of a pixel are the enlarged one.
         copies = F.concat(*[x] * self.factor**2, dim=1)
@@ -51,7 +51,7 @@ class Compact(Upscaler):
         self.channels, self.depth = channels, depth
         widths = [3, *[channels] * (depth + 1)]
         layers = [each for pair in zip(widths, widths[1:]) for each in (Convolution(*pair), LeakyReLU())]
-        self.body = Sequential(*layers, Convolution(channels, 3 * factor**2))
+        self.body = Sequential(*layers, Convolution(channels, 3 * factor**2, init="zeros"))
 
     def paint_layers(self, F, x):
         return self.body(x)

@@ -22,6 +22,7 @@ __all__ = ["PRESETS", "TrainingOptions", "stages_of"]
 
 SMALLEST_CROP = 32  # pixels
 LARGEST = 100_000  # pixels of a painting or crop
+SHARE = Number(float, 0, 1)
 MaybeText = Optional[Text]  # these are evaluated, and Python 3.9 knows no Text | None
 MaybeCount = Optional[int]
 
@@ -114,6 +115,9 @@ class TrainingOptions:
         "blocks of JPEG files away; 1 1 for clean pictures",
         kind=Number(float, 0.05, 1),
     )
+    blurred: float = option(0.0, "for upscalers: share of pictures that are blurred before they shrink", kind=SHARE)
+    noisy: float = option(0.0, "for upscalers: share of small pictures with noise", kind=SHARE)
+    compressed: float = option(0.0, "for upscalers: share of small pictures that went through a JPEG file", kind=SHARE)
     pixel_weights: tuple[float, ...] = option(
         (), "for upscalers: weight of the pixel error, for each stage", "--pixel-weight", Number(float)
     )

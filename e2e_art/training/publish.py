@@ -15,10 +15,7 @@ from ..images.arrays import from_vgg_space
 from ..images.io import encode_image
 from ..images.resize import resize_long_edge
 from ..images.sheet import sheet
-from ..losses.options import LossOptions
-from ..losses.perceptual import PerceptualLoss
-from ..models.folder import STYLE_FILE, THUMBNAIL, Model
-from ..models.kinds import KINDS
+from ..models.folder import THUMBNAIL, Model
 from ..models.publish import publish
 from .trainer import Training
 
@@ -46,13 +43,7 @@ def publish_training(
     """
     training.check_finite()
     options, state, task = training.options, training.state, training.task
-    stages = range(len(training.chain.generators))
-    # Whatever weights were trained with, records have the default ones, so that they compare.
-    loss = LossOptions(content_weight=LossOptions().content_weight * (options.loss.content_weight > 0))
-    target = task.target(loss)
-    results: Sequence[Mapping[str, float]] = ()
-    if validation or task.keeps_best:
-        results = task.validate(validation, stages, PerceptualLoss(loss, target, training.devices))
+    results, extras = task.evaluate(validation)
     paintings = [Path(style) for style in options.styles]
     versions = {"e2e_art": __version__, "python": platform.python_version(), "numpy": np.__version__}
     record = {
@@ -67,25 +58,24 @@ def publish_training(
         "options": options.describe(),
         **task.record(),
         "validation_photos": len(validation),
-        "validation": [{"stage": stage, **result} for stage, result in zip(stages, results)],
+        "validation": [{"stage": stage, **result} for stage, result in enumerate(results)],
     }
     if started_from:
         record["started_from"] = started_from.record
-    extras = {STYLE_FILE: target.save()}
     if samples:
         name, sample = next(iter(samples.items()))
-        extras.update(_pictures(training, f"{folder.name}, after {', '.join(p.name for p in paintings)}", name, sample))
+        after = f", after {', '.join(path.name for path in paintings)}" if paintings else ""
+        extras.update(_pictures(training, folder.name + after, name, sample))
     return publish(training.chain, folder, record, extras, overwrite)
 
 
 def _pictures(training: Training, title: str, name: str, sample: np.ndarray) -> dict[str, bytes]:
     """Returns the contact sheet and the thumbnail: what was given, or the painting, and what each stage makes of it."""
-    count = len(training.chain.generators)
+    count, sample = len(training.chain.generators), training.task.part(sample, SHEET_EDGE)
     pictures = [from_vgg_space(to_numpy(picture)) for picture in training.task.paint(sample, count)]
-    of_photo = KINDS[training.options.kind].paints_photos
-    first = from_vgg_space(sample if of_photo else training.task.styles[0])
-    labels = [name if of_photo else "", *(f"stage {stage}" for stage in range(count))]
+    label, first = training.task.begins_with(name, sample)
+    labels = [label, *(f"stage {stage}" for stage in range(count))]
     return {
-        "sheet.jpg": encode_image(sheet([first, *pictures], labels, title, SHEET_EDGE), ".jpg"),
+        "sheet.jpg": encode_image(sheet([from_vgg_space(first), *pictures], labels, title, SHEET_EDGE), ".jpg"),
         THUMBNAIL: encode_image(resize_long_edge(pictures[-1], THUMBNAIL_EDGE), ".jpg"),
     }

@@ -23,6 +23,7 @@ from ..losses.options import LossOptions
 from ..losses.perceptual import PerceptualLoss
 from ..losses.regions import region_weights
 from ..losses.style_target import StyleTarget, painting_at
+from ..models.folder import STYLE_FILE
 from ..models.kinds import DOODLE, KINDS, TEXTURE
 from ..networks.chain import Chain
 from ..networks.inputs import NOISE_PERIOD, seeded_noise
@@ -105,6 +106,27 @@ class Task(ABC):
     def target(self, loss: LossOptions) -> StyleTarget:
         """Returns the style to reach, in the layers that loss options name."""
         return StyleTarget.of(loss, self.styles, self.options.style_blend)
+
+    def evaluate(self, photos: Sequence[Path]) -> tuple[Sequence[Mapping[str, float]], dict[str, bytes]]:
+        """Returns the terms of each stage for the record, and the files by which others are measured likewise later.
+
+        Whatever weights were trained with, records have the default ones, so that they compare.
+        """
+        loss = LossOptions(content_weight=LossOptions().content_weight * (self.options.loss.content_weight > 0))
+        target = self.target(loss)
+        results: Sequence[Mapping[str, float]] = ()
+        if photos or self.keeps_best:
+            stages = range(len(self.chain.generators))
+            results = self.validate(photos, stages, PerceptualLoss(loss, target, self.devices))
+        return results, {STYLE_FILE: target.save()}
+
+    def part(self, sample: np.ndarray, edge: int) -> np.ndarray:
+        """Returns what a contact sheet shows of a sample, whose pictures have a long edge of so many pixels there."""
+        return sample
+
+    def begins_with(self, name: str, sample: np.ndarray) -> tuple[str, np.ndarray]:
+        """Returns what a contact sheet shows before the pictures of a sample, with a label: (1, 3, H, W)."""
+        return name, sample
 
     def record(self) -> dict[str, Any]:
         """Returns what the record of a model has to hold for this task."""
@@ -218,6 +240,9 @@ class _NoiseTask(Task):
 
     def validation_samples(self, photos: Sequence[Path]) -> Iterator[np.ndarray]:
         return map(self.noise, VALIDATION_SEEDS)
+
+    def begins_with(self, name: str, sample: np.ndarray) -> tuple[str, np.ndarray]:
+        return "", self.styles[0]
 
     def probe(self) -> np.ndarray:
         regions = np.zeros((1, self.options.regions, PROBE_SIZE, PROBE_SIZE), np.float32)

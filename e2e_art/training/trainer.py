@@ -24,7 +24,7 @@ from ..errors import UserError, plural
 from ..files import Count, Measure, Text, check
 from ..models.kinds import KINDS
 from ..models.quantization import is_kept
-from ..networks.chain import Chain, without_constants
+from ..networks.chain import Chain, UpscaleChain, without_constants
 from .checkpoint import Checkpoint, CheckpointError, load_checkpoint, save_checkpoint
 from .muon import OPTIMIZERS, Adam, clip_gradients, sum_gradients
 from .options import TrainingOptions
@@ -139,6 +139,9 @@ class Training:
         try:
             for index, _ in zip(range(stages), self.chain.generators):
                 self.chain.set_stage_weights(index, chain.stage_weights(index or first))
+            if isinstance(self.chain, UpscaleChain):  # whose stages are of one form
+                for index in range(stages, len(self.chain.generators)):
+                    self.chain.set_stage_weights(index, chain.stage_weights(stages - 1))
         except ValueError as error:
             raise TrainingError(f"The model to start from does not fit: {error}; choose such --stages") from error
 
