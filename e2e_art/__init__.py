@@ -101,18 +101,25 @@ def read_image(source: Path | str | BinaryIO, at_least: int | None = None) -> np
 
 
 def read_picture(source: Path | str | BinaryIO, at_least: int | None = None) -> Picture:
-    """Reads a picture, all as `read_image`: its `pixels`, and the `metadata` that `write_image` passes on."""
+    """Reads a picture, all as `read_image`: its `pixels`, and what `write_image` passes on: metadata, opacity."""
     from .images.io import read_picture
 
     return read_picture(source, at_least)
 
 
-def write_image(path: Path | str, image: np.ndarray, overwrite: bool = False, metadata: Metadata | None = None) -> None:
+def write_image(
+    path: Path | str,
+    image: np.ndarray,
+    overwrite: bool = False,
+    metadata: Metadata | None = None,
+    opacity: np.ndarray | None = None,
+) -> None:
     """Writes a picture, uint8 RGB (H, W, 3), as its suffix says, whole or not at all; missing folders are made.
 
     metadata: that of the photo (`read_picture`), to keep its EXIF data and its color profile.
+    opacity: uint8 (H, W), of a picture as it looks on white (`read_picture`), for formats that hold it.
     Raises ImageError where the file exists already (unless overwrite), or cannot be written.
     """
     from .images.io import write_image
 
-    write_image(path, image, overwrite, metadata)
+    write_image(path, image, overwrite, metadata, opacity)

@@ -87,7 +87,8 @@ def open_session(
 
     graph: a file, which may keep weights in others of its folder, and in none outside of it.  threads: how many to use,
     all cores by default.  gpu: the number of a GPU; None is the CPU.  thrifty: give memory back after each operator
-    instead of keeping it for the next run.  weights: to take by name in place of those of other files.  Raises UserError where there is no such GPU, or no graph that can be read.
+    instead of keeping it for the next run.  weights: to take in place of those in other files.
+    Raises UserError where there is no such GPU, or no graph that can be read.
     """
     import onnxruntime
 

@@ -154,6 +154,11 @@ class ModelPainter:
         self.need = PAINTING[self.model.kind.name][self.engine.name]
         self.held = 0.0  # bytes that the engine keeps of pictures before
 
+    @property
+    def models(self) -> list[Model]:
+        """The models that it paints with."""
+        return [self.model]
+
     def check_memory(self, height: int, width: int, fix: str = "--size {width}x{height}", more: float = 0) -> None:
         """Raises UserError where a picture would not fit into the memory that is free; more: bytes a pixel beside it.
 

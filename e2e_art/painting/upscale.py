@@ -156,7 +156,7 @@ class UpscalePainter(ModelPainter):
 
 
 def _place(strength: float, count: int) -> tuple[int, float]:
-    """Returns which of `count` stages a strength lies at or behind, and how far on the way to the next, 0 to below 1."""
+    """Returns which of `count` stages a strength lies at or behind, and how far on the way to the next, 0..1."""
     position = float(strength) / STRONGEST * (count - 1)
     return int(position), position % 1
 
