@@ -69,6 +69,8 @@ FLAGS = {
     "--compressed": (UPSCALERS,),
     "--pixel-weight": (UPSCALERS,),
     "--feature-weight": (UPSCALERS,),
+    "--gan-weight": (CHAINS, TEXTURES, UPSCALERS),
+    "--critic-rate": (CHAINS, TEXTURES, UPSCALERS),
     "--style-blend": (CHAINS, TEXTURES),
     "--content-weight": (CHAINS,),
     "--content-layer": OF_PHOTOS,
@@ -79,7 +81,7 @@ FLAGS = {
 }
 NARROWEST = 20  # times as long as wide that a validation photo may be
 STAGE_OPTIONS = "stages steps sizes residual_weights style_boosts learning_rates coupling warm_start share_weights norm"
-STAGE_OPTIONS += " pixel_weights feature_weights"
+STAGE_OPTIONS += " pixel_weights feature_weights gan_weights"
 
 
 def add_arguments(parser) -> None:

@@ -104,6 +104,7 @@ _UPSCALER: dict[str, Any] = {
     "batch": 8,
     "pixel_weights": (1.0, 0.5),
     "feature_weights": (0.0, 1.0),
+    "gan_weights": (0.0, 0.0, 0.3),
 }
 _RECIPES = {"chain": _CHAIN, "texture": _TEXTURE, "doodle": _DOODLE, "upscaler": _UPSCALER}
 # The default weights of training, which keep faces; validation keeps to LossOptions().
@@ -140,6 +141,14 @@ class TrainingOptions:
     feature_weights: tuple[float, ...] = option(
         (), "for upscalers: weight of the error of features, for each stage", "--feature-weight", Number(float)
     )
+    gan_weights: tuple[float, ...] = option(
+        (),
+        "what stages learn from a critic, beside which they learn to pass for real: its gradient as a share of that of "
+        "all else, for each stage; 0 by default, 0 0 0.3 for upscalers",
+        "--gan-weight",
+        Number(float),
+    )
+    critic_rate: float = option(4e-4, "learning rate of the critic", kind=Number(float, above=True))
     edge_jitter: float = option(
         0.0,
         "for doodles: pixels by which the loss moves the edges of regions, so that textures blend at them",
@@ -210,7 +219,8 @@ class TrainingOptions:
         self._set("residual_weights", tuple(stage["residual_weight"] for stage in generators))
         count, flags = len(generators), {option.name: flag_of(option) for option in fields(self)}
         self._set("batch", self.batch or recipe.get("batch", 1))
-        for name in ("steps", "sizes", "learning_rates", "style_boosts", "pixel_weights", "feature_weights"):
+        lists = "steps sizes learning_rates style_boosts pixel_weights feature_weights gan_weights"
+        for name in lists.split():
             default = recipe.get(name, (0.0,)) + recipe.get(name, (0.0,))[-1:] * count
             self._set(name, _for_each_stage(flags[name], getattr(self, name) or default[:count], count))
         if not (self.start_from or all(self.steps)):
@@ -224,6 +234,8 @@ class TrainingOptions:
             )
         if self.kind == "texture" and (wrong := [size for size in self.sizes if size % 32]):
             raise OptionError(f"--size takes multiples of 32 for textures, such as 256, not {wrong[0]}")
+        if self.kind == "doodle" and any(self.gan_weights):
+            raise OptionError("--gan-weight is 0 for doodles, whose regions stand elsewhere than those of the painting")
         if self.loss.patch_weight:
             raise OptionError("Patches are for e2e-art optimize: leave --patch-weight out of a training")
 
