@@ -33,6 +33,8 @@ RESIDUAL_WEIGHTS = {"compact": 1.0}
 PRESETS: dict[str, list[dict]] = {
     "boosted": [{"kind": "pyramid", "residual_weight": weight} for weight in (0.4, 0.4, 0.5, 0.6)],
     "bing-xu": [{"kind": kind} for kind in ("conv", "deconv", "deconv", "conv")],
+    "johnson": [{"kind": "johnson", "residual_weight": 1.0}],
+    "johnson-half": [{"kind": "johnson", "residual_weight": 1.0, "widths": [16, 32, 64]}],
     "texture": [{"kind": "texture", "residual_weight": 1.0}],
     "boosted-texture": [
         {"kind": "texture", "residual_weight": 1.0},
