@@ -40,7 +40,7 @@ def multiply_adds(generator) -> float:
 
 
 def main() -> None:
-    for name in ("boosted", "bing-xu"):
+    for name in ("boosted", "bing-xu", "johnson", "johnson-half"):
         costs = [multiply_adds(generator) for generator in Chain(PRESETS[name]).generators]
         print(f"{name}: {' + '.join(f'{cost:,.0f}' for cost in costs)} = {sum(costs):,.0f} multiply-adds a pixel")
 
