@@ -25,9 +25,10 @@ if TYPE_CHECKING:  # imported when they are needed, so that importing e2e_art ta
     from .models.folder import Model
     from .painting.noise import DoodlePainter, TexturePainter
     from .painting.photo import Painter
+    from .painting.upscale import UpscalePainter
 
 __all__ = ["ImageError", "ModelError", "OptionError", "UserError", "__version__", "list_models", "load"]
-__all__ += ["load_doodle", "load_texture", "read_image", "read_picture", "write_image"]
+__all__ += ["load_doodle", "load_texture", "load_upscaler", "read_image", "read_picture", "write_image"]
 
 
 def load(
@@ -65,11 +66,23 @@ def load_doodle(
     return DoodlePainter(model, engine, threads, gpu)
 
 
+def load_upscaler(
+    model: str | Path | Model, engine: str = "auto", threads: int | None = None, gpu: int | str | None = None
+) -> UpscalePainter:
+    """Returns a trained upscaler, `load_upscaler("photo_x4")(image, strength=1.0)`; all as for `load`.
+
+    It has a `factor`: 2, 4 or 8.
+    """
+    from .painting.upscale import UpscalePainter
+
+    return UpscalePainter(model, engine, threads, gpu)
+
+
 def list_models(folder: str | Path | None = None) -> list[Model]:
     """Returns the models in a folder, by default all shipped ones.
 
-    Each has a `name`, which loads it, a `title`, a `kind` (its name is "chain" for photos, "texture" or "doodle"),
-    `stages`, and the `record` of its training.  Raises ModelError for a damaged one.
+    Each has a `name`, which loads it, a `title`, a `kind` (its name is "chain" for photos, "texture", "doodle" or
+    "upscaler"), `stages`, and the `record` of its training.  Raises ModelError for a damaged one.
     """
     from .models.folder import list_models
 
@@ -88,18 +101,25 @@ def read_image(source: Path | str | BinaryIO, at_least: int | None = None) -> np
 
 
 def read_picture(source: Path | str | BinaryIO, at_least: int | None = None) -> Picture:
-    """Reads a picture, all as `read_image`: its `pixels`, and the `metadata` that `write_image` passes on."""
+    """Reads a picture, all as `read_image`: its `pixels`, and what `write_image` passes on: metadata, opacity."""
     from .images.io import read_picture
 
     return read_picture(source, at_least)
 
 
-def write_image(path: Path | str, image: np.ndarray, overwrite: bool = False, metadata: Metadata | None = None) -> None:
+def write_image(
+    path: Path | str,
+    image: np.ndarray,
+    overwrite: bool = False,
+    metadata: Metadata | None = None,
+    opacity: np.ndarray | None = None,
+) -> None:
     """Writes a picture, uint8 RGB (H, W, 3), as its suffix says, whole or not at all; missing folders are made.
 
     metadata: that of the photo (`read_picture`), to keep its EXIF data and its color profile.
+    opacity: uint8 (H, W), of a picture as it looks on white (`read_picture`), for formats that hold it.
     Raises ImageError where the file exists already (unless overwrite), or cannot be written.
     """
     from .images.io import write_image
 
-    write_image(path, image, overwrite, metadata)
+    write_image(path, image, overwrite, metadata, opacity)

@@ -117,9 +117,10 @@ PAINTING = {  # whole, by kind of model and engine; of a network of others only 
     "chain": {"onnx": Need(400), "mxnet": Need(570), "torch": Need(640)},
     "texture": {"onnx": Need(700), "mxnet": Need(710), "torch": Need(1220)},
     "doodle": {"onnx": Need(920), "mxnet": Need(690), "torch": Need(750)},
-    "upscaler": {"onnx": Need(2000), "mxnet": Need(4000), "torch": Need(4000)},
+    "upscaler": {"onnx": Need(400), "mxnet": Need(380), "torch": Need(300)},  # and for what it makes:
     "onnx": {"onnx": Need(64)},
 }
+ENLARGED_BYTES = {"onnx": 120, "mxnet": 75, "torch": 50}  # a pixel of the large picture
 TILED = Need(9)  # beside the tiles: the photo, and the last stage's picture in half precision
 PICTURE_BYTES, DENOISE_BYTES, PATCH_BYTES = 3, 90, 2300  # a pixel, in addition
 LOSSES, STYLE = Need(1110, 0.6e9), Need(1370, 0.6e9)  # of a picture, of a painting

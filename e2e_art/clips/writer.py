@@ -41,11 +41,14 @@ class Plan:
     plays: int
 
     @classmethod
-    def of(cls, clip: Clip, format: Format) -> Plan:
-        """Returns how a clip is written in a format, as near to its own size and times as that can hold."""
+    def of(cls, clip: Clip, format: Format, size: tuple[int, int] | None = None) -> Plan:
+        """Returns how a clip is written in a format, as near to its size and times as that can hold.
+
+        size: (height, width), the clip's own by default.
+        """
         clock = 1 / clip.steps if format.clock is None else format.clock or clip.clock
         step = 2 if format.even else 1
-        height, width = (side + -side % step for side in clip.size)
+        height, width = (side + -side % step for side in size or clip.size)
         return cls(format, clock, (height, width), clip.rate, clip.plays)
 
 

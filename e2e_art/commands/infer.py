@@ -1,4 +1,4 @@
-"""Paint photos, a clip, the camera's picture or a doodle with a trained model, or make textures.
+"""Paint photos, a clip, the camera's picture or a doodle with a trained model, enlarge them, or make textures.
 
 usage: e2e-art infer PHOTO... -o OUT [--model MODEL] [options]
 
@@ -6,6 +6,8 @@ examples:
   e2e-art infer photo.jpg -o painting.jpg
   e2e-art infer holiday/ --model starry_night -o painted/ --strength 0.8
   e2e-art infer clip.mp4 --model starry_night -o painted.mp4 --steady
+  e2e-art infer photo.jpg --upscale 4 -o large.png
+  e2e-art infer photo.jpg --model starry_night --size 640 --upscale auto -o painting.jpg
   e2e-art infer --texture kandinsky --size 768x512 -o texture.png
 """
 
@@ -28,6 +30,7 @@ from .infer_noise import make_textures, paint_doodle
 from .infer_photos import paint_photos
 from .infer_sheet import ALL, paint_sheets
 from .infer_targets import Output
+from .infer_upscale import enlarge_photos, make_enlarger, make_painter, upscale
 from .infer_video import is_clip, paint_video
 from .models import describe_model, describe_models
 
@@ -36,34 +39,38 @@ __all__ = ["FLAGS", "add_arguments", "run"]
 LOOK = ("strength", "as_painted", "keep_colors", "denoise", "tile", "guided")  # options of `Painter.stages`
 
 PHOTOS, CLIPS, CAMERA, TEXTURES, DOODLES = "photos", "clips", "the camera", "textures", "doodles"
+LARGE_PHOTOS, LARGE_CLIPS = "enlarging photos", "enlarging clips"
 LIST, INFO = "--list", "--info"
 PICTURES = (PHOTOS, CLIPS, CAMERA)
-MADE = (*PICTURES, TEXTURES, DOODLES)
+ENLARGED = (LARGE_PHOTOS, LARGE_CLIPS)
+PAINTED = (*PICTURES, TEXTURES, DOODLES)
+MADE = (*PAINTED, *ENLARGED)
 # What each flag is for; flags for all jobs, and those that choose one, are not among them.
 FLAGS = {
-    "PHOTO": (PHOTOS, CLIPS, DOODLES),
+    "PHOTO": (PHOTOS, CLIPS, DOODLES, *ENLARGED),
     "--model": (*PICTURES, DOODLES, INFO),
     "-o": MADE,
     "--overwrite": MADE,
-    "--skip-existing": (PHOTOS,),
-    "--strip": (PHOTOS, CLIPS),
+    "--skip-existing": (PHOTOS, LARGE_PHOTOS),
+    "--strip": (PHOTOS, CLIPS, *ENLARGED),
     "--json": MADE,
-    "--strength": PICTURES,
+    "--strength": (*PICTURES, *ENLARGED),
     "--keep-colors": PICTURES,
-    "--stage": MADE,
+    "--stage": PAINTED,
     "--stages": (PHOTOS,),
     "--denoise": PICTURES,
-    "--size": MADE,
+    "--size": PAINTED,
     "--as-painted": (PHOTOS,),
     "--guided": (PHOTOS,),
-    "--tile": (PHOTOS,),
+    "--upscale": (*PICTURES, *ENLARGED),
+    "--tile": (PHOTOS, *ENLARGED),
     "--texture": (TEXTURES, INFO),
     "--seed": (TEXTURES, DOODLES),
     "--tile-check": (TEXTURES,),
     "--camera": (CAMERA,),
     "--steady": (CLIPS, CAMERA),
     "--flicker": (CLIPS, CAMERA),
-    "--resume": (CLIPS,),
+    "--resume": (CLIPS, LARGE_CLIPS),
     "--engine": MADE,
     "--gpu": MADE,
     "--threads": MADE,
@@ -71,7 +78,8 @@ FLAGS = {
 EXTERNAL, TRAINED = "ONNX files of others", ("trained models",)
 NOT_EXTERNAL = {"--tile": TRAINED, "--info": TRAINED}  # flags that such a file does not take
 SHEETS, ONE_MODEL = f"--model {ALL}", ("one model's paintings",)
-NOT_SHEETS = dict.fromkeys(("--stages", "--as-painted", "--guided", "--strip"), ONE_MODEL)  # nor do sheets of all
+NOT_ALL = ("--stages", "--as-painted", "--guided", "--upscale", "--strip")
+NOT_SHEETS = dict.fromkeys(NOT_ALL, ONE_MODEL)  # nor do sheets of all
 
 
 def add_arguments(parser) -> None:
@@ -88,7 +96,7 @@ def add_arguments(parser) -> None:
     instead.add_argument("--list", action="store_true", help="list the shipped models")
     instead.add_argument("--info", action="store_true", help="print how the model was trained")
     look = parser.add_argument_group("look of the painting")
-    strength = f"0: the photo, 1: as trained, up to {STRONGEST:g}"
+    strength = f"0: the photo, 1: as trained, up to {STRONGEST:g}; of --upscale alone: from true to sharp"
     look.add_argument("--strength", type=number(Number(float, 0, STRONGEST)), default=1.0, metavar="X", help=strength)
     look.add_argument("--keep-colors", action="store_true", help="keep the photo's colors")
     stage = "stop at stage K, from 0: nearer to the photo, and faster"
@@ -102,6 +110,8 @@ def add_arguments(parser) -> None:
     size.add_argument("--size", metavar="EDGE|WxH", help=both)
     size.add_argument("--as-painted", action="store_true", help="leave the painting at --size")
     size.add_argument("--guided", action="store_true", help="enlarge it from --size along the photo's own edges")
+    large = "enlarge 2, 4 or 8 times; the painting, or without --model the photo; auto: to the photo's size"
+    size.add_argument("--upscale", type=upscale, metavar="N|MODEL", help=large)
     tile = "paint in tiles of that edge; auto (the default) where memory is short, 0 never"
     size.add_argument("--tile", type=whole(auto=None), metavar="EDGE", help=tile)
     noise = parser.add_argument_group("textures and doodles", "Made of noise: another seed, another picture.")
@@ -131,7 +141,7 @@ def camera(text: str) -> str:
 
 
 def run(flags: argparse.Namespace) -> None:
-    """Does the one of the eight jobs that the flags ask for."""
+    """Does the one of the ten jobs that the flags ask for."""
     job, model = _job(flags)
     check_job(flags.given, PHOTOS if job == SHEETS else job, FLAGS)
     if job == LIST:
@@ -151,10 +161,18 @@ def run(flags: argparse.Namespace) -> None:
     look["size"] = None if flags.size is None else parse_edge(flags.size, "--size")
     if job == SHEETS:
         return paint_sheets(flags.photos, look, output, device)
-    painter = load(model, *device)
+    if job in ENLARGED:
+        enlarger = make_enlarger(flags.upscale, *device)
+        options = {"strength": flags.strength, "tile": flags.tile}
+        if job == LARGE_PHOTOS:
+            return enlarge_photos(flags.photos, enlarger, options, output)
+        return paint_video(flags.photos, enlarger, options, output, resume=flags.resume)
+    large = flags.upscale is not None
+    painter = make_painter(model, flags.upscale, look, *device) if large else load(model, *device)
     painter.last(flags.stage)  # raises for a stage that there is not
     if job == PHOTOS:
         return paint_photos(flags.photos, painter, look, output, flags.stages)
+    look |= {"as_painted": False, "stage": flags.stage}
     return paint_video(flags.photos, painter, look, output, flags.steady, flags.flicker, flags.camera, flags.resume)
 
 
@@ -164,6 +182,8 @@ def _job(flags: argparse.Namespace) -> tuple[str, str | Model]:
         return LIST, ""
     if flags.texture is not None:
         return INFO if flags.info else TEXTURES, flags.texture
+    if flags.upscale is not None and "--model" not in flags.given and not flags.info:
+        return LARGE_CLIPS if any(is_clip(photo, flags.out) for photo in flags.photos) else LARGE_PHOTOS, ""
     if flags.model == ALL and not flags.info:
         if any(is_clip(photo, None) for photo in flags.photos):
             raise OptionError(f"{SHEETS} is for photos: choose one model for a clip")

@@ -34,19 +34,24 @@ _OF_ONE_NAME = (errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL, errno.EISDIR, er
 
 
 class Made(NamedTuple):
-    """The pictures made of one photo, for its files in turn: paintings have its metadata, contact sheets have none."""
+    """The pictures made of one photo, for its files in turn: paintings have its metadata, contact sheets have none.
+
+    opacity: of the paintings, uint8 (H, W), where they have one.
+    """
 
     paintings: Sequence[np.ndarray]
     sheets: Sequence[np.ndarray] = ()
+    opacity: np.ndarray | None = None
 
 
-Make = Callable[[str, np.ndarray], Made]
+Make = Callable[[str, Picture], Made]
 
 
 @dataclass
 class _Tally:
-    """How many photos came to which end."""
+    """How many photos came to which end; what is done to them is called `verb`."""
 
+    verb: str = PAINTED
     ends: Counter[str] = field(default_factory=Counter)
     started: float = field(default_factory=time.perf_counter)
 
@@ -54,19 +59,27 @@ class _Tally:
         seconds = time.perf_counter() - self.started
         others = [(end, count) for end, count in self.ends.items() if end != PAINTED]
         skipped = [plural(count, f"{end} and was", f"{end} and were") for end, count in others]
-        return ", ".join([f"{self.ends[PAINTED]} painted in {seconds:.1f} s", *(f"{each} skipped" for each in skipped)])
+        made = f"{self.ends[PAINTED]} {self.verb} in {seconds:.1f} s"
+        return ", ".join([made, *(f"{each} skipped" for each in skipped)])
 
 
-def paint_batch(targets: Sequence[Target], make: Make, model: str, output: Output, notes: Sequence[str] = ()) -> None:
+def paint_batch(
+    targets: Sequence[Target],
+    make: Make,
+    model: str,
+    output: Output,
+    notes: Sequence[str] = (),
+    verb: str = PAINTED,
+) -> None:
     """Makes and writes the pictures of photos; photos that fail are skipped and counted where there are others.
 
     targets: the photos, and the files of each.  make: returns the pictures for the files of a photo, given its name and
-    its pixels.  model: the name to report.  notes: what else to say at the end.
+    itself.  model: the name to report.  notes: what else to say at the end.  verb: what is done, for messages.
 
     Raises UserError where none could be painted, and for what would meet all photos alike: wrong options, a full disk.
     Ctrl-C is answered between two photos.
     """
-    tally, several = _Tally(), len(targets) > 1
+    tally, several = _Tally(verb), len(targets) > 1
     todo = []
     for target in targets:
         if output.skip_existing and target.exists:
@@ -93,7 +106,7 @@ def paint_batch(targets: Sequence[Target], make: Make, model: str, output: Outpu
         raise
     print(tally, *notes, sep="\n", file=sys.stderr)
     if not tally.ends[PAINTED] + tally.ends[EXISTED]:
-        end = "read" if tally.ends["could not be read"] == len(targets) else "painted"
+        end = "read" if tally.ends["could not be read"] == len(targets) else verb
         raise UserError(f"None of the {len(targets)} photos could be {end}: the lines above say why")
 
 
@@ -103,7 +116,7 @@ def _paint(target: Target, decoded: Future[Picture], make: Make, model: str, out
     try:
         photo = decoded.result()
         step = PAINTED
-        made = make(target.photo, photo.pixels)
+        made = make(target.photo, photo)
         step = "written"
         _write(target, made, None if output.strip else photo.metadata, output)
     except UserError as error:
@@ -129,11 +142,13 @@ def _concerns_all(error: UserError, step: str) -> bool:
 
 def _write(target: Target, made: Made, metadata: Metadata | None, output: Output) -> None:
     """Writes the pictures of one photo to its files, or the first one to stdout."""
-    pictures = [*((painting, metadata) for painting in made.paintings), *((sheet, None) for sheet in made.sheets)]
+    paintings = [(painting, metadata, made.opacity) for painting in made.paintings]
+    pictures = [*paintings, *((sheet, None, None) for sheet in made.sheets)]
     if not target.files:
-        write_bytes(encode_image(pictures[0][0], ".png", pictures[0][1]))
-    for path, (picture, its_own) in zip(target.files, pictures):
-        write_image(path, picture, output.overwrite or output.skip_existing, its_own)
+        picture, its_metadata, opacity = pictures[0]
+        write_bytes(encode_image(picture, ".png", its_metadata, opacity))
+    for path, (picture, its_metadata, opacity) in zip(target.files, pictures):
+        write_image(path, picture, output.overwrite or output.skip_existing, its_metadata, opacity)
         if not output.json and (len(pictures) > 1 or log.isEnabledFor(logging.DEBUG)):
             print(path)
 

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from tqdm import tqdm
 
 from ..errors import UserError
+from ..images.io import Picture
 from ..images.resize import resize, resize_long_edge
 from ..images.sheet import sheet
 from ..models.folder import Model
 from ..painting.photo import Painter
 from .infer_batch import Made, paint_batch
 from .infer_targets import SHEET, Output, find_targets
+from .progress import tile_bar
 
 if TYPE_CHECKING:
     from ..evaluation.evaluator import Evaluator
@@ -44,7 +44,8 @@ def paint_photos(
     targets, notes = find_targets(photos, output, endings)
     evaluator = cache(lambda: _evaluator(painter.model))  # one for all photos, made while the seconds are counted
 
-    def make(name: str, photo: np.ndarray) -> Made:
+    def make(name: str, picture: Picture) -> Made:
+        photo = picture.pixels
         pictures = _paint(painter, photo, stages or [last], look)
         if not stages:
             return Made(pictures)
@@ -56,14 +57,7 @@ def paint_photos(
 
 def _paint(painter: Painter, photo: np.ndarray, stages: Sequence[int], look: Mapping[str, Any]) -> list[np.ndarray]:
     """Returns the pictures of stages; a bar shows the tiles of a large photo."""
-    with ExitStack() as bars:
-        shown: list[tqdm] = []  # none before the first tile, or it would stand in the way of what is logged
-
-        def on_tile(done: int, count: int) -> None:
-            if not shown:
-                shown.append(bars.enter_context(tqdm(total=count, unit="tile", leave=False, delay=1)))
-            shown[0].update(done - shown[0].n)
-
+    with tile_bar() as on_tile:
         return painter.stages(photo, stages, **look, on_tile=on_tile)
 
 

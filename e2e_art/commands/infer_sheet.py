@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from tqdm import tqdm
 
 from .. import list_models, load
 from ..files import pretrained_folder
+from ..images.io import Picture
 from ..images.resize import resize, resize_long_edge
 from ..images.sheet import sheet
 from ..models.kinds import PHOTO
@@ -35,7 +35,8 @@ def paint_sheets(photos: Sequence[str], look: Mapping[str, Any], output: Output,
     models = list_models(pretrained_folder() / PHOTO.subfolder)
     labels = [f"{model.title}\n--model {model.name}" for model in models]
 
-    def make(name: str, photo: np.ndarray) -> Made:
+    def make(name: str, picture: Picture) -> Made:
+        photo = picture.pixels
         size = min(max(photo.shape[:2]), EDGE) if look["size"] is None else look["size"]
         paintings = []
         for model in tqdm(models, unit="style", leave=False, delay=1):

@@ -14,6 +14,8 @@ from ..clips.formats import ANIMATED, FORMATS, READABLE, format_of
 from ..errors import OptionError, UserError, plural
 from ..files import sha256_of
 from ..images.io import IMAGE_SUFFIXES, count_frames
+from ..models.folder import Model
+from ..painting.enlarge import Enlarger
 from ..painting.external import SUFFIX
 from ..painting.photo import Painter
 from .flags import check_free
@@ -42,7 +44,7 @@ def is_clip(source: str, out: str | None) -> bool:
 
 def paint_video(
     sources: Sequence[str],
-    painter: Painter,
+    painter: Painter | Enlarger,
     look: Mapping[str, Any],
     output: Output,
     steady: bool = False,
@@ -50,11 +52,11 @@ def paint_video(
     camera: str | None = None,
     resume: bool = False,
 ) -> None:
-    """Paints a clip in its own size, at its own times.
+    """Paints a clip, or enlarges it, at its own times.
 
-    sources: one file, none with a camera.  look: options of `Painter.stages`.  steady: blend each frame with the one
-    before, warped.  measure: print the flicker.  camera: its number or address.  resume: go on where it was
-    interrupted.
+    sources: one file, none with a camera.  painter: what makes a picture of a frame.  look: its options.  steady:
+    blend each frame with the one before, warped.  measure: print the flicker.  camera: its number or address.  resume:
+    go on where it was interrupted.
     """
     if len(sources) != (camera is None):
         raise OptionError("One clip at a time, without photos: give one file, or --camera without any")
@@ -67,17 +69,16 @@ def paint_video(
     if not (resume and is_part(target)):
         check_free([target], output.overwrite)
     check_kept(sources, [target], "the clip itself")
-    look = {**look, "as_painted": False, "stage": output.stage}
     options = {"steady": steady, "measure": measure, "resume": resume}
     source, started = camera if camera is not None else sources[0], time.perf_counter()
-    tell = partial(report, source, target, painter.model.name)
+    tell = partial(report, source, target, painter.models[0].name)
     try:
-        clip, done = _paint(source, painter, look, output, camera is not None, options)
+        clip, size, done = _paint(source, painter, look, output, camera is not None, options)
     except UserError as error:
         if output.json:
             tell(skipped=str(error))
         raise
-    print(f"{target}: {_report(clip, done)}", file=sys.stderr)
+    print(f"{target}: {_report(clip, size, done)}", file=sys.stderr)
     flickers = {"flicker": round(done.flicker, 1), "flicker_of_clip": round(done.flicker_of_clip, 1)} if measure else {}
     if output.json:
         frames = {"frames": done.frames, "frames_of_clip": clip.count or done.frames}
@@ -88,9 +89,14 @@ def paint_video(
 
 
 def _paint(
-    source: str, painter: Painter, look: Mapping[str, Any], output: Output, camera: bool, options: Mapping[str, Any]
-) -> tuple[Clip, Painted]:
-    """Opens a clip or camera, paints it while a bar shows the frames, and closes it.
+    source: str,
+    painter: Painter | Enlarger,
+    look: Mapping[str, Any],
+    output: Output,
+    camera: bool,
+    options: Mapping[str, Any],
+) -> tuple[Clip, tuple[int, int], Painted]:
+    """Opens a clip or camera, paints it while a bar shows the frames, and closes it; returns also the size asked for.
 
     look: options of the painter.  options: of `paint_clip`.
     """
@@ -109,8 +115,9 @@ def _paint(
             bar.step()
 
         try:
-            request = _request(clip, painter, look)
-            done = paint_clip(clip, target, partial(painter, **look), **options, request=request, on_frame=on_frame)
+            size = painter.output_size(*clip.size, **{key: look[key] for key in look if key == "size"})
+            paint, request = partial(painter, **look), _request(clip, painter.models, look, size)
+            done = paint_clip(clip, target, paint, **options, size=size, request=request, on_frame=on_frame)
         except KeyboardInterrupt:
             ends = f"{target} ends after {plural(int(bar.n), 'frame')}"
             if camera:
@@ -118,23 +125,26 @@ def _paint(
             elif is_part(target):
                 bar.write(f"{ends}: the same command with --resume goes on", file=sys.stderr)
             raise
-    return clip, done
+    return clip, size, done
 
 
-def _request(clip: Clip, painter: Painter, look: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns what must be the same to go on with an interrupted clip: the clip, the model, and how it is painted."""
+def _request(clip: Clip, models: Sequence[Model], look: Mapping[str, Any], size: tuple[int, int]) -> dict[str, Any]:
+    """Returns what must be the same to go on with an interrupted clip: the clip, the models, and how it is painted."""
     if clip.path is None:
         return {}
-    model = painter.model
-    files = model.files or {
-        path.name: sha256_of(path)
-        for path in sorted(model.folder.iterdir())
-        if path.stem == model.name and path.suffix.lower() == SUFFIX
-    }
-    return {"clip": sha256_of(clip.path), "model": files, "look": dict(look)}
+    files = [
+        model.files
+        or {
+            path.name: sha256_of(path)
+            for path in sorted(model.folder.iterdir())
+            if path.stem == model.name and path.suffix.lower() == SUFFIX
+        }
+        for model in models
+    ]
+    return {"clip": sha256_of(clip.path), "models": files, "look": dict(look), "size": size}
 
 
-def _report(clip: Clip, done: Painted) -> str:
+def _report(clip: Clip, size: tuple[int, int], done: Painted) -> str:
     """Returns what was written, and what of the clip is not in it."""
     height, width = done.size
     missing = clip.count > done.frames
@@ -145,8 +155,9 @@ def _report(clip: Clip, done: Painted) -> str:
         f"{count} of {width}x{height} at {done.rate:.4g} a second",
         sound + " (encoded anew)" * bool(done.encoded),
     ]
-    if done.size != clip.size:
-        notes.append(f"one pixel more than the clip's {clip.size[1]}x{clip.size[0]} where H.264 wants an even side")
+    if done.size != size:
+        whose = "the clip's " if size == clip.size else ""
+        notes.append(f"one pixel more than {whose}{size[1]}x{size[0]} where H.264 wants an even side")
     if clip.damaged:
         notes.append("the clip is damaged or cut short" + ", and the other frames could not be read" * missing)
     elif missing:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import signal
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 
 from tqdm import tqdm
 
-__all__ = ["Progress", "terminable"]
+__all__ = ["Progress", "terminable", "tile_bar"]
 
 
 @contextmanager
@@ -33,6 +33,20 @@ def terminable() -> Iterator[list[int]]:
         yield came
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def tile_bar() -> Iterator[Callable[[int, int], None]]:
+    """Yields what is told how many tiles of a large picture are done, and of how many, and shows a bar of them."""
+    with ExitStack() as bars:
+        shown: list[tqdm] = []  # none before the first tile, or it would stand in the way of what is logged
+
+        def on_tile(done: int, count: int) -> None:
+            if not shown:
+                shown.append(bars.enter_context(tqdm(total=count, unit="tile", leave=False, delay=1)))
+            shown[0].update(done - shown[0].n)
+
+        yield on_tile
 
 
 class Progress(tqdm):

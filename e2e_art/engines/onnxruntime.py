@@ -76,12 +76,19 @@ def check_gpu(gpu: int | str | None) -> None:
         raise UserError(f"onnxruntime finds no GPU {gpu}: leave --gpu out, or pip install onnxruntime-gpu")
 
 
-def open_session(graph: Path, threads: int | None = None, gpu: int | str | None = None, thrifty: bool = False):
+def open_session(
+    graph: Path,
+    threads: int | None = None,
+    gpu: int | str | None = None,
+    thrifty: bool = False,
+    weights: Mapping[str, np.ndarray] | None = None,
+):
     """Returns a session of an ONNX graph, ready to run.
 
     graph: a file, which may keep weights in others of its folder, and in none outside of it.  threads: how many to use,
     all cores by default.  gpu: the number of a GPU; None is the CPU.  thrifty: give memory back after each operator
-    instead of keeping it for the next run.  Raises UserError where there is no such GPU, or no graph that can be read.
+    instead of keeping it for the next run.  weights: to take in place of those in other files.
+    Raises UserError where there is no such GPU, or no graph that can be read.
     """
     import onnxruntime
 
@@ -93,6 +100,9 @@ def open_session(graph: Path, threads: int | None = None, gpu: int | str | None 
     settings.enable_cpu_mem_arena = not thrifty
     if threads:
         settings.intra_op_num_threads = threads
+    if weights:
+        values = [onnxruntime.OrtValue.ortvalue_from_numpy(weight) for weight in weights.values()]
+        settings.add_external_initializers(list(weights), values)
     cuda: list = [] if gpu is None else [("CUDAExecutionProvider", {"device_id": gpu})]
     try:
         for name in _weight_files(graph):

@@ -23,8 +23,8 @@ def from_vgg_space(array: np.ndarray) -> np.ndarray:
 
 def to_uint8(picture: np.ndarray) -> np.ndarray:
     """Turns a picture of 0..255, (1, 3, H, W) or (3, H, W), into uint8 (H, W, 3): rounded, and clipped."""
-    colors = picture.reshape(picture.shape[-3:]).transpose(1, 2, 0)  # (H, W, 3)
-    return np.ascontiguousarray(rounded(colors))
+    levels = rounded(picture.reshape(picture.shape[-3:]))  # (3, H, W)
+    return np.ascontiguousarray(levels.transpose(1, 2, 0))
 
 
 def rounded(levels: np.ndarray) -> np.ndarray:

@@ -18,6 +18,7 @@ from PIL import Image
 
 from ..errors import ImageError
 from ..files import write_atomically
+from .arrays import rounded
 from .folder import find_images, list_images, passed_over
 from .formats import IMAGE_SUFFIXES, WRITABLE_SUFFIXES, register_heif
 from .metadata import Metadata, into_profile
@@ -30,6 +31,7 @@ __all__ = [
 ]  # fmt: skip
 
 _SHORT_SUFFIXES = {".jpg": "JPEG", ".tif": "TIFF", ".heic": "HEIF"}  # the others are the names of their formats
+_SEE_THROUGH = ("PNG", "WEBP", "TIFF", "AVIF", "HEIF")  # formats that hold an opacity
 LONGEST_AVIF = 2**15  # pixels of a side: libavif writes longer ones, and does not read them
 _ENCODER_OPTIONS: dict[str, dict[str, Any]] = {
     "JPEG": {"quality": 95, "subsampling": 0},
@@ -82,23 +84,29 @@ def count_frames(path: Path | str) -> int:
         return 1
 
 
-def encode_image(image: np.ndarray, suffix: str, metadata: Metadata | None = None) -> bytes:
+def encode_image(
+    image: np.ndarray, suffix: str, metadata: Metadata | None = None, opacity: np.ndarray | None = None
+) -> bytes:
     """Encodes a picture as the suffix says: JPEG in quality 95 without color subsampling, PNG, WebP, TIFF, BMP, ...
 
     image: uint8 RGB in sRGB, (H, W, 3).  suffix: one of WRITABLE_SUFFIXES, in any case.
     metadata: goes into the file, except into a BMP; the colors are converted into its profile.
+    opacity: uint8 (H, W), of a picture that is given as it looks on white; JPEG and BMP leave it so.
     Raises ImageError for other arrays, and where the format cannot hold so large a picture.
     """
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
         raise ImageError(f"A picture is uint8 of shape (H, W, 3): {image.dtype} of shape {image.shape} is none")
     kind = _SHORT_SUFFIXES.get(suffix.lower(), suffix[1:].upper())
     options = dict(_ENCODER_OPTIONS.get(kind, {}))
-    content = Image.fromarray(np.ascontiguousarray(image))
+    opacity = opacity if kind in _SEE_THROUGH else None
+    content = Image.fromarray(np.ascontiguousarray(image) if opacity is None else off_white(image, opacity))
     if metadata and metadata.exif and kind != "BMP":
         options["exif"] = metadata.exif
         options.pop("compression", None)  # libtiff, which compresses, writes no EXIF data
     if metadata and metadata.profile and kind != "BMP" and (converted := into_profile(content, metadata.profile)):
         content, options["icc_profile"] = converted, metadata.profile
+    if opacity is not None:
+        content.putalpha(Image.fromarray(opacity))
     if kind == "HEIF":
         register_heif()
     file = io.BytesIO()
@@ -110,6 +118,12 @@ def encode_image(image: np.ndarray, suffix: str, metadata: Metadata | None = Non
         height, width = image.shape[:2]
         raise ImageError(f"{width}x{height} pixels do not fit into a {suffix} ({error}): choose .png") from error
     return file.getvalue()
+
+
+def off_white(image: np.ndarray, opacity: np.ndarray) -> np.ndarray:
+    """Returns the colors of a picture that lies on white with an opacity; all uint8, (H, W, 3) and (H, W)."""
+    share = np.maximum(opacity, 1)[..., np.newaxis] / np.float32(255)
+    return rounded(255 - (255 - image.astype(np.float32)) / share)
 
 
 def encode_animation(frames: list[np.ndarray], pause: int = 80, rest: int = 2000) -> bytes:
@@ -128,10 +142,17 @@ def check_suffix(path: Path) -> None:
         raise ImageError(f"{path} cannot be written: {why}: choose one of {', '.join(WRITABLE_SUFFIXES)}")
 
 
-def write_image(path: Path | str, image: np.ndarray, overwrite: bool = False, metadata: Metadata | None = None) -> None:
+def write_image(
+    path: Path | str,
+    image: np.ndarray,
+    overwrite: bool = False,
+    metadata: Metadata | None = None,
+    opacity: np.ndarray | None = None,
+) -> None:
     """Writes a picture as its suffix says, whole or not at all; missing folders are made.
 
     image: uint8 RGB, (H, W, 3).  metadata: of the photo that it was painted from, as `encode_image` takes it.
+    opacity: as there.
     Raises ImageError where the file exists already (unless overwrite), or cannot be encoded or written.
     """
     if os.path.exists(path) and not overwrite:
@@ -139,7 +160,7 @@ def write_image(path: Path | str, image: np.ndarray, overwrite: bool = False, me
     path = Path(path)
     check_suffix(path)
     try:
-        write_atomically(path, encode_image(image, path.suffix, metadata))
+        write_atomically(path, encode_image(image, path.suffix, metadata, opacity))
     except ImageError as error:
         raise ImageError(f"{path} cannot be written: {error}") from error
     except OSError as error:

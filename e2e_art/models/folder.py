@@ -26,7 +26,7 @@ from ..networks.inputs import noise_tile
 from .kinds import KINDS, PHOTO, Kind
 
 __all__ = ["FORMAT", "NOISE_FILE", "STYLE_FILE", "THUMBNAIL", "Model", "find_model", "graph_file", "list_models"]
-__all__ += ["model_folders", "read_model", "tile_file", "write_model"]
+__all__ += ["model_folders", "read_model", "tile_file", "weight_name", "write_model"]
 
 FORMAT = 2  # that is written
 OLD_FORMAT = 1  # that is read, too: its weights are in .params files
@@ -86,6 +86,11 @@ class Model:
             record = record.get("started_from", {})
         return " and ".join(plural(round(each / 60), "minute") + by for by, each in reversed(seconds.items()))
 
+    @property
+    def factor(self) -> int:
+        """By how much it enlarges: 1 for models that paint."""
+        return self.stages[0].get("factor", 1)
+
     def path(self, name: str) -> Path:
         """Returns the path of one of the model's files; raises ModelError for a file that it does not have."""
         if name not in self.files:
@@ -113,6 +118,11 @@ def graph_file(last: int, count: int) -> str:
 def tile_file(stage: int) -> str:
     """Returns the name of the ONNX graph of one stage alone, which paints a picture in parts."""
     return f"tile-{stage}.onnx"
+
+
+def weight_name(stage: int, key: str) -> str:
+    """Returns the name that the weight of a stage's file has in graphs, before a runtime makes it single precision."""
+    return f"stage_{stage}.{key}.kept"
 
 
 def model_folders(folder: Path | None = None) -> list[Path]:

@@ -8,6 +8,7 @@ from functools import partial
 from importlib import import_module
 from typing import Any
 
+from .quantization import halve, quantize
 from .schema import DoodleModel, PhotoModel, TextureModel, UpscalerModel
 
 __all__ = ["DOODLE", "EXTERNAL", "KINDS", "PHOTO", "TEXTURE", "UPSCALER", "Kind"]
@@ -35,6 +36,7 @@ class Kind:
     chain: Callable[..., Any] = _call  # makes its chain of generators
     task: Callable[..., Any] = _call  # makes its training task
     exporter: Callable[..., dict[str, bytes]] = _call  # makes its ONNX graphs
+    keep: Callable[..., dict[str, Any]] = quantize  # makes of a weight, by name, what its files hold
     paints_photos: bool = False  # whether it is given a photo, whose content its loss keeps
     paints_regions: bool = False  # whether it is given a drawing, whose colors the palette in its record explains
     noise_planes: int = 0  # planes of seeded noise that it is given
@@ -93,12 +95,13 @@ UPSCALER = Kind(
     usage="PHOTO --upscale",
     schema=UpscalerModel,
     convention=(
-        "image: float32 (N, 3, H, W), RGB in 0..255, any H, W >= 1; output stage_K, f times as large; a stage has a "
-        "graph of its own"
+        "image: float32 (N, 3, H, W), RGB in 0..255, any H, W >= 1; output stage_K: as image, 2, 4 or 8 times as wide "
+        "and as high"
     ),
     chain=partial(_call, "networks.chain:UpscaleChain"),
     task=partial(_call, "training.upscaling:UpscaleTask"),
     exporter=partial(_call, "models.onnx_export:upscaler_graphs"),
+    keep=halve,
     subfolder="upscalers",
 )
 KINDS = {kind.name: kind for kind in (PHOTO, TEXTURE, DOODLE, UPSCALER)}

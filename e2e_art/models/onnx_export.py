@@ -12,16 +12,15 @@ from onnx import TensorProto
 
 from ..engines.onnx import Graph, TileGraph, Value
 from ..images.arrays import CHANNEL_MEANS
-from ..networks.chain import Chain
+from ..networks.chain import Chain, UpscaleChain
 from ..networks.inputs import noise_tile
-from .folder import NOISE_FILE, graph_file, tile_file
+from .folder import NOISE_FILE, graph_file, tile_file, weight_name
 from .kinds import KINDS
-from .quantization import SCALE, quantize
+from .quantization import SCALE
 
-__all__ = ["noise_graphs", "photo_graphs"]
+__all__ = ["noise_graphs", "photo_graphs", "upscaler_graphs"]
 
 PICTURE: list = ["N", 3, "H", "W"]
-KEPT = ".kept"  # ends the names of weights that a file holds in fewer bits
 
 
 def photo_graphs(chain: Chain, name: str, stage_files: Sequence[str], files: Mapping[str, bytes]) -> dict[str, bytes]:
@@ -43,6 +42,14 @@ def noise_graphs(chain: Chain, name: str, stage_files: Sequence[str], files: Map
     """Returns the ONNX graphs of a chain that paints noise, as `photo_graphs`, without those of stages alone."""
     exporter, count = _Exporter(chain, name, stage_files, files), len(chain.generators)
     return {graph_file(index, count): exporter.noise_graph(index) for index in range(count)}
+
+
+def upscaler_graphs(
+    chain: UpscaleChain, name: str, stage_files: Sequence[str], files: Mapping[str, bytes]
+) -> dict[str, bytes]:
+    """Returns the ONNX graphs of an upscaler, as `photo_graphs`: one for each stage, with no weight of its own."""
+    exporter, count = _Exporter(chain, name, stage_files, files), len(chain.generators)
+    return {graph_file(index, count): exporter.upscaler_graph(chain, index) for index in range(count)}
 
 
 class _Exporter:
@@ -92,6 +99,19 @@ class _Exporter:
         given = [graph.input(name, ["N", count, "H", "W"]) for name, count in planes.items()]
         return self._painted(graph, last, graph.concat(*given, dim=1), graph.constant([1.0]))
 
+    def upscaler_graph(self, chain: UpscaleChain, index: int) -> bytes:
+        """Returns one stage of an upscaler.
+
+        Input: `image` (N, 3, H, W), RGB in 0..255, any H, W >= 1.  Output: `stage_K` (N, 3, f H, f W).
+        """
+        graph = Graph()
+        self._give_weights(graph, index)
+        given, means = graph.input("image", PICTURE), graph.constant(self.means)
+        picture = chain.crop(chain.enlarge(index, chain.pad(given - means)), given)
+        large = ["N", 3, f"{chain.factor} H", f"{chain.factor} W"]
+        graph.output(f"stage_{index}", graph.clip(picture + means, 0, 255), large)
+        return graph.serialized(self.name)
+
     def _painted(self, graph: Graph, last: int, given: Value, strength: Value) -> bytes:
         """Returns a graph with the stages up to one, which paint what is given, each with its output."""
         picture, conditioning = self.chain.begin(given)
@@ -110,13 +130,14 @@ class _Exporter:
         file, weights = self.stage_files[index], self.chain.stage_weights(index)
         for key, parameter in self.chain.generators[index].named_parameters().items():
             if parameter not in graph.parameters:
-                graph.parameters[parameter] = self._weight(graph, f"stage_{index}.{key}", weights[key], file)
+                graph.parameters[parameter] = self._weight(graph, index, key, weights[key], file)
 
-    def _weight(self, graph: Graph, name: str, weight: np.ndarray, file: str) -> Value:
-        arrays = quantize(name, weight)
+    def _weight(self, graph: Graph, stage: int, key: str, weight: np.ndarray, file: str) -> Value:
+        name = f"stage_{stage}.{key}"
+        arrays = KINDS[self.chain.kind].keep(name, weight)
         if arrays[name].dtype == np.float32:
             return graph.constant(arrays[name], name=name)
-        kept = graph.constant(arrays[name], arrays[name].dtype, name=name + KEPT)
+        kept = graph.constant(arrays[name], arrays[name].dtype, name=weight_name(stage, key))
         graph.store(kept, file, self.files[file])
         if name + SCALE not in arrays:
             return graph.add("Cast", kept, name=name, to=TensorProto.FLOAT)

@@ -44,10 +44,8 @@ def onnx_file(model: Model, stage: int | None = None, size: tuple[int, int] | No
             proto = convert_float_to_float16(proto, keep_io_types=True)
             OnnxModel(proto).topological_sort()  # its casts come last, whoever reads them
         if size is not None:
-            for place in (*proto.graph.input, *proto.graph.output):
-                dimensions = place.type.tensor_type.shape.dim
-                for axis, length in ((0, 1), (2, size[0]), (3, size[1])) if len(dimensions) == 4 else ():
-                    dimensions[axis].dim_value = length
+            _fix_sizes(proto.graph.input, *size)
+            _fix_sizes(proto.graph.output, *(side * model.factor for side in size))
         convention = model.kind.convention
         about = {"name": model.name, "title": model.title, "stages": last + 1, "convention": convention}
         if "palette" in model.record:
@@ -58,6 +56,14 @@ def onnx_file(model: Model, stage: int | None = None, size: tuple[int, int] | No
         return proto.SerializeToString()
     except Exception as error:  # a graph may be damaged in as many ways as the library has parts
         raise ModelError(f"{graph} cannot be exported ({reason_of(error)}): get a whole copy") from error
+
+
+def _fix_sizes(places: Any, height: int, width: int) -> None:
+    """Lets those inputs or outputs of a graph that are pictures have one size alone."""
+    for place in places:
+        dimensions = place.type.tensor_type.shape.dim
+        for axis, length in ((0, 1), (2, height), (3, width)) if len(dimensions) == 4 else ():
+            dimensions[axis].dim_value = length
 
 
 def _inline_weights(proto: Any, model: Model) -> None:

@@ -12,7 +12,7 @@ from ..networks.chain import Chain, without_constants
 from ..networks.params_file import read_params
 from .folder import OLD_FORMAT, Model, write_model
 from .kinds import KINDS
-from .quantization import dequantize, is_kept, quantize
+from .quantization import dequantize, is_kept
 from .weights_file import read_weights, write_weights
 
 __all__ = ["load_chain", "publish"]
@@ -39,11 +39,11 @@ def publish(
     firsts = [chain.generators.index(generator) for generator in chain.generators]  # stages with these very weights
     names = [f"stage-{first}.safetensors" for first in firsts]
     stages = [{**generator.describe(), "file": name} for generator, name in zip(chain.generators, names)]
-    files = {
-        **(extras or {}),
-        **{names[first]: _quantized(chain.stage_weights(first)) for first in dict.fromkeys(firsts)},
-    }
-    files.update(KINDS[chain.kind].exporter(chain, name or folder.name, names, files))
+    kind, files = KINDS[chain.kind], dict(extras or {})
+    for first in dict.fromkeys(firsts):
+        kept = [kind.keep(*weight) for weight in chain.stage_weights(first).items()]
+        files[names[first]] = write_weights({name: array for arrays in kept for name, array in arrays.items()})
+    files.update(kind.exporter(chain, name or folder.name, names, files))
     return write_model(folder, chain.kind, stages, record, files, chain.share_weights, overwrite, name)
 
 
@@ -73,10 +73,3 @@ def _weights(model: Model, name: str) -> dict[str, np.ndarray]:
         return dequantize(read_weights(content))
     except ValueError as error:
         raise ModelError(f"{model.path(name)} holds no weights ({reason_of(error)}): train the model again") from error
-
-
-def _quantized(weights: Mapping[str, np.ndarray]) -> bytes:
-    """Returns a file with the weights of a stage as `quantization.py` keeps them."""
-    return write_weights(
-        {key: array for name, weight in weights.items() for key, array in quantize(name, weight).items()}
-    )

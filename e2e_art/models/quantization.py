@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-__all__ = ["SCALE", "dequantize", "is_kept", "quantize"]
+__all__ = ["SCALE", "dequantize", "halve", "is_kept", "quantize"]
 
 HALF_FROM = 32  # numbers from which on a weight is kept in half precision
 EIGHT_FROM = 2**14  # ... and in 8 bits
@@ -33,6 +33,11 @@ def quantize(name: str, weight: np.ndarray) -> dict[str, np.ndarray]:
     scales = np.maximum(np.abs(rows).max(axis=1), 1e-12) / LARGEST
     scales = scales.reshape(-1, *[1] * (weight.ndim - 1)).astype(np.float32)
     return {name: np.rint(weight / scales).astype(np.int8), name + SCALE: scales}
+
+
+def halve(name: str, weight: np.ndarray) -> dict[str, np.ndarray]:
+    """Returns the array that a file holds of a weight that is to be mixed with others, by name: in half precision."""
+    return {name: weight.astype(np.float16)}
 
 
 def dequantize(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

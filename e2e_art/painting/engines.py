@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,7 +17,7 @@ from ..models.folder import Model, graph_file, read_model
 from ..models.kinds import Kind
 from .external import SUFFIX, ExternalEngine
 
-__all__ = ["ENGINES", "Engine", "ModelPainter", "out_of_memory"]
+__all__ = ["ENGINES", "Engine", "GluonEngine", "ModelPainter", "OnnxEngine", "out_of_memory"]
 
 ENGINES = ("auto", "onnx", *CHOICES[1:])
 
@@ -40,63 +40,12 @@ class Engine(Protocol):
         """
 
 
-def out_of_memory(error: MemoryError, height: int, width: int) -> UserError:
-    """Returns the sentence for memory that did not suffice; the error says for what."""
-    return UserError(f"{first_line(error)}, for {width}x{height} pixels: give a smaller --size, or another --model")
+SMALLER = "give a smaller --size, or another --model"
 
 
-class ModelPainter:
-    """A trained model of one kind, with an engine that runs it; arguments and errors as for `e2e_art.load`."""
-
-    kind: Kind
-
-    def __init__(
-        self,
-        model: str | Path | Model,
-        engine: str = "auto",
-        threads: int | None = None,
-        gpu: int | str | None = None,
-    ):
-        self.engine = _make_engine(model, self.kind, engine, threads, gpu)
-        self.model = self.engine.model
-        self.need = PAINTING[self.model.kind.name][self.engine.name]
-        self.held = 0.0  # bytes that the engine keeps of pictures before
-
-    def check_memory(self, height: int, width: int, fix: str = "--size {width}x{height}", more: float = 0) -> None:
-        """Raises UserError where a picture would not fit into the memory that is free; more: bytes a pixel beside it.
-
-        fix: as for `memory.check_memory`.
-        """
-        need = Need(self.need.pixel + more, self.need.always)
-        check_memory(need, height, width, fix, multiple=self.model.kind.multiple, held=self.held)
-
-    def run(self, inputs: Mapping[str, np.ndarray], stages: Sequence[int], height: int, width: int) -> list[np.ndarray]:
-        """Returns what `Engine.run` does; raises UserError where memory does not suffice for a picture of that size."""
-        try:
-            pictures = self.engine.run(inputs, stages)
-        except MemoryError as error:
-            raise out_of_memory(error, height, width) from error
-        self.held = max(self.held, self.need.pixel * height * width)
-        return pictures
-
-    def last(self, stage: int | None) -> list[int]:
-        """Returns a stage to stop at, or by default the last one, for `Engine.run`."""
-        return self.model.check_stages([len(self.model.stages) - 1 if stage is None else stage])
-
-
-def _make_engine(
-    model: str | Path | Model, kind: Kind, engine: str, threads: int | None, gpu: int | str | None
-) -> Engine:
-    if engine not in ENGINES:
-        raise OptionError(unknown("engine", engine, ENGINES))
-    if kind.paints_photos and not isinstance(model, Model) and str(model).lower().endswith(SUFFIX):
-        if engine not in ("auto", "onnx"):
-            raise OptionError(f"{model} is a file for onnxruntime: leave --engine {engine} out")
-        return ExternalEngine(Path(model), threads, gpu)
-    verified = read_model(model, kind)
-    if engine == "onnx" or (engine == "auto" and (gpu is None or has_gpu(gpu) or not any_installed())):
-        return OnnxEngine(verified, threads, gpu)
-    return GluonEngine(verified, engine, gpu)
+def out_of_memory(error: MemoryError, height: int, width: int, remedy: str = SMALLER) -> UserError:
+    """Returns the sentence for memory that did not suffice; the error says for what, the remedy what people can do."""
+    return UserError(f"{first_line(error)}, for {width}x{height} pixels: {remedy}")
 
 
 class OnnxEngine:
@@ -113,20 +62,35 @@ class OnnxEngine:
         """Returns the pictures of the stages (see `Engine`); stages after them are not computed."""
         graph = self.model.path(graph_file(max(stages), len(self.model.stages)))
         if graph not in self._sessions:
-            self._sessions[graph] = self._open(graph, inputs, max(stages))
-        pictures = run_session(self._sessions[graph], [f"stage_{stage}" for stage in stages], inputs, graph)
-        size = next(iter(inputs.values())).shape[2:]
-        if any(picture.shape != (1, 3, *size) for picture in pictures):
-            raise ModelError(f"{graph} gives no pictures of {size[1]}x{size[0]} pixels: train the model again")
+            self._sessions[graph] = self._open(graph, inputs, range(max(stages) + 1))
+        return self._pictures(self._sessions[graph], graph, inputs, stages)
+
+    def _pictures(
+        self, session: Any, graph: Path, inputs: Mapping[str, np.ndarray], stages: Sequence[int]
+    ) -> list[np.ndarray]:
+        """Returns the pictures of stages by a session; raises ModelError where they have another size than they say."""
+        pictures = run_session(session, [f"stage_{stage}" for stage in stages], inputs, graph)
+        height, width = (side * self.model.factor for side in next(iter(inputs.values())).shape[2:])
+        if any(picture.shape != (1, 3, height, width) for picture in pictures):
+            raise ModelError(f"{graph} gives no pictures of {width}x{height} pixels: train the model again")
         return pictures
 
-    def _open(self, graph: Path, inputs: Mapping[str, np.ndarray], last: int) -> Any:
-        """Returns a session; raises ModelError for a graph that takes or gives other than its description says."""
-        session = open_session(graph, *self.device)
+    def _open(
+        self,
+        graph: Path,
+        inputs: Mapping[str, np.ndarray],
+        stages: Iterable[int],
+        weights: Mapping[str, np.ndarray] | None = None,
+    ) -> Any:
+        """Returns a session; raises ModelError for a graph that takes or gives other than its description says.
+
+        stages: that it gives.  weights: as for `open_session`.
+        """
+        session = open_session(graph, *self.device, weights=weights)
         takes = {place.name: [place.type, *place.shape[1:2]] for place in session.get_inputs()}
         wanted = {name: ["tensor(float)", *array.shape[1:2]] for name, array in inputs.items()}
         gives = {place.name for place in session.get_outputs()}
-        if takes != wanted or not gives >= {f"stage_{stage}" for stage in range(last + 1)}:
+        if takes != wanted or not gives >= {f"stage_{stage}" for stage in stages}:
             raise ModelError(f"{graph} is not the graph of the model that model.json describes: train the model again")
         return session
 
@@ -142,7 +106,7 @@ class GluonEngine:
         from ..models.publish import load_chain
 
         (self._device,) = devices(gpu)
-        self.model, self._chain = model, load_chain(model, [self._device])
+        self.model, self.chain = model, load_chain(model, [self._device])
 
     def run(self, inputs: Mapping[str, np.ndarray], stages: Sequence[int]) -> list[np.ndarray]:
         """Returns the pictures of the stages (see `Engine`)."""
@@ -155,8 +119,8 @@ class GluonEngine:
             planes["image"] = planes["image"] - means
         try:
             given = array(np.concatenate(list(planes.values()), axis=1), self._device)
-            pictures = self._chain(given, float(strength), max(stages) + 1)
-            painted = [np.clip(to_numpy(pictures[stage]) + means, 0, 255) for stage in stages]
+            pictures = self.paint(given, float(strength), stages)
+            painted = [np.clip(to_numpy(picture) + means, 0, 255) for picture in pictures]
         except RuntimeError as error:  # which those of both engines are
             if "alloc" in str(error).lower():
                 raise MemoryError(f"{self.model.folder} takes more memory than there is") from error
@@ -164,3 +128,68 @@ class GluonEngine:
         if not all(np.isfinite(picture).all() for picture in painted):
             raise ModelError(f"{self.model.folder} gives infinite numbers or none (NaN), so no picture: train it again")
         return painted
+
+    def paint(self, given: Any, strength: float, stages: Sequence[int]) -> list:
+        """Returns the pictures of the stages in VGG space, (1, 3, H, W), as arrays of the engine."""
+        pictures = self.chain(given, strength, max(stages) + 1)
+        return [pictures[stage] for stage in stages]
+
+
+class ModelPainter:
+    """A trained model of one kind, with an engine that runs it; arguments and errors as for `e2e_art.load`."""
+
+    kind: Kind
+    remedy = SMALLER  # where memory did not suffice
+    onnx_engine, gluon_engine = OnnxEngine, GluonEngine
+
+    def __init__(
+        self,
+        model: str | Path | Model,
+        engine: str = "auto",
+        threads: int | None = None,
+        gpu: int | str | None = None,
+    ):
+        self.engine = self._make_engine(model, engine, threads, gpu)
+        self.model = self.engine.model
+        self.need = PAINTING[self.model.kind.name][self.engine.name]
+        self.held = 0.0  # bytes that the engine keeps of pictures before
+
+    @property
+    def models(self) -> list[Model]:
+        """The models that it paints with."""
+        return [self.model]
+
+    def check_memory(self, height: int, width: int, fix: str = "--size {width}x{height}", more: float = 0) -> None:
+        """Raises UserError where a picture would not fit into the memory that is free; more: bytes a pixel beside it.
+
+        fix: as for `memory.check_memory`.
+        """
+        need = Need(self.need.pixel + more, self.need.always)
+        check_memory(need, height, width, fix, multiple=self.model.kind.multiple, held=self.held)
+
+    def run(self, inputs: Mapping[str, np.ndarray], stages: Sequence[int], height: int, width: int) -> list[np.ndarray]:
+        """Returns what `Engine.run` does; raises UserError where memory does not suffice for a picture of that size."""
+        try:
+            pictures = self.engine.run(inputs, stages)
+        except MemoryError as error:
+            raise out_of_memory(error, height, width, self.remedy) from error
+        self.held = max(self.held, self.need.pixel * height * width)
+        return pictures
+
+    def last(self, stage: int | None) -> list[int]:
+        """Returns a stage to stop at, or by default the last one, for `Engine.run`."""
+        return self.model.check_stages([len(self.model.stages) - 1 if stage is None else stage])
+
+    def _make_engine(
+        self, model: str | Path | Model, engine: str, threads: int | None, gpu: int | str | None
+    ) -> Engine:
+        if engine not in ENGINES:
+            raise OptionError(unknown("engine", engine, ENGINES))
+        if self.kind.paints_photos and not isinstance(model, Model) and str(model).lower().endswith(SUFFIX):
+            if engine not in ("auto", "onnx"):
+                raise OptionError(f"{model} is a file for onnxruntime: leave --engine {engine} out")
+            return ExternalEngine(Path(model), threads, gpu)
+        verified = read_model(model, self.kind)
+        if engine == "onnx" or (engine == "auto" and (gpu is None or has_gpu(gpu) or not any_installed())):
+            return self.onnx_engine(verified, threads, gpu)
+        return self.gluon_engine(verified, engine, gpu)

@@ -20,7 +20,7 @@ from ..models.kinds import PHOTO
 from .engines import ModelPainter, out_of_memory
 from .tiles import OVERLAP, THUMBNAIL_EDGE, TILE, TiledPainter
 
-__all__ = ["MOST_PIXELS", "STRONGEST", "Painter"]
+__all__ = ["MOST_PIXELS", "STRONGEST", "Painter", "size_to_paint"]
 
 log = logging.getLogger(__name__)
 MOST_PIXELS = 4_000_000  # larger photos are painted at this size by default: strokes keep their scale
@@ -76,7 +76,10 @@ class Painter(ModelPainter):
             raise OptionError(f"The weight of denoising must be 0 or more, not {denoise:g}")
         if photo.dtype != np.uint8 or photo.ndim != 3 or photo.shape[2] != 3 or 0 in photo.shape:
             raise OptionError(f"A photo is uint8 (H, W, 3), not {photo.dtype} {photo.shape}: use read_image")
-        height, width = _size_to_paint(photo, size)
+        height, width = size_to_paint(photo.shape, size)
+        if size is None and (height, width) != photo.shape[:2]:
+            sides = photo.shape[1], photo.shape[0], max(height, width)
+            log.info("%dx%d pixels are painted at long edge %d; --size chooses another", *sides)
         tile = self._tile(height, width, tile)
         self._check_size(height, width, len(stages), tile, denoise)
         small = resize(photo, height, width) if (height, width) != photo.shape[:2] else photo
@@ -93,6 +96,10 @@ class Painter(ModelPainter):
                 painting = with_colors_of(painting, resize(photo, height, width))
             finished.append(np.ascontiguousarray(painting))
         return finished
+
+    def output_size(self, height: int, width: int, size: int | None = None) -> tuple[int, int]:
+        """Returns height and width of the painting of a photo of that size, which is painted at a long edge `size`."""
+        return height, width
 
     def _tile(self, height: int, width: int, tile: int | None) -> int:
         """Returns the edge of the tiles to paint in, 0 for none; raises OptionError where the model has none."""
@@ -130,10 +137,9 @@ class Painter(ModelPainter):
             raise out_of_memory(error, height, width) from error
 
 
-def _size_to_paint(photo: np.ndarray, size: int | None) -> tuple[int, int]:
-    """Returns height and width to paint a photo at."""
-    height, width = photo.shape[:2]
+def size_to_paint(shape: Sequence[int], size: int | None) -> tuple[int, int]:
+    """Returns height and width to paint a photo (H, W, ...) at: with a long edge of `size`, 0 for the photo's own."""
+    height, width = shape[:2]
     if size is None and height * width > MOST_PIXELS:
         size = int(max(height, width) * (MOST_PIXELS / (height * width)) ** 0.5)
-        log.info("%dx%d pixels are painted at long edge %d; --size chooses another", width, height, size)
-    return with_long_edge(photo.shape, size) if size else (height, width)
+    return with_long_edge((height, width), size) if size else (height, width)

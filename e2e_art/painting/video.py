@@ -63,15 +63,17 @@ def paint_clip(
     target: Path,
     paint: Callable[[np.ndarray], np.ndarray],
     *,
+    size: tuple[int, int] | None = None,
     steady: bool = False,
     measure: bool = False,
     resume: bool = False,
     request: Mapping[str, Any] | None = None,
     on_frame: Callable[[int], None] = lambda frames: None,
 ) -> Painted:
-    """Paints a clip, frame by frame, in its own size, at its own times, and keeps its sound.
+    """Paints a clip, frame by frame, at its own times, and keeps its sound.
 
-    paint: makes a painting, uint8 (H, W, 3), of a frame alike.  steady: blend each painting with the last one, warped,
+    paint: makes a painting, uint8 (H, W, 3), of a frame alike.  size: (height, width) of paintings, the clip's own by
+    default.  steady: blend each painting with the last one, warped,
     wherever the motion can be trusted.  measure: find the flicker (`flow.flicker`).  resume: go on where a painting of
     the same clip to the same target ended.  request: what else must be the same for that, as JSON has it.  on_frame:
     called after each frame with how many are read; a KeyboardInterrupt raised by it ends the clip there, which is then
@@ -79,7 +81,7 @@ def paint_clip(
 
     The file appears by rename.  Raises VideoError where it cannot be written.
     """
-    plan = Plan.of(clip, format_of(target))
+    plan = Plan.of(clip, format_of(target), size)
     with _writing(target):
         segments = Segments(target, plan, {**(request or {}), "steady": steady, "measure": measure}, resume)
         try:

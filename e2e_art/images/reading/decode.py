@@ -11,7 +11,7 @@ import logging
 import math
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import BinaryIO
 
 import numpy as np
@@ -46,10 +46,14 @@ _HEAD = 4096
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture, uint8 RGB (H, W, 3), and what its file told about it."""
+    """A picture, uint8 RGB (H, W, 3), and what its file told about it.
+
+    opacity: uint8 (H, W), 0 where white shows alone; None where the file says nothing of it.
+    """
 
     pixels: np.ndarray
     metadata: Metadata
+    opacity: np.ndarray | None = None
 
 
 def decode(file: BinaryIO, name: str, at_least: int | None) -> Picture:
@@ -172,7 +176,7 @@ def _from_png(file: BinaryIO, name: str) -> Picture:
         image.info["transparency"] *= 255 // (2**chunks.bits - 1)
     picture = _from_image(image, name, _orientation(chunks.exif, name), profile, chunks.gray)
     # What stands for a gamma or a space stays behind: in 8 bits, a painting is best kept in sRGB.
-    return picture if chunks.has_profile else Picture(picture.pixels, Metadata(picture.metadata.exif))
+    return picture if chunks.has_profile else replace(picture, metadata=Metadata(picture.metadata.exif))
 
 
 def _formats(head: bytes, name: str) -> list[str]:
@@ -286,11 +290,11 @@ class _Upright:
 
     def __init__(self, name: str, size: tuple[int, int], orientation: int, mode: str, profile: bytes | None):
         height, width = size
-        turned = orientation in (5, 6, 7, 8)
-        self.pixels = np.empty((width, height, 3) if turned else (height, width, 3), np.uint8)
-        down, right = (-1 if orientation in those else 1 for those in ((3, 4, 7, 8), (2, 3, 6, 7)))
-        view = self.pixels[::down, ::right]
-        self.stored = view.transpose(1, 0, 2) if turned else view  # as the file has it
+        self.turned = orientation in (5, 6, 7, 8)
+        self.size = (width, height) if self.turned else (height, width)
+        self.steps = tuple(-1 if orientation in those else 1 for those in ((3, 4, 7, 8), (2, 3, 6, 7)))
+        self.pixels = np.empty((*self.size, 3), np.uint8)
+        self.opacity: np.ndarray | None = None
         self.mode, self.name = mode, name
         self.profile: bytes | None = None
         self.transform = self._transform(profile)
@@ -319,13 +323,26 @@ class _Upright:
             log.warning("%s: its color profile is broken and was ignored (%s)", self.name, reason_of(error))
         return None
 
+    def _place(self, plane: np.ndarray, top: int, left: int, height: int, width: int) -> np.ndarray:
+        """Returns the part of an upright plane that the file stores there, as the file has it."""
+        down, right = self.steps
+        stored = plane[::down, ::right]
+        stored = stored.swapaxes(0, 1) if self.turned else stored
+        return stored[top : top + height, left : left + width]
+
     def put(self, top: int, left: int, strip: Image.Image) -> None:
         """Puts a strip where the file stores it; it may have opacity."""
+        place = top, left, strip.height, strip.width
         colors = strip.convert(self.mode)
         colors = self.transform.apply(colors) if self.transform else colors.convert("RGB")
         if strip.mode in ("LA", "RGBA"):
-            colors = Image.composite(colors, Image.new("RGB", colors.size, "white"), strip.getchannel("A"))
-        self.stored[top : top + strip.height, left : left + strip.width] = np.asarray(colors)
+            opacity = strip.getchannel("A")
+            colors = Image.composite(colors, Image.new("RGB", colors.size, "white"), opacity)
+            if self.opacity is None:
+                self.opacity = np.full(self.size, 255, np.uint8)
+            self._place(self.opacity, *place)[:] = np.asarray(opacity)
+        self._place(self.pixels, *place)[:] = np.asarray(colors)
 
     def picture(self, exif: bytes | None) -> Picture:
-        return Picture(self.pixels, Metadata(exif, self.profile))
+        opacity = None if self.opacity is None or self.opacity.min() == 255 else self.opacity
+        return Picture(self.pixels, Metadata(exif, self.profile), opacity)

@@ -1,0 +1,129 @@
+"""Pictures and paintings enlarged by a factor: by one upscaler, or by two in turn where none has that factor."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import OptionError
+from ..files import pretrained_folder
+from ..images.resize import resize
+from ..models.folder import Model, model_folders
+from ..models.kinds import UPSCALER
+from ..networks.inputs import FACTORS
+from .photo import Painter, size_to_paint
+from .upscale import UpscalePainter
+
+__all__ = ["EnlargedPainter", "Enlarger", "find_upscalers"]
+
+log = logging.getLogger(__name__)
+
+OF_PHOTOS, OF_PAINTINGS = ("photo",), ("painted", "photo")  # what shipped upscalers were trained on, the best first
+MISSED = 1.1  # times that a painting is interpolated at most, rather than enlarged by the next factor
+
+
+def find_upscalers(factor: int, kinds: Sequence[str] = OF_PHOTOS) -> list[str]:
+    """Returns the names of the shipped upscalers that enlarge by a factor, one after another.
+
+    kinds: what they were trained on, the best first.
+    """
+    shipped = {folder.name for folder in model_folders(pretrained_folder() / UPSCALER.subfolder)}
+    names = [f"{kind}_x{factor}" for kind in kinds]
+    found = [name for name in names if name in shipped]
+    if not found and factor == max(FACTORS):
+        return [*find_upscalers(factor // 2, kinds), *find_upscalers(2, kinds)]
+    return found[:1] or names[-1:]
+
+
+class Enlarger:
+    """Upscalers, each of which enlarges what the one before it made; device: engine, threads, GPU, as for `load`."""
+
+    def __init__(self, models: Sequence[str | Path | Model], *device):
+        self._painters = [UpscalePainter(model, *device) for model in models]
+        self.models = [painter.model for painter in self._painters]
+        self.factor = math.prod(painter.factor for painter in self._painters)
+
+    def __call__(self, image: np.ndarray, strength: float = 1.0, **options) -> np.ndarray:
+        """Returns a picture enlarged, uint8 (factor H, factor W, 3); all else as for `UpscalePainter`."""
+        for painter in self._painters:
+            image = painter(image, strength, **options)
+        return image
+
+    def opacity(self, opacity: np.ndarray, strength: float = 1.0, tile: int | None = None) -> np.ndarray:
+        """Returns an opacity enlarged as the picture is, uint8 (factor H, factor W); clear stays clear, full full."""
+        levels = np.repeat(opacity[..., np.newaxis], 3, axis=2)
+        soft = resize(levels, *self.output_size(*opacity.shape))[..., 0]
+        return np.where((soft == 0) | (soft == 255), soft, self(levels, strength, tile=tile)[..., 1])
+
+    def output_size(self, height: int, width: int) -> tuple[int, int]:
+        """Returns height and width of what becomes of a picture of that size."""
+        return self.factor * height, self.factor * width
+
+
+class EnlargedPainter(Painter):
+    """A trained model of photos, whose paintings are enlarged.
+
+    enlarge: a factor, the model of an upscaler, or None for the factor at which paintings reach the photo's size, which
+    they then have exactly.  device: engine, threads, GPU, as for `load`.
+    """
+
+    def __init__(self, model: str | Path | Model, enlarge: int | str | Path | Model | None, *device):
+        super().__init__(model, *device)
+        self._device = device
+        self._enlargers: dict[int, Enlarger] = {}  # by factor
+        self._factor: int | None = None  # where it does not go by the photo
+        if isinstance(enlarge, int):
+            self._factor = self._enlarger(enlarge).factor
+        elif enlarge is not None:
+            enlarger = Enlarger([enlarge], *device)
+            self._factor, self._enlargers = enlarger.factor, {enlarger.factor: enlarger}
+
+    @property
+    def models(self) -> list[Model]:
+        """The models that it paints with, and has enlarged with."""
+        return [self.model, *(model for each in self._enlargers.values() for model in each.models)]
+
+    def stages(
+        self,
+        photo: np.ndarray,
+        stages: Sequence[int] | None = None,
+        *,
+        size: int | None = None,
+        guided: bool = False,
+        as_painted: bool = False,
+        **options,
+    ) -> list[np.ndarray]:
+        """Returns the pictures of several stages, enlarged; all as for `Painter.stages`."""
+        if guided or as_painted:
+            raise OptionError("An upscaler enlarges paintings in place of guided, and of as_painted: choose one")
+        factor, (height, width) = self._plan(photo.shape, size)
+        pictures = super().stages(photo, stages, size=size, as_painted=True, **options)
+        if factor > 1:
+            pictures = [self._enlarger(factor)(painting) for painting in pictures]
+        return [resize(each, height, width) if each.shape[:2] != (height, width) else each for each in pictures]
+
+    def output_size(self, height: int, width: int, size: int | None = None) -> tuple[int, int]:
+        """Returns height and width of the enlarged painting of a photo of that size, as for `Painter`."""
+        return self._plan((height, width), size)[1]
+
+    def _plan(self, shape: Sequence[int], size: int | None) -> tuple[int, tuple[int, int]]:
+        """Returns by which factor to enlarge the painting of a photo (H, W, ...), and height and width to reach."""
+        (height, width), (rows, columns) = shape[:2], size_to_paint(shape, size)
+        if self._factor:
+            return self._factor, (self._factor * rows, self._factor * columns)
+        missing = max(height / rows, width / columns)
+        if missing <= 1:
+            log.info("the painting has the photo's size, and is not enlarged: --size paints a smaller one")
+            return 1, (height, width)
+        factor = next((each for each in FACTORS if each * MISSED >= missing), max(FACTORS))
+        return self._enlarger(factor).factor, (height, width)
+
+    def _enlarger(self, factor: int) -> Enlarger:
+        """Returns what enlarges paintings by a factor, loaded once."""
+        if factor not in self._enlargers:
+            self._enlargers[factor] = Enlarger(find_upscalers(factor, OF_PAINTINGS), *self._device)
+        return self._enlargers[factor]

@@ -1,0 +1,173 @@
+"""A picture through an upscaler: it comes out 2, 4 or 8 times as wide and as high.
+
+Its stages are of one form, from faithful to sharp; what lies between two of them is one network of mixed weights.
+X. Wang and others: ESRGAN, arXiv 1809.00219, section 3.4.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import ModelError, OptionError, reason_of
+from ..images.arrays import to_uint8
+from ..machine import ENLARGED_BYTES, PICTURE_BYTES, Need, check_memory, free_memory
+from ..models.folder import Model, graph_file, weight_name
+from ..models.kinds import UPSCALER
+from ..models.weights_file import read_weights
+from .engines import GluonEngine, ModelPainter, OnnxEngine
+from .photo import STRONGEST
+
+__all__ = ["OVERLAP", "TILE", "UpscalePainter"]
+
+TILE = 384  # pixels of the edge of a tile of the small picture, its overlap aside
+OVERLAP = 16  # pixels on each side: farther than an upscaler sees
+CAUTION = 2  # times what enlarging a picture whole takes: where less is free, it is enlarged in tiles
+
+Weights = Mapping[str, np.ndarray]
+
+
+class OnnxUpscaler(OnnxEngine):
+    """Runs the graph of one stage with onnxruntime, which is given mixed weights where the strength asks for some."""
+
+    _opened: tuple[float, int, Any] = -1, 0, None  # the last strength, the stage and the session that it took
+
+    def run(self, inputs: Mapping[str, np.ndarray], stages: Sequence[int] = ()) -> list[np.ndarray]:
+        """Returns the one picture that the strength among the inputs makes (see `Engine`)."""
+        (strength,), image = inputs["strength"], {"image": inputs["image"]}
+        if strength != self._opened[0]:
+            count = len(self.model.stages)
+            stage, share = _place(strength, count)
+            mixed = _mixed([self._weights(each) for each in (stage, stage + 1)], share) if share else {}
+            weights = {weight_name(stage, key): weight for key, weight in mixed.items()}
+            graph = self.model.path(graph_file(stage, count))
+            self._opened = strength, stage, self._open(graph, image, [stage], weights)
+        _, stage, session = self._opened
+        return self._pictures(session, self.model.path(graph_file(stage, len(self.model.stages))), image, [stage])
+
+    def _weights(self, stage: int) -> Weights:
+        """Returns the weights of a stage as its file holds them."""
+        path = self.model.path(self.model.stage_files()[stage])
+        try:
+            return read_weights(path.read_bytes())
+        except ValueError as error:
+            raise ModelError(f"{path} holds no weights ({reason_of(error)}): train the model again") from error
+
+
+class GluonUpscaler(GluonEngine):
+    """Runs one stage by the engine of this process, which is given the mixed weights."""
+
+    def __init__(self, model: Model, engine: str, gpu: int | str | None):
+        super().__init__(model, engine, gpu)
+        self._weights = [self.chain.stage_weights(stage) for stage in range(len(model.stages))]
+        self._strength = 0.0  # whose weights the first stage has
+
+    def paint(self, given: Any, strength: float, stages: Sequence[int]) -> list:
+        """Returns the one picture that a strength makes (see `GluonEngine`)."""
+        if strength != self._strength:
+            stage, share = _place(strength, len(self._weights))
+            mixed = _mixed(self._weights[stage : stage + 2], share) if share else self._weights[stage]
+            self.chain.set_stage_weights(0, {key: weight.astype(np.float32) for key, weight in mixed.items()})
+            self._strength = strength
+        return [self.chain.crop(self.chain.enlarge(0, self.chain.pad(given)), given)]
+
+
+class UpscalePainter(ModelPainter):
+    """A trained upscaler; call it with a picture to get it larger."""
+
+    kind = UPSCALER
+    remedy = "give a smaller --tile"
+    onnx_engine, gluon_engine = OnnxUpscaler, GluonUpscaler
+
+    def __init__(
+        self,
+        model: str | Path | Model,
+        engine: str = "auto",
+        threads: int | None = None,
+        gpu: int | str | None = None,
+    ):
+        super().__init__(model, engine, threads, gpu)
+        made = ENLARGED_BYTES[self.engine.name] * self.factor**2
+        self.need = Need(self.need.pixel + made, self.need.always)
+
+    @property
+    def factor(self) -> int:
+        """By how much it enlarges."""
+        return self.model.factor
+
+    def __call__(
+        self,
+        image: np.ndarray,
+        strength: float = 1.0,
+        *,
+        tile: int | None = None,
+        on_tile: Callable[[int, int], None] = lambda done, count: None,
+    ) -> np.ndarray:
+        """Returns a picture enlarged, uint8 (factor H, factor W, 3).
+
+        image: uint8 (H, W, 3) RGB, any H, W >= 1.  strength: 0 is the most faithful, 1 the default, 2 the sharpest.
+        tile: edge of the tiles to enlarge, which join without a seam; 0 enlarges the picture whole, None decides by the
+        memory that is left.  on_tile: called after each tile with how many are done, and how many there are.
+
+        Raises OptionError for options out of range, UserError where memory does not suffice.
+        """
+        if not 0 <= strength <= STRONGEST:
+            raise OptionError(f"A strength lies in 0..{STRONGEST:g}, not at {strength:g}")
+        if tile is not None and tile < 0:
+            raise OptionError(f"--tile must be 0 pixels or more, not {tile}")
+        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
+            raise OptionError(f"A picture is uint8 (H, W, 3), not {image.dtype} {image.shape}: use read_image")
+        height, width = image.shape[:2]
+        if tile is None:
+            tile = TILE if CAUTION * self.need.pixel * height * width > free_memory() + self.held else 0
+        self._check_size(height, width, tile)
+        if not tile:
+            return self._enlarged(image, strength)
+        large = np.empty((self.factor * height, self.factor * width, 3), np.uint8)
+        grid = [(top, left) for top in range(0, height, tile) for left in range(0, width, tile)]
+        for done, (top, left) in enumerate(grid, start=1):
+            above, before = max(0, top - OVERLAP), max(0, left - OVERLAP)
+            part = self._enlarged(image[above : top + tile + OVERLAP, before : left + tile + OVERLAP], strength)
+            part = part[self.factor * (top - above) :, self.factor * (left - before) :]
+            place = large[self.factor * top :, self.factor * left :][: self.factor * tile, : self.factor * tile]
+            place[:] = part[: place.shape[0], : place.shape[1]]
+            on_tile(done, len(grid))
+        return large
+
+    def _check_size(self, height: int, width: int, tile: int) -> None:
+        """Raises UserError where a picture would not fit into the memory that is free."""
+        rows, columns = (min(side, tile + 2 * OVERLAP) if tile else side for side in (height, width))
+        beside = PICTURE_BYTES * (1 + self.factor**2)
+        if not tile:
+            return self.check_memory(height, width, "tiles of {short} pixels (--tile {short})", beside)
+        need = Need(beside, self.need.at(rows, columns))
+        check_memory(need, height, width, "a picture of {width}x{height}", held=self.held)
+
+    def _enlarged(self, image: np.ndarray, strength: float) -> np.ndarray:
+        """Returns a picture, or a part of one, enlarged whole."""
+        height, width = image.shape[:2]
+        planes = np.ascontiguousarray(image.transpose(2, 0, 1)[np.newaxis], np.float32)  # (1, 3, H, W)
+        inputs = {"image": planes, "strength": np.array([strength], np.float32)}
+        (picture,) = self.run(inputs, (), height, width)
+        return to_uint8(picture)
+
+
+def _place(strength: float, count: int) -> tuple[int, float]:
+    """Returns which of `count` stages a strength lies at or behind, and how far on the way to the next, 0..1."""
+    position = float(strength) / STRONGEST * (count - 1)
+    return int(position), position % 1
+
+
+def _mixed(stages: Sequence[Weights], share: float) -> dict[str, np.ndarray]:
+    """Returns weights that lie between those of two stages, in half precision, as files hold them.
+
+    share: of the second stage, 0..1.  Raises ModelError where the weights are not of one form.
+    """
+    one, other = stages
+    if {key: weight.shape for key, weight in one.items()} != {key: weight.shape for key, weight in other.items()}:
+        raise ModelError("The weights of an upscaler's stages are not of one form: train the model again")
+    first, second = np.float32(1 - share), np.float32(share)
+    return {key: (first * one[key] + second * other[key]).astype(np.float16) for key in one}
