@@ -65,20 +65,24 @@ def _turned(F, weight, direction):
 class Discriminator(HybridBlock):
     """How real each patch of a picture looks, by its features in one layer of a VGG: above 0 real, below 0 painted.
 
-    layer: such as "relu2_2", one patch being 20 pixels wide and one every 4 pixels, at 8.5 thousand multiply-adds a
+    layer: such as "relu1_2", one patch being 14 pixels wide and one every 4 pixels, at 10.5 thousand multiply-adds a
     pixel; or "relu3_1", 36 pixels wide and every 8, at 4.2 thousand.  scale: what brings these features to about 1.
 
-    Input: features (N, C, H, W), H and W at least 4 within the border.  Output: (N, 1, H', W').
+    Input: features (N, C, H, W), of pictures of at least 32 pixels.  Output: (N, 1, H', W').
     """
 
     def __init__(self, layer: str, scale: float = 1.0):
         super().__init__()
         block = int(layer[4])  # of "reluB_N"
         self._scale, self._border = scale, BORDER // 2 ** (block - 1)
-        first = SpectralConvolution(CHANNELS[block - 1], WIDTH, kernel=4, stride=2)
-        self._convolutions = [first, SpectralConvolution(WIDTH, WIDTH), SpectralConvolution(WIDTH, 1)]
-        first, second, last = self._convolutions
-        self.body = Sequential(first, LeakyReLU(), second, LeakyReLU(), last)
+        widths = [CHANNELS[block - 1], *([WIDTH // 2] if block == 1 else []), WIDTH]
+        halving = [SpectralConvolution(*pair, kernel=4, stride=2) for pair in zip(widths, widths[1:])]
+        *hidden, last = self._convolutions = [
+            *halving,
+            SpectralConvolution(WIDTH, WIDTH),
+            SpectralConvolution(WIDTH, 1),
+        ]
+        self.body = Sequential(*(each for convolution in hidden for each in (convolution, LeakyReLU())), last)
 
     def draw_weights(self, seed: int, devices: Sequence) -> None:
         """Sets the weights that a training begins with, drawn by numpy from the seed, so that engines begin alike."""

@@ -31,7 +31,7 @@ class UpscaleTask(Task):
     """A chain enlarges pictures: its stages learn from pixels, from features of the loss network, from a critic."""
 
     term_names = ("pixel", "feature")
-    critic_layer = "relu2_2"
+    critic_layer = "relu1_2"  # before the first pooling, which hides grids from the layers after it
     chain: UpscaleChain
     loss: Any
 
