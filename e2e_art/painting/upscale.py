@@ -24,7 +24,7 @@ from .photo import STRONGEST
 __all__ = ["OVERLAP", "TILE", "UpscalePainter"]
 
 TILE = 384  # pixels of the edge of a tile of the small picture, its overlap aside
-OVERLAP = 16  # pixels on each side: farther than an upscaler sees
+OVERLAP = 20  # pixels on each side: farther than an upscaler sees
 CAUTION = 2  # times what enlarging a picture whole takes: where less is free, it is enlarged in tiles
 
 Weights = Mapping[str, np.ndarray]
