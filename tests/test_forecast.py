@@ -50,9 +50,9 @@ def test_a_rehearsal_leaves_no_trace(training_of, norm):
 def test_a_rehearsal_keeps_the_state_of_the_optimizer(training_of):
     training = training_of()
     training.learn(np.full((1, 32, 32, 3), 99, np.uint8), 1e-3)
-    before = training._optimizer.state()
+    before = training.learner.optimizer.state()
     training.time_steps(0, 1)
-    after = training._optimizer.state()
+    after = training.learner.optimizer.state()
     assert before.keys() == after.keys() and before["steps"] == 1
     assert all(np.array_equal(before[name], after[name]) for name in before)
 

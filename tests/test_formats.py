@@ -22,9 +22,9 @@ from e2e_art.commands.main import main
 from e2e_art.engines.choice import chosen
 from e2e_art.models.folder import FORMAT, find_model, model_folders, read_model
 from e2e_art.models.onnx_file import onnx_file
-from e2e_art.models.params_file import read_params
 from e2e_art.models.weights_file import read_weights
 from e2e_art.networks.chain import without_constants
+from e2e_art.networks.params_file import read_params
 
 DATA = Path(__file__).parent / "data"
 DIGESTS = DATA / "weights.json"  # sha256 of the arrays of each stage, by model

@@ -1,5 +1,7 @@
 """The generators one by one: what they leave alone, what they cost, and that they leave no grid."""
 
+import math
+
 import numpy as np
 import pytest
 
@@ -8,16 +10,17 @@ from e2e_art.engines.gluon import array, autograd, nd, to_numpy
 from e2e_art.errors import OptionError
 from e2e_art.images.arrays import to_vgg_space
 from e2e_art.networks.chain import Chain, make_generator, xavier
-from e2e_art.networks.layers import Convolution, InstanceNorm, JoinedConv, PaddedConv
+from e2e_art.networks.layers import Convolution, InstanceNorm, JoinedConv, PaddedConv, UpsampledConv, WideConv
 from e2e_art.networks.photo import Pyramid
 
 pytestmark = pytest.mark.numerical
 
-KINDS = ["conv", "deconv", "pyramid"]  # that paint photos
+KINDS = ["conv", "deconv", "pyramid", "johnson"]  # that paint photos
 SMALL = {
     "conv": {"widths": [8] * 6},
     "deconv": {"widths": [8, 16, 16]},
     "pyramid": {"channels": [16, 8], "details": 4},
+    "johnson": {"widths": [4, 8, 8], "blocks": 1},
 }
 
 
@@ -101,6 +104,27 @@ def test_every_weight_learns(kind, inputs):
         assert parameter.learns and np.abs(to_numpy(parameter.list_grad()[0])).max() > 0, name
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_gradient_is_the_slope(kind, inputs):
+    generator, x = untrained(kind, **SMALL[kind]), inputs(kind)[:, :, :48, :64]
+    parameters = list(generator.named_parameters().values())
+    weights = np.random.RandomState(5).uniform(-1, 1, (1, 3, 48, 64)).astype(np.float32)
+    with autograd.record():
+        total = nd.sum(generator(x, array([1.0])) * array(weights))
+    autograd.backward([total], parameters)
+    gradients = [to_numpy(parameter.list_grad()[0]) for parameter in parameters]
+    own, random, step = [to_numpy(each.list_data()[0]) for each in parameters], np.random.RandomState(6), 1e-4
+    directions = [random.normal(0, max(0.1, each.std()), each.shape).astype(np.float32) for each in own]
+    values = []
+    for sign in (1, -1):
+        for parameter, each, direction in zip(parameters, own, directions):
+            parameter.set_data(each + sign * step * direction)
+        values.append((paint(generator, x).astype(np.float64) * weights).sum())
+    slope = (values[0] - values[1]) / (2 * step)
+    along = [(gradient * direction).sum() for gradient, direction in zip(gradients, directions)]
+    assert sum(along) == pytest.approx(slope, abs=0.02 * sum(map(abs, along)))  # corners of ReLUs lie in between
+
+
 # Normalization
 
 
@@ -135,14 +159,24 @@ def test_costs_are_counted_by_hand():
     fine = 7 * 16 * 8 + 4 * 9 * 8 * 8 + 9 * 8 * 8 + 8 * 4 + 4 * 8 * 8
     full = 9 * 7 * 4 + 9 * 4 * 3
     assert multiply_adds(make_generator("pyramid", **SMALL["pyramid"])) == coarse / 64 + fine / 16 + full
+    # Johnson's: 9x9 at full size; a half and a quarter have fewer pixels; upsampled, 2x2 of 3x3 weights see values.
+    first, halves, blocks = 81 * 3 * 32, 9 * 32 * 64 / 4 + 9 * 64 * 128 / 16, 10 * 9 * 128 * 128 / 16
+    upsampled = 4 * 128 * 64 / 4 + 4 * 64 * 32
+    johnson = first + halves + blocks + upsampled + 81 * 32 * 3
+    assert multiply_adds(make_generator("johnson")) == pytest.approx(johnson, rel=1e-3)  # its padding counts
+    assert johnson == 133_312
+    numbers = {name: each.shape for name, each in make_generator("johnson").named_parameters().items() if each.learns}
+    norms = 2 * (32 + 64 + 128 + 10 * 128 + 64 + 32)
+    convolutions = 2 * 81 * 3 * 32 + 2 * 9 * (32 * 64 + 64 * 128) + 10 * 9 * 128 * 128
+    assert sum(map(math.prod, numbers.values())) == convolutions + norms + 3 == 1_677_635
 
 
-@pytest.mark.parametrize(("kind", "field"), [("conv", 25), ("deconv", 105)])
+@pytest.mark.parametrize(("kind", "field"), [("conv", 25), ("deconv", 105), ("johnson", 107)])
 def test_how_far_a_generator_sees(kind, field):
     # As many pictures as they have rows, each with another row turned over: which of them change the middle one?
     generator = untrained(kind, norm="batch", residual_weight=1.0)
     rows, middle = 128, 64
-    picture = np.random.RandomState(0).uniform(-100, 100, (1, 3, rows, generator.multiple)).astype(np.float32)
+    picture = np.random.RandomState(0).uniform(-100, 100, (1, 3, rows, 8)).astype(np.float32)
     turned = np.where(np.eye(rows)[:, None, :, None] == 1, -picture, picture)
     strength = array([1.0])
     same = np.broadcast_to(picture, turned.shape)  # engines round by the size of a batch
@@ -165,8 +199,9 @@ def painted_sky(generator, size: int) -> np.ndarray:
     return to_numpy(chain(array(np.broadcast_to(SKY, (1, 3, size, size))))[0])[0]
 
 
-def test_pure_convolution_leaves_a_flat_sky_flat_up_to_the_border():
-    sky = painted_sky(untrained("conv", residual_weight=1.0), 48)
+@pytest.mark.parametrize("kind", ["conv", "johnson"])
+def test_pure_convolution_leaves_a_flat_sky_flat_up_to_the_border(kind):
+    sky = painted_sky(untrained(kind, residual_weight=1.0), 48)
     assert np.ptp(sky, axis=(1, 2)).max() < 0.01
     assert np.abs(sky[:, 0, 0] - SKY.ravel()).max() > 10
 
@@ -260,7 +295,56 @@ def test_a_description_makes_the_same_generator_again(kind):
     assert shapes[0] == shapes[1]
 
 
-# What doodles are joined by
+# Layers of several convolutions in one, or of one in several
+
+
+def value_and_gradients(block, weight: np.ndarray, *inputs: np.ndarray) -> list[np.ndarray]:
+    """Returns what a block of one convolution makes, and the gradients to its weights and inputs."""
+    block.initialize()
+    parameters = block.named_parameters()
+    for name, parameter in parameters.items():
+        parameter.set_data(weight if name.endswith("weight") else np.arange(1, 1 + len(weight), dtype=np.float32))
+    arrays = [autograd.watch(array(each)) for each in inputs]
+    with autograd.record():
+        made = block(*arrays)
+        total = nd.sum(nd.square(made))
+    autograd.backward([total], [*parameters.values(), *arrays])
+    gradients = [to_numpy(parameters[name].list_grad()[0]) for name in sorted(parameters)]
+    return [to_numpy(made), *gradients, *(to_numpy(autograd.gradient(each)) for each in arrays)]
+
+
+def assert_alike(one: list[np.ndarray], other: list[np.ndarray]) -> None:
+    assert len(one) == len(other)
+    for mine, theirs in zip(one, other):
+        assert mine.shape == theirs.shape
+        assert np.abs(mine - theirs).max() <= 1e-5 * np.abs(theirs).max()
+
+
+def normal(*shape: int) -> np.ndarray:
+    return np.random.RandomState(4).normal(0, 0.5, shape).astype(np.float32)
+
+
+@pytest.mark.parametrize(("kernel", "height", "width"), [(9, 5, 12), (9, 24, 17), (3, 2, 2)])
+def test_row_by_row_of_its_kernel_a_convolution_is_the_same(kernel, height, width):
+    weight, x = normal(3, 8, kernel, kernel), normal(2, 8, height, width)
+    plain = value_and_gradients(PaddedConv(8, 3, kernel), weight, x)
+    assert plain[0].std() > 1 and len(plain) == 4
+    assert_alike(value_and_gradients(WideConv(8, 3, kernel), weight, x), plain)
+
+
+class _Upsampled(PaddedConv):
+    """A convolution of maps that are upsampled before it."""
+
+    def hybrid_forward(self, F, x):
+        return super().hybrid_forward(F, F.UpSampling(x, scale=2, sample_type="nearest"))
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (5, 4)])
+def test_upsampling_and_a_convolution_are_one(height, width):
+    weight, x = normal(6, 4, 3, 3), normal(2, 4, height, width)
+    plain = value_and_gradients(_Upsampled(4, 6, bias=False), weight, x)
+    assert plain[0].shape == (2, 6, 2 * height, 2 * width) and len(plain) == 3
+    assert_alike(value_and_gradients(UpsampledConv(4, 6), weight, x), plain)
 
 
 @pytest.mark.parametrize(("height", "width"), [(2, 2), (6, 10)])

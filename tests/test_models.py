@@ -69,7 +69,7 @@ def test_a_published_chain_paints_as_before(tmp_path, make_chain, photo):
     stages = [
         {"kind": "pyramid", "channels": [8, 4], "blocks": [1, 1], "details": 4, "residual_weight": 0.3},
         {"kind": "conv", "widths": [8] * 6, "norm": "batch"},
-        {"kind": "deconv", "widths": [8, 8, 8], "residual_weight": 0.6},
+        {"kind": "johnson", "widths": [8, 8, 8], "blocks": 1, "residual_weight": 0.6},
     ]
     chain = make_chain(stages)
     model = publish(chain, tmp_path / "model", {"command": "by hand"}, {"notes.txt": b"more"})

@@ -22,11 +22,19 @@ WITHIN = 0.1  # of 255: a hundred times what single precision makes of another o
 ONE = np.ones(1, np.float32)
 PALETTE = np.array([[255, 255, 255], [40, 30, 30], [120, 120, 200]], np.uint8)
 PYRAMID = {"kind": "pyramid", "channels": [16, 8], "blocks": [1, 1], "details": 4}
-KIND = {"pyramid": "chain", "batch norm": "chain", "bing-xu": "chain", "texture": "texture", "doodle": "doodle"}
+KIND = {
+    "pyramid": "chain",
+    "batch norm": "chain",
+    "bing-xu": "chain",
+    "johnson": "chain",
+    "texture": "texture",
+    "doodle": "doodle",
+}
 STAGES = {
     "pyramid": [PYRAMID] * 3,
     "batch norm": [{**PYRAMID, "norm": "batch"}, {"kind": "conv", "widths": [8] * 6, "norm": "batch"}],
     "bing-xu": [{"kind": "conv", "widths": [8] * 6}, {"kind": "deconv", "widths": [8, 16, 16]}],
+    "johnson": [{"kind": "johnson", "widths": [8, 16, 16], "blocks": 2}, PYRAMID],
     "texture": [{"kind": "texture"}, {"kind": "texture", "sees_picture": True}],
     "doodle": [{"kind": "doodle", "regions": 3}, {"kind": "doodle", "regions": 3, "sees_picture": True}],
 }
@@ -83,7 +91,7 @@ def test_so_does_its_export_and_one_of_a_fixed_size(models, name):
     assert_alike(onnx_file(models[name], stage=0, size=(64, 96)), [inputs(kind, 64, 96)])
 
 
-@pytest.mark.parametrize("name", ["pyramid", "batch norm", "bing-xu"])
+@pytest.mark.parametrize("name", ["pyramid", "batch norm", "bing-xu", "johnson"])
 def test_so_does_a_stage_in_tiles(models, name):
     path = models[name].path(tile_file(1))
     places = {place.name: place.shape for place in onnxruntime.InferenceSession(str(path)).get_inputs()}

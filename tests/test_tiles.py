@@ -15,6 +15,8 @@ from e2e_art.painting.tiles import OVERLAP, THUMBNAIL_EDGE, TiledPainter
 KINDS = {
     "pyramid": {"stages": [TINY] * 4},
     "bing-xu": {"stages": [{"kind": kind, "widths": w} for kind, w in (("conv", [8] * 6), ("deconv", [8, 16, 16]))]},
+    "johnson": {"stages": [{"kind": "johnson", "widths": [8, 16, 16], "residual_weight": 1.0}, TINY]},
+    "johnson alone": {"stages": [{"kind": "johnson", "widths": [8, 16, 16], "residual_weight": 1.0}]},
     "batch norm": {
         "stages": [
             {**TINY, "residual_weight": 0.7, "norm": "batch"},

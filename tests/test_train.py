@@ -3,6 +3,7 @@
 import json
 import math
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -20,7 +21,8 @@ from helpers import (
 from skimage import data
 
 import e2e_art
-from e2e_art.commands.main import main
+from e2e_art.commands import train as train_command
+from e2e_art.commands.main import _parser, main
 from e2e_art.data.photos import PhotoStream
 from e2e_art.engines.choice import chosen
 from e2e_art.engines.gluon import array, autograd, devices, to_numpy
@@ -83,6 +85,49 @@ def distance(one: dict, other: dict) -> float:
 
 def entries_of(folder) -> list[dict]:
     return [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+
+
+# Published settings
+
+
+def options_of(files, *words) -> TrainingOptions:
+    """Returns the options that flags ask for."""
+    given = ["train", "--style", files / "painting.jpg", "--photos", files / "photos", "--out", files / "new", *words]
+    return train_command._options(_parser().parse_args([str(word) for word in given]))
+
+
+def test_a_preset_sets_what_is_not_given(files):
+    options = options_of(files, "--preset", "johnson", "--loss-network", "vgg16")
+    assert (options.stages, options.steps, options.sizes, options.batch) == ("johnson", (40000,), (256,), 4)
+    assert (options.optimizer, options.learning_rates, options.style_size) == ("adam", (1e-3,), 256)
+    loss = options.loss
+    assert (loss.convention, loss.pooling, loss.loss_network) == ("mean", "max", "vgg16")
+    assert (loss.style_layers, loss.content_layers) == (("relu1_2", "relu2_2", "relu3_3", "relu4_3"), ("relu3_3",))
+    assert (loss.style_weight, loss.content_weight) == (4 * 5.0, 1.0)
+    # Half the sum of squared differences over four crops, where ours is a mean; the other terms are means there, too.
+    assert loss.tv_weight == pytest.approx(1e-6 / 2 * 4 * 3 * 256**2)
+    words = ("--steps", 100, "--batch", 1, "--style-weight", 20, "--tv-weight", 1e-5, "--style-layers", "relu1_1")
+    options = options_of(files, "--preset", "johnson", "--loss-network", "vgg19", "--stages", "johnson-half", *words)
+    assert (options.steps, options.batch, options.sizes, options.stages) == ((100,), 1, (256,), "johnson-half")
+    assert options.generators()[0]["widths"] == [16, 32, 64]
+    assert (options.loss.tv_weight, options.loss.style_layers, options.loss.convention) == (1e-5, ("relu1_1",), "mean")
+
+
+def test_without_a_preset_flags_stand_beside_the_defaults(files):
+    assert options_of(files).loss == TrainingOptions().loss
+    assert options_of(files, "--content-weight", 1).loss == replace(TrainingOptions().loss, content_weight=1.0)
+    layers = options_of(files, "--content-layer", "relu2_1").loss
+    assert (layers.content_layers, layers.content_layer_weights) == (("relu2_1",), ())
+
+
+def test_a_preset_asks_for_the_loss_network_of_its_authors(files, tmp_path, capfd):
+    words = ["train", "--style", files / "painting.jpg", "--photos", files / "photos", "--out", tmp_path / "out"]
+    code = main([*map(str, words), "--preset", "johnson"])
+    assert_one_sentence(code, capfd.readouterr().err, "--preset johnson measures with a VGG-16", "--loss-network")
+    code = main(
+        ["train", "--texture", str(files / "painting.jpg"), "--out", str(tmp_path / "out"), "--preset", "johnson"]
+    )
+    assert_one_sentence(code, capfd.readouterr().err, "--preset goes with --style: leave it out with --texture")
 
 
 # The whole way
@@ -610,6 +655,7 @@ def test_losses_that_do_not_go(refused):
     refused("--style-blend", 1, 2, says=["--style-blend", "each painting, 1, not 2"])
     refused("--style-blend", 0, says=["--style-blend", "not all of them 0"])
     refused("--loss-network", "resnet", says=["resnet", "vgg19"])
+    refused("--loss-network", "no.pth", says=["no.pth is no loss network", "No such file", "choose another file"])
 
 
 def test_numbers_that_do_not_go(refused):

@@ -42,6 +42,8 @@ LOSS = {"style_layers": ["relu1_1", "relu2_1", "relu3_1"], "content_layers": ["r
 KINDS = {
     "staged": {"stages": "pyramid,pyramid", "steps": [10], "batch": 2},
     "joint, batch norm": {"stages": "pyramid,deconv", "coupling": "joint", "norm": "batch", "batch": 2},
+    "critic": {"stages": "pyramid,pyramid", "steps": [10], "batch": 2, "gan_weights": [0.2]},
+    "upscaler": {"kind": "upscaler", "styles": [], "factor": 2, "steps": [6, 7, 7], "batch": 2},
     "straight-through, shared": {"stages": "pyramid,pyramid", "coupling": "straight-through", "share_weights": True},
     # Of 32 pixels the coarsest scale would be a single one, whose variance is nothing but rounding.
     "texture": {"kind": "texture", "sizes": [64], "loss": {**LOSS, "content_weight": 0.0}},

@@ -17,7 +17,7 @@ from helpers import save
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from e2e_art.losses.options import LossOptions
-from e2e_art.training import trainer
+from e2e_art.training import step
 from e2e_art.training.options import TrainingOptions
 from e2e_art.training.trainer import Training
 
@@ -33,6 +33,7 @@ KINDS = {
     "gradients": {"stages": "pyramid", "loss": LossOptions(**LOSS, normalize_gradients=True, covariance=True)},
     "bing-xu": {"stages": "pyramid", "loss": LossOptions(**LOSS, convention="bing-xu", pooling="max")},
     "texture": {"kind": "texture", "loss": PLAIN},
+    "critic": {"stages": "pyramid", "gan_weights": (0.2,), "steps": (8,)},
     "doodle": {"kind": "doodle", "loss": PLAIN, "regions": 2, "edge_jitter": 3.0},
 }
 
@@ -65,7 +66,7 @@ def test_a_recorded_step_follows_its_inputs_and_nothing_else(files, tmp_path, mo
         options |= {"style_mask": str(save(tmp_path / "mask.png", mask.astype(np.uint8), "RGB"))}
     found = []
     for recorded in (lambda function, state: function, Traced):
-        monkeypatch.setattr(trainer, "recorded", recorded)
+        monkeypatch.setattr(step, "recorded", recorded)
         training, steps = Training(TrainingOptions(**options), tmp_path / "checkpoint.npz", bfloat16=False), []
         training.run(lambda step, steps=steps: steps.append([*step.losses[-1].values(), step.gradient_norm]))
         weights = training.chain.stage_weights(0)

@@ -132,7 +132,7 @@ def test_no_such_pooling_depth_or_network():
         load_vgg(["relu1_1"], "zoo:vgg17")
     with pytest.raises(LossNetworkError, match="unknown loss network 'resnet': choose vgg19"):
         load_vgg(["relu1_1"], "resnet")
-    with pytest.raises(LossNetworkError, match="'vgg16' is not shipped: choose vgg19, or zoo:vgg16"):
+    with pytest.raises(LossNetworkError, match="'vgg16' is not shipped: choose vgg19, zoo:vgg16 from .*, or a file"):
         load_vgg(["relu1_1"], "vgg16")
 
 

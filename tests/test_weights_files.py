@@ -11,9 +11,9 @@ from helpers import forge, old_model
 
 from e2e_art.errors import ModelError
 from e2e_art.models.folder import read_model
-from e2e_art.models.params_file import read_params
 from e2e_art.models.publish import load_chain
 from e2e_art.models.weights_file import read_weights, write_weights
+from e2e_art.networks.params_file import read_params
 
 NUMBERS = {"F32": np.float32([[1.5, -2, 1e-30]]), "F16": np.float16([[0.5], [6e4]]), "I8": np.int8([-127, 0, 127])}
 

@@ -16,7 +16,7 @@ import shlex
 import shutil
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,6 +32,7 @@ from ..models.folder import DESCRIPTION, Model, read_model
 from ..models.kinds import DOODLE, KINDS, TEXTURE, UPSCALER, Kind
 from ..networks.inputs import FACTORS
 from ..training.options import TrainingOptions
+from ..training.presets import PUBLISHED
 from .flags import add_engine, add_flags, add_overwrite, check_job, find_double, gather, whole
 from .progress import Progress
 
@@ -48,6 +49,7 @@ PAINTINGS, OF_PHOTOS = (CHAINS, TEXTURES, DOODLES), (CHAINS, UPSCALERS)
 FLAGS = {
     "--photos": OF_PHOTOS,
     "--mask": (DOODLES,),
+    "--preset": (CHAINS,),
     "--validate": OF_PHOTOS,
     "--preview": OF_PHOTOS,
     "--style-size": PAINTINGS,
@@ -61,12 +63,14 @@ FLAGS = {
     "--normalize-gradients": PAINTINGS,
     "--coupling": PAINTINGS,
     "--share-weights": PAINTINGS,
-    "--shrink": (UPSCALERS,),
+    "--photo-scale": (UPSCALERS,),
     "--blurred": (UPSCALERS,),
     "--noisy": (UPSCALERS,),
     "--compressed": (UPSCALERS,),
     "--pixel-weight": (UPSCALERS,),
     "--feature-weight": (UPSCALERS,),
+    "--gan-weight": (CHAINS, TEXTURES, UPSCALERS),
+    "--critic-rate": (CHAINS, TEXTURES, UPSCALERS),
     "--style-blend": (CHAINS, TEXTURES),
     "--content-weight": (CHAINS,),
     "--content-layer": OF_PHOTOS,
@@ -77,7 +81,7 @@ FLAGS = {
 }
 NARROWEST = 20  # times as long as wide that a validation photo may be
 STAGE_OPTIONS = "stages steps sizes residual_weights style_boosts learning_rates coupling warm_start share_weights norm"
-STAGE_OPTIONS += " pixel_weights feature_weights"
+STAGE_OPTIONS += " pixel_weights feature_weights gan_weights"
 
 
 def add_arguments(parser) -> None:
@@ -94,10 +98,11 @@ def add_arguments(parser) -> None:
     parser.add_argument("--preview", nargs="+", type=Path, default=[], metavar="PHOTO", help="paint at checkpoints")
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint of --out")
     add_overwrite(parser)
+    parser.add_argument("--preset", choices=tuple(PUBLISHED), help="published settings of others; flags beside it win")
     stages = parser.add_argument_group("stages", "Lists hold one value for all stages, or one for each.")
-    add_flags(stages, TrainingOptions, STAGE_OPTIONS.split())
+    add_flags(stages, TrainingOptions, STAGE_OPTIONS.split(), given_only=True)
     loss = [option.name for option in fields(LossOptions) if option.name not in NOT_OURS]
-    add_flags(parser.add_argument_group("loss"), TrainingOptions().loss, loss)
+    add_flags(parser.add_argument_group("loss"), TrainingOptions().loss, loss, given_only=True)
     devices = parser.add_argument_group("devices")
     add_engine(devices)
     gpus = "GPUs to split each batch over, or mps for that of a Mac; the CPU by default"
@@ -114,7 +119,7 @@ def add_arguments(parser) -> None:
     devices.add_argument("--workers", type=whole(1), metavar="N", help=workers)
     advanced = parser.add_argument_group("advanced")
     others = [option.name for option in fields(TrainingOptions) if option.name not in STAGE_OPTIONS.split()]
-    add_flags(advanced, TrainingOptions, others)
+    add_flags(advanced, TrainingOptions, others, given_only=True)
     every = "steps between checkpoints"
     advanced.add_argument("--checkpoint-every", type=whole(1), default=250, metavar="N", help=every)
 
@@ -138,7 +143,7 @@ def run(flags: argparse.Namespace) -> None:
 
     computing = devices(flags.gpus, flags.cpu_devices)
     validation = _validation_photos(flags.validate) if flags.validate else []
-    started_from = _started_from(flags.start_from, KINDS[options.kind]) if flags.start_from else None
+    started_from = _started_from(options.start_from, KINDS[options.kind]) if options.start_from else None
     training = Training(
         options,
         checkpoint,
@@ -246,21 +251,26 @@ def _check(flags: argparse.Namespace, checkpoint: Path) -> None:
 
 def _options(flags: argparse.Namespace) -> TrainingOptions:
     """Returns the options that the flags ask for, of the kind of model that they ask for."""
-    loss, default = gather(flags, LossOptions), TrainingOptions().loss
+    published = dict(PUBLISHED[flags.preset].options) if flags.preset else {}
+    base, loss = published.pop("loss", TrainingOptions().loss), gather(flags, LossOptions)
     for name in ("style", "content"):  # the default layer weights belong to the default layers
-        layers, weights = f"{name}_layers", f"{name}_layer_weights"
-        if loss[layers] != getattr(default, layers) and loss[weights] == getattr(default, weights):
-            loss[weights] = ()
-    given = gather(flags, TrainingOptions)
-    if flags.style:
-        return TrainingOptions(styles=tuple(flags.style), photos=flags.photos, loss=LossOptions(**loss), **given)
-    if flags.super_resolution:
-        loss |= (
-            {} if "--content-layer" in flags.given else {"content_layers": ("relu2_2",), "content_layer_weights": ()}
+        if f"{name}_layers" in loss:
+            loss.setdefault(f"{name}_layer_weights", ())
+    if flags.preset and "loss_network" not in loss:
+        network = PUBLISHED[flags.preset].loss_network
+        raise OptionError(
+            f"--preset {flags.preset} measures with a {network}, which is not shipped: add --loss-network FILE of one, "
+            "or --loss-network vgg19 for the network that is"
         )
+    given = {**published, **gather(flags, TrainingOptions)}
+    if flags.style:
+        loss_options = replace(base, **loss)
+        return TrainingOptions(styles=tuple(flags.style), photos=flags.photos, loss=loss_options, **given)
+    if flags.super_resolution:
+        loss = {"content_layers": ("relu2_2",), "content_layer_weights": (), **loss}
         given |= {"kind": UPSCALER.name, "factor": flags.super_resolution, "photos": flags.photos}
-        return TrainingOptions(loss=LossOptions(**loss), **given)
-    given["loss"] = LossOptions(**{**loss, "content_weight": 0.0})
+        return TrainingOptions(loss=replace(base, **loss), **given)
+    given["loss"] = replace(base, **{**loss, "content_weight": 0.0})
     if flags.texture:
         return TrainingOptions(styles=tuple(flags.texture), kind=TEXTURE.name, **given)
     palette, _ = style_regions(read_image(flags.doodle), read_image(flags.mask), flags.mask)

@@ -133,13 +133,13 @@ class PhotoStream(Stream[np.ndarray]):
 class PatchStream(PhotoStream):
     """Small crops that show a photo's details: a photo is shrunk by a little only, and a part of it is cut out.
 
-    shrink: the least and the greatest factor that its sides are taken times, which takes the blocks and the noise of
-    JPEG files away; (1, 1) for pictures that are clean.  A short edge has at most 512 pixels after it, at least `size`.
+    photo_scales: the least and the greatest factor that its sides are taken times: below 1 the blocks and the noise of
+    JPEG files go, above 1 it is as soft as large photos are.  A short edge has at most 512 pixels after it, at least `size`.
     All else as for `PhotoStream`.
     """
 
-    def __init__(self, folder: Path | str, size: int, batch: int = 1, *, shrink: tuple[float, float], **options):
-        self.scales = shrink
+    def __init__(self, folder: Path | str, size: int, batch: int = 1, *, photo_scales: tuple[float, float], **options):
+        self.scales = photo_scales
         super().__init__(folder, size, batch, **options)
 
     def _edge(self, scale: float) -> None:

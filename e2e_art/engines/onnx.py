@@ -144,6 +144,9 @@ class Graph:
 
     # Layers.
 
+    def Activation(self, x, act_type: str):
+        return self.add({"relu": "Relu"}[act_type], x)
+
     def BatchNorm(self, x, gamma, beta, mean, variance, eps: float, **learning):
         return self.add("BatchNormalization", x, gamma, beta, mean, variance, epsilon=eps)
 
@@ -220,11 +223,17 @@ class Graph:
             return self.add("Max", x, -x, whole=True)
         return self.add("Abs", x)
 
+    def add_n(self, *arrays):
+        return self.add("Sum", *arrays)
+
     def clip(self, x, a_min: float, a_max: float):
         return self.add("Clip", x, float(a_min), float(a_max))
 
     def tanh(self, x):
         return self.add("Tanh", x)
+
+    def broadcast_add(self, x, y):
+        return x + y
 
     def broadcast_mul(self, x, y):
         return x * y

@@ -9,7 +9,7 @@ from dataclasses import Field, dataclass, field, fields
 from typing import Any
 
 from ..errors import OptionError, unknown
-from ..files import Name, check_fields
+from ..files import Name, Text, check_fields
 
 __all__ = ["LossOptions", "Number", "check_blend", "check_options", "check_shares", "flag_of", "option"]
 
@@ -105,7 +105,9 @@ class LossOptions:
     patch_layers: tuple[Name, ...] = option(("relu3_1", "relu4_1"), "layers of the patch term")
     normalize_gradients: bool = option(False, "scale the gradient of each layer to the same norm")
     pooling: Name = option("average", "pooling of the loss network", choices=("average", "max"))
-    loss_network: Name = option("vgg19", "vgg19 (shipped), or zoo:vgg11, zoo:vgg13, zoo:vgg16, zoo:vgg19 from gluoncv")
+    loss_network: Text = option(
+        "vgg19", "vgg19 (shipped), zoo:vgg11, zoo:vgg13, zoo:vgg16 or zoo:vgg19 from gluoncv, or a file of such a VGG"
+    )
 
     def __post_init__(self):
         check_options(self)

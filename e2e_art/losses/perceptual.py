@@ -125,6 +125,7 @@ class PerceptualLoss(HybridBlock):
 
     options: layers, weights, pooling.  target: the style to reach, in those layers.
     devices: to compute on.  bfloat16: None takes it where they are fast at it.
+    seen: further layers, whose features `look` hands out.
 
     Calling it with pictures (N, 3, H, W) and the content features of their photos returns the weighted terms by name,
     each (N,), which add up to the total.  With a content weight of 0 there need be no photo.
@@ -134,7 +135,12 @@ class PerceptualLoss(HybridBlock):
     """
 
     def __init__(
-        self, options: LossOptions, target: StyleTarget, devices: Sequence | None = None, bfloat16: bool | None = None
+        self,
+        options: LossOptions,
+        target: StyleTarget,
+        devices: Sequence | None = None,
+        bfloat16: bool | None = None,
+        seen: Sequence[str] = (),
     ):
         super().__init__()
         self.options = options
@@ -144,7 +150,9 @@ class PerceptualLoss(HybridBlock):
         patches = [target.patches[layer] for layer in options.patch_layers] if options.patch_weight else []
         self._patches: list[Any] = [[array(part, devices[0]) for part in each] for each in patches]
         content_layers = options.content_layers if options.content_weight else ()
-        layers = dict.fromkeys((*options.style_layers, *content_layers, *(options.patch_layers if patches else ())))
+        patch_layers = options.patch_layers if patches else ()
+        layers = dict.fromkeys((*options.style_layers, *content_layers, *patch_layers, *seen))
+        self._seen = list(seen)
         self.network: VGGFeatures = load_vgg(
             list(layers), options.loss_network, pooling=options.pooling, bfloat16=bfloat16, devices=devices
         )
@@ -158,6 +166,10 @@ class PerceptualLoss(HybridBlock):
         return self.content_network(photo) if self.content_network else []
 
     def forward(self, picture, content: Sequence, region_weights: Sequence = (), patch_regions: Sequence = ()):
+        return self.look(picture, content, region_weights, patch_regions)[0]
+
+    def look(self, picture, content: Sequence, region_weights: Sequence = (), patch_regions: Sequence = ()) -> tuple:
+        """Returns what calling it does, and the features of the layers that are `seen`, which it computes anyway."""
         constants = (self._grams[device_of(picture)], list(region_weights), list(patch_regions))
         forward = super().forward
 
@@ -165,7 +177,8 @@ class PerceptualLoss(HybridBlock):
             return forward(picture, list(content), *constants)
 
         found = one_by_one(terms, picture, *content) if self.network.bfloat16 else terms(picture, *content)
-        return dict(zip(("style", "content", "tv", "patch"), found))
+        count = len(found) - len(self._seen)
+        return dict(zip(("style", "content", "tv", "patch"), found[:count])), found[count:]
 
     def hybrid_forward(self, F, picture, content, grams, region_weights, patch_regions):
         options = self.options
@@ -176,7 +189,7 @@ class PerceptualLoss(HybridBlock):
         terms = [options.style_weight * style_error, options.content_weight * content_error, options.tv_weight * tv]
         if self._patches:
             terms.append(options.patch_weight * self._patch_error(F, features, patch_regions))
-        return terms
+        return terms + [features[layer] for layer in self._seen]
 
     def _style_error(self, F, features: dict, grams: Sequence, region_weights: Sequence):
         options, errors = self.options, []

@@ -7,7 +7,8 @@ keeps colors.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from ..engines.gluon import nd
 from ..networks.vgg import VGGFeatures, load_vgg
@@ -25,20 +26,26 @@ def pixel_error(F, picture, truth):
 class ReconstructionLoss:
     """The pixel error, and the mean relative error of features in the content layers of loss options.
 
-    devices, bfloat16: as for `PerceptualLoss`.
+    devices, bfloat16, seen: as for `PerceptualLoss`.
     """
 
-    def __init__(self, options: LossOptions, devices: Sequence | None = None, bfloat16: bool | None = None):
+    def __init__(
+        self,
+        options: LossOptions,
+        devices: Sequence | None = None,
+        bfloat16: bool | None = None,
+        seen: Sequence[str] = (),
+    ):
         self.options = options
-        self.network: VGGFeatures = load_vgg(
-            options.content_layers, options.loss_network, options.pooling, bfloat16, devices
-        )
+        layers = list(dict.fromkeys((*options.content_layers, *seen)))
+        self.network: VGGFeatures = load_vgg(layers, options.loss_network, options.pooling, bfloat16, devices)
 
-    def features(self, pictures) -> list:
-        """Returns the features of each content layer, of pictures (N, 3, H, W)."""
-        return self.network(pictures)
+    def features(self, pictures) -> dict[str, Any]:
+        """Returns the features of each layer, of pictures (N, 3, H, W)."""
+        return dict(zip(self.network.layers, self.network(pictures)))
 
-    def feature_error(self, features: Sequence, truths: Sequence):
-        """Returns the mean over the layers of the relative errors of features, (N,)."""
-        shares = normalized(self.options.content_layer_weights, len(features))
-        return sum(share * relative_error(nd, *each) for share, each in zip(shares, zip(features, truths)))
+    def feature_error(self, features: Mapping[str, Any], truths: Mapping[str, Any]):
+        """Returns the mean over the content layers of the relative errors of features, (N,)."""
+        layers = self.options.content_layers
+        shares = normalized(self.options.content_layer_weights, len(layers))
+        return sum(share * relative_error(nd, features[layer], truths[layer]) for share, layer in zip(shares, layers))

@@ -9,9 +9,9 @@ import numpy as np
 
 from ..errors import ModelError, reason_of
 from ..networks.chain import Chain, without_constants
+from ..networks.params_file import read_params
 from .folder import OLD_FORMAT, Model, write_model
 from .kinds import KINDS
-from .params_file import read_params
 from .quantization import dequantize, is_kept
 from .weights_file import read_weights, write_weights
 

@@ -48,13 +48,18 @@ class _Pyramid(_Stage, tag="pyramid"):
     details: _Width
 
 
+class _Johnson(_Stage, tag="johnson"):
+    widths: Annotated[list[_Width], Meta(min_length=3, max_length=3)]
+    blocks: _Depth
+
+
 class _Compact(_Stage, tag="compact"):
     factor: _Factor
     channels: _Width
     depth: _Depth
 
 
-_PhotoStage = Union[_Conv, _Deconv, _Pyramid]
+_PhotoStage = Union[_Conv, _Deconv, _Pyramid, _Johnson]
 
 
 _UpscalerStage = Union[_Compact]

@@ -19,6 +19,7 @@ from ..errors import OptionError, unknown
 from .doodle import Doodle
 from .generator import Generator
 from .inputs import PADDING, noise_tile, reflected
+from .johnson import Johnson
 from .photo import Conv, Deconv, Pyramid
 from .texture import Texture
 from .upscaler import Compact
@@ -75,7 +76,7 @@ class Chain(Block):
     """
 
     kind = "chain"  # what its models are called
-    generator_kinds: tuple[str, ...] = ("conv", "deconv", "pyramid")  # that can stand in it
+    generator_kinds: tuple[str, ...] = ("conv", "deconv", "pyramid", "johnson")  # that can stand in it
     padding = PADDING  # pixels of reflect padding on each side
 
     def __init__(self, stages: Sequence[dict], share_weights: bool = False):
@@ -260,9 +261,8 @@ class UpscaleChain(Chain):
 
 def make_generator(kind: str, **options) -> Generator:
     """Returns an untrained generator of a kind; raises OptionError for a kind that there is not."""
-    blocks: dict[str, type[Generator]] = {
-        block.kind: block for block in (Conv, Deconv, Pyramid, Texture, Doodle, Compact)
-    }
+    kinds = (Conv, Deconv, Pyramid, Johnson, Texture, Doodle, Compact)
+    blocks: dict[str, type[Generator]] = {block.kind: block for block in kinds}
     if kind not in blocks:
         raise OptionError(unknown("generator", kind, blocks))
     return blocks[kind](**options)

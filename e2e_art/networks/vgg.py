@@ -1,6 +1,6 @@
 """The loss network: VGG features as a Gluon block.
 
-Its weights are the original ones of 2014, in 8 bits; any other plain VGG can be taken from gluoncv's model zoo.
+Its weights are the original ones of 2014, in 8 bits; any other plain VGG can be taken from a file, or from gluoncv.
 K. Simonyan, A. Zisserman: Very Deep Convolutional Networks for Large-Scale Image Recognition, arXiv 1409.1556.
 """
 
@@ -15,23 +15,17 @@ from pathlib import Path
 
 import numpy as np
 
-from ..engines.gluon import HybridBlock, cpu, has_bfloat16, zoo_convolutions
-from ..errors import UserError, unknown
+from ..engines.gluon import HybridBlock, array, cpu, has_bfloat16, to_numpy, zoo_convolutions
+from ..errors import UserError, listed, reason_of, unknown
 from ..files import pretrained_folder
-from ..images.arrays import CHANNEL_MEANS
+from ..images.arrays import to_vgg_space
+from .vgg_files import BLOCKS, CHANNELS, INPUTS, SUFFIXES, VGGFile, is_file, read_vgg
 
 __all__ = ["CHANNELS", "LossNetworkError", "VGGFeatures", "layers_of", "load_vgg"]
 
 log = logging.getLogger(__name__)
 
-# Convolutions in each of the five blocks, by the number of weight layers of the network.
-_BLOCKS = {11: (1, 1, 2, 2, 2), 13: (2, 2, 2, 2, 2), 16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
-CHANNELS = (64, 128, 256, 512, 512)  # of each block
-
 _POOL_TYPES = {"average": "avg", "max": "max"}
-
-# Networks of gluoncv's model zoo were trained on pictures of 0..255 minus these means, over these deviations.
-_ZOO_MEANS, _ZOO_DEVIATIONS = 255 * np.array([(0.485, 0.456, 0.406), (0.229, 0.224, 0.225)], np.float32)
 
 
 class LossNetworkError(UserError):
@@ -112,8 +106,9 @@ def load_vgg(
 ) -> VGGFeatures:
     """Returns a trained VGG, frozen and hybridized.
 
-    name: "vgg19" is shipped; gluoncv's model zoo downloads "zoo:vgg16" and the like.  bfloat16: None takes it where the
-    devices are fast at it; True falls back to float32 elsewhere.  Raises LossNetworkError where weights are missing.
+    name: "vgg19" is shipped; gluoncv's model zoo downloads "zoo:vgg16" and the like; or a file, as `read_vgg` takes it.
+    bfloat16: None takes it where the devices are fast at it; True falls back to float32 elsewhere.  Raises
+    LossNetworkError where weights are missing, lack a layer, or see nothing.
     """
     devices = list(devices or [cpu()])
     fast = has_bfloat16(devices)
@@ -121,38 +116,46 @@ def load_vgg(
         log.warning("There is no bfloat16 here: the loss network computes in float32")
     bfloat16 = fast and bfloat16 is not False
     log.debug("The loss network computes in %s", "bfloat16" if bfloat16 else "float32")
-    from_zoo, depth = _parse(name)
-    network = VGGFeatures(layers, depth, pooling, bfloat16)
-    if from_zoo:
-        weights = _zoo_weights(depth, network.positions)
-    elif name == "vgg19":
+    file = _read(name) if is_file(name) else None
+    network = VGGFeatures(layers, file.depth if file else _depth(name), pooling, bfloat16)
+    if name == "vgg19":
         weights = _shipped_weights(pretrained_folder() / "vgg19" / "vgg19-conv-8bit.npz", network.positions)
     else:
-        raise LossNetworkError(f"'{name}' is not shipped: choose vgg19, or zoo:{name} from gluoncv's model zoo")
+        file = file or VGGFile(network.depth, zoo_convolutions(name.removeprefix("zoo:")), "torchvision")
+        weights = _weights(file, network.positions, name)
     network.initialize(devices)
     for key, value in weights.items():
         getattr(network, key).set_data(value)
     network.hybridize()
+    if is_file(name):
+        _check_activations(network, name, devices)
     return network
 
 
 def layers_of(name: str) -> list[str]:
     """Returns the ReLU layers of a loss network, from the input on; raises LossNetworkError for an unknown network."""
-    return _layers(_parse(name)[1])
+    return _layers_in(_read(name)) if is_file(name) else _layers(_depth(name))
 
 
 def _layers(depth: int) -> list[str]:
-    if depth not in _BLOCKS:
-        raise LossNetworkError(unknown("VGG depth", depth, map(str, _BLOCKS)))
-    return [f"relu{block}_{index}" for block, count in enumerate(_BLOCKS[depth], 1) for index in range(1, count + 1)]
+    if depth not in BLOCKS:
+        raise LossNetworkError(unknown("VGG depth", depth, map(str, BLOCKS)))
+    return [f"relu{block}_{index}" for block, count in enumerate(BLOCKS[depth], 1) for index in range(1, count + 1)]
 
 
-def _parse(name: str) -> tuple[bool, int]:
-    """Returns whether a loss network comes from the zoo, and its number of weight layers."""
+def _layers_in(file: VGGFile) -> list[str]:
+    return _layers(file.depth)[: len(file.convolutions)]
+
+
+def _depth(name: str) -> int:
+    """Returns the number of weight layers of a network that is no file."""
     match = re.fullmatch(r"(zoo:)?vgg(\d+)", name)
     if not match:
-        raise LossNetworkError(f"unknown loss network '{name}': choose vgg19 (shipped), or zoo:vgg11, 13, 16 or 19")
-    return bool(match.group(1)), int(match.group(2))
+        choices = f"zoo:vgg11, 13, 16 or 19, or a file that ends in {listed(SUFFIXES)}"
+        raise LossNetworkError(f"unknown loss network '{name}': choose vgg19 (shipped), {choices}")
+    if not match.group(1) and name != "vgg19":
+        raise LossNetworkError(f"'{name}' is not shipped: choose vgg19, zoo:{name} from gluoncv's model zoo, or a file")
+    return int(match.group(2))
 
 
 def _shipped_weights(path: Path, positions: Sequence[str]) -> dict[str, np.ndarray]:
@@ -170,10 +173,31 @@ def _shipped_weights(path: Path, positions: Sequence[str]) -> dict[str, np.ndarr
     return weights
 
 
-def _zoo_weights(depth: int, positions: Sequence[str]) -> dict[str, np.ndarray]:
-    """Takes a VGG of gluoncv's model zoo, and folds its input convention into the first weights and a shift."""
-    weights = {"shift": (np.array(CHANNEL_MEANS, np.float32) - _ZOO_MEANS).reshape(1, 3, 1, 1)}
-    for position, (weight, bias) in zip(positions, zoo_convolutions(f"vgg{depth}")):
+def _read(name: str) -> VGGFile:
+    """Returns the network in a file."""
+    try:
+        return read_vgg(Path(name))
+    except _UNREADABLE as error:
+        raise LossNetworkError(f"{name} is no loss network ({reason_of(error)}): choose another file") from error
+
+
+_UNREADABLE = (OSError, ValueError, KeyError, IndexError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
+
+
+def _weights(file: VGGFile, positions: Sequence[str], name: str) -> dict[str, np.ndarray]:
+    """Returns the weights of a network by name, with its input folded into the first ones and a shift."""
+    if len(file.convolutions) < len(positions):
+        raise LossNetworkError(unknown(f"layer of {name}", f"relu{positions[-1]}", _layers_in(file)))
+    weights = {"shift": INPUTS[file.input].shift()}
+    for position, (weight, bias) in zip(positions, file.convolutions):
         weights |= {f"conv{position}_weight": weight, f"conv{position}_bias": bias}
-    weights["conv1_1_weight"] = weights["conv1_1_weight"] / _ZOO_DEVIATIONS.reshape(3, 1, 1)
-    return weights
+    return {**weights, "conv1_1_weight": INPUTS[file.input].first_weights(weights["conv1_1_weight"])}
+
+
+def _check_activations(network: VGGFeatures, name: str, devices: Sequence) -> None:
+    """Raises LossNetworkError where a layer sees nothing in a test picture, or its numbers grow without end."""
+    row, column, channel = np.ogrid[:64, :64, :3]
+    picture = (7 * row + 13 * column + 29 * channel + row * column // 5) % 256
+    for layer, features in zip(network.layers, network(array(to_vgg_space(picture.astype(np.uint8)), devices[0]))):
+        if not 0 < np.abs(to_numpy(features)).max() < np.inf:
+            raise LossNetworkError(f"{name} sees nothing in a test picture at {layer}: choose another --loss-network")

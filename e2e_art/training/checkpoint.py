@@ -33,12 +33,14 @@ class Checkpoint:
 
     state: plain JSON values.  weights: of each stage, by name.  best: of the stages that learn, where a training keeps
     its best weights.  optimizer: what it keeps from step to step, by name; nothing where a phase begins.
+    critic: likewise, where there is one.
     """
 
     state: dict[str, Any]
     weights: list[dict[str, np.ndarray]]
     best: list[dict[str, np.ndarray]] = field(default_factory=list)
     optimizer: Mapping[str, np.ndarray] = field(default_factory=dict)
+    critic: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
@@ -47,7 +49,8 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     arrays = {"state": np.frombuffer(json.dumps(state).encode(), np.uint8)}
     for part, stages in (("weights", checkpoint.weights), ("best", checkpoint.best)):
         arrays.update({f"{part}/{n}/{name}": array for n, stage in enumerate(stages) for name, array in stage.items()})
-    arrays.update({f"optimizer/{name}": array for name, array in checkpoint.optimizer.items()})
+    for part, kept in (("optimizer", checkpoint.optimizer), ("critic", checkpoint.critic)):
+        arrays.update({f"{part}/{name}": array for name, array in kept.items()})
     file = io.BytesIO()
     np.savez(file, **arrays)
     write_atomically(path, file.getvalue())
@@ -75,17 +78,17 @@ def load_checkpoint(path: Path) -> Checkpoint:
 def _read(state: dict, arrays: Mapping[str, np.ndarray]) -> Checkpoint:
     """Returns a checkpoint of what a file holds; raises ValueError or TypeError for what does not belong there."""
     stages: dict[str, dict[int, dict[str, np.ndarray]]] = {"weights": {}, "best": {}}
-    optimizer = {}
+    kept: dict[str, dict[str, np.ndarray]] = {"optimizer": {}, "critic": {}}
     for key, array in arrays.items():
         part, _, name = key.partition("/")
-        if key == "optimizer/steps":
+        if key in ("optimizer/steps", "critic/optimizer/steps"):
             array = array.astype(np.int64, casting="safe")
         elif array.dtype != np.float32 or not np.isfinite(array).all():
             raise ValueError(f"{key} is not of finite numbers in single precision")
-        if part == "optimizer":
-            optimizer[name] = array
+        if part in kept:
+            kept[part][name] = array
         else:
             stage, _, name = name.partition("/")
             stages[part].setdefault(int(stage), {})[name] = array
     weights, best = ([each[n] for n in range(len(each))] for each in stages.values())
-    return Checkpoint(state, weights, best, optimizer)
+    return Checkpoint(state, weights, best, **kept)

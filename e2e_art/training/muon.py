@@ -91,10 +91,13 @@ def _move(arrays: Sequence, change) -> None:
 
 
 class Adam:
-    """Adam; weights: by name, the array on each device, which `step` changes in place."""
+    """Adam.
 
-    def __init__(self, weights: Weights):
-        self._weights, self._steps = weights, 0
+    weights: by name, the array on each device, which `step` changes in place.  beta_1: the memory of its mean, 0..1.
+    """
+
+    def __init__(self, weights: Weights, beta_1: float = BETA_1):
+        self._weights, self._beta_1, self._steps = weights, beta_1, 0
         self._moments = {
             f"{moment}/{name}": nd.zeros_like(own)
             for name, (own, *_) in weights.items()
@@ -109,7 +112,7 @@ class Adam:
     def rates(self, learning_rate: float) -> np.ndarray:
         """Counts a step; returns the rates that it takes, (2,): of matrices, and Adam's with its correction."""
         self._steps += 1
-        correction = math.sqrt(1 - BETA_2**self._steps) / (1 - BETA_1**self._steps)
+        correction = math.sqrt(1 - BETA_2**self._steps) / (1 - self._beta_1**self._steps)
         return np.array([learning_rate, learning_rate * correction], np.float32)
 
     def step(self, gradients: Mapping[str, Any], rates) -> None:
@@ -117,7 +120,7 @@ class Adam:
         rate = rates[1:]
         for name, arrays in self._weights.items():
             gradient, mean, variance = gradients[name], self._moments[f"mean/{name}"], self._moments[f"variance/{name}"]
-            mean[:] = BETA_1 * mean + (1 - BETA_1) * gradient
+            mean[:] = self._beta_1 * mean + (1 - self._beta_1) * gradient
             variance[:] = BETA_2 * variance + (1 - BETA_2) * gradient * gradient
             _move(arrays, rate * mean / (nd.sqrt(variance) + EPSILON))
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
+from functools import cached_property
 from typing import Annotated, Any, Optional
 
 from msgspec import Meta
@@ -17,6 +18,7 @@ from ..files import Name, Text, check
 from ..losses.options import LossOptions, Number, check_blend, check_options, flag_of, option
 from ..models.schema import MOST_COLORS, MOST_STAGES
 from ..networks.inputs import SEEDS
+from ..networks.vgg_files import described
 
 __all__ = ["PRESETS", "TrainingOptions", "stages_of"]
 
@@ -26,10 +28,13 @@ SHARE = Number(float, 0, 1)
 MaybeText = Optional[Text]  # these are evaluated, and Python 3.9 knows no Text | None
 MaybeCount = Optional[int]
 
-RESIDUAL_WEIGHT = 0.4  # Bing Xu's, where a preset has no other
+RESIDUAL_WEIGHT = 0.4  # Bing Xu's, where neither a preset nor a kind of generator has another
+RESIDUAL_WEIGHTS = {"compact": 1.0}
 PRESETS: dict[str, list[dict]] = {
     "boosted": [{"kind": "pyramid", "residual_weight": weight} for weight in (0.4, 0.4, 0.5, 0.6)],
     "bing-xu": [{"kind": kind} for kind in ("conv", "deconv", "deconv", "conv")],
+    "johnson": [{"kind": "johnson", "residual_weight": 1.0}],
+    "johnson-half": [{"kind": "johnson", "residual_weight": 1.0, "widths": [16, 32, 64]}],
     "texture": [{"kind": "texture", "residual_weight": 1.0}],
     "boosted-texture": [
         {"kind": "texture", "residual_weight": 1.0},
@@ -40,7 +45,7 @@ PRESETS: dict[str, list[dict]] = {
         {"kind": "doodle", "residual_weight": 1.0},
         {"kind": "doodle", "residual_weight": 0.5, "sees_picture": True},
     ],
-    "upscaler": [{"kind": "compact", "residual_weight": 1.0}] * 3,
+    "upscaler": [{"kind": "compact"}] * 3,
 }
 
 
@@ -51,7 +56,8 @@ def stages_of(names: str, residual_weights: Sequence[float] = (), norm: str = "i
     the preset's by default.  Raises OptionError where the numbers of stages and weights differ.
     """
     stages = PRESETS.get(names) or [{"kind": kind.strip()} for kind in names.split(",")]
-    own = [stage.get("residual_weight", RESIDUAL_WEIGHT) for stage in stages]
+    default = [RESIDUAL_WEIGHTS.get(stage["kind"], RESIDUAL_WEIGHT) for stage in stages]
+    own = [stage.get("residual_weight", weight) for stage, weight in zip(stages, default)]
     weights = _for_each_stage("--residual-weight", residual_weights or own, len(stages))
     return [{**stage, "residual_weight": weight, "norm": norm} for stage, weight in zip(stages, weights)]
 
@@ -62,6 +68,15 @@ def _for_each_stage(flag: str, values: Sequence, count: int) -> tuple:
         each = f"one number for all {count} stages, or {count}" if count > 1 else "one number, as there is one stage"
         raise OptionError(f"{flag} takes {each}, not {len(values)}")
     return tuple(values) * (count if len(values) == 1 else 1)
+
+
+def _flat(description: dict) -> dict:
+    """Returns a description with the options of the loss among the others."""
+    loss = description.get("loss")
+    return {
+        **{key: value for key, value in description.items() if key != "loss"},
+        **(loss if isinstance(loss, dict) else {}),
+    }
 
 
 def _text(values: Sequence[float]) -> str:
@@ -83,12 +98,13 @@ _DOODLE: dict[str, Any] = {**_NOISE, "stages": "doodle", "learning_rates": (1e-2
 _UPSCALER: dict[str, Any] = {
     "stages": "upscaler",
     "steps": (12000, 3000, 3000),
-    "sizes": (128,),
+    "sizes": (160,),
     "style_boosts": (1.0,),
     "learning_rates": (1e-3, 5e-4, 2e-4),
     "batch": 8,
     "pixel_weights": (1.0, 0.5),
     "feature_weights": (0.0, 1.0),
+    "gan_weights": (0.0, 0.0, 0.3),
 }
 _RECIPES = {"chain": _CHAIN, "texture": _TEXTURE, "doodle": _DOODLE, "upscaler": _UPSCALER}
 # The default weights of training, which keep faces; validation keeps to LossOptions().
@@ -109,11 +125,12 @@ class TrainingOptions:
     style_mask: Text = ""  # of a doodle: its painting's regions
     regions: Annotated[int, Meta(ge=0, le=MOST_COLORS)] = 0  # how many those are
     factor: Annotated[int, Meta(ge=0, le=8)] = 0  # of an upscaler: how many times as large it makes a picture
-    shrink: tuple[float, ...] = option(
-        (0.5, 0.75),
-        "for upscalers: factors, the least and the greatest, that the sides of photos are taken times, which takes the "
-        "blocks of JPEG files away; 1 1 for clean pictures",
-        kind=Number(float, 0.05, 1),
+    photo_scales: tuple[float, ...] = option(
+        (0.6, 1.4),
+        "for upscalers: the least and the greatest factor that the sides of photos are taken times before crops are "
+        "cut: below 1 the blocks of JPEG files go, above 1 edges are as soft as in large photos",
+        "--photo-scale",
+        Number(float, 0.05, 4),
     )
     blurred: float = option(0.0, "for upscalers: share of pictures that are blurred before they shrink", kind=SHARE)
     noisy: float = option(0.0, "for upscalers: share of small pictures with noise", kind=SHARE)
@@ -124,6 +141,14 @@ class TrainingOptions:
     feature_weights: tuple[float, ...] = option(
         (), "for upscalers: weight of the error of features, for each stage", "--feature-weight", Number(float)
     )
+    gan_weights: tuple[float, ...] = option(
+        (),
+        "what stages learn from a critic, beside which they learn to pass for real: its gradient as a share of that of "
+        "all else, for each stage; 0 by default, 0 0 0.3 for upscalers",
+        "--gan-weight",
+        Number(float),
+    )
+    critic_rate: float = option(4e-4, "learning rate of the critic", kind=Number(float, above=True))
     edge_jitter: float = option(
         0.0,
         "for doodles: pixels by which the loss moves the edges of regions, so that textures blend at them",
@@ -194,7 +219,8 @@ class TrainingOptions:
         self._set("residual_weights", tuple(stage["residual_weight"] for stage in generators))
         count, flags = len(generators), {option.name: flag_of(option) for option in fields(self)}
         self._set("batch", self.batch or recipe.get("batch", 1))
-        for name in ("steps", "sizes", "learning_rates", "style_boosts", "pixel_weights", "feature_weights"):
+        lists = "steps sizes learning_rates style_boosts pixel_weights feature_weights gan_weights"
+        for name in lists.split():
             default = recipe.get(name, (0.0,)) + recipe.get(name, (0.0,))[-1:] * count
             self._set(name, _for_each_stage(flags[name], getattr(self, name) or default[:count], count))
         if not (self.start_from or all(self.steps)):
@@ -208,6 +234,8 @@ class TrainingOptions:
             )
         if self.kind == "texture" and (wrong := [size for size in self.sizes if size % 32]):
             raise OptionError(f"--size takes multiples of 32 for textures, such as 256, not {wrong[0]}")
+        if self.kind == "doodle" and any(self.gan_weights):
+            raise OptionError("--gan-weight is 0 for doodles, whose regions stand elsewhere than those of the painting")
         if self.loss.patch_weight:
             raise OptionError("Patches are for e2e-art optimize: leave --patch-weight out of a training")
 
@@ -221,8 +249,14 @@ class TrainingOptions:
         return [{**stage, **own.get(stage["kind"], {})} for stage in stages]
 
     def describe(self) -> dict:
-        """Returns the options as plain JSON values, for checkpoints and records."""
-        return json.loads(json.dumps(asdict(self)))
+        """Returns the options as plain JSON values, for checkpoints and records; files of loss networks as sha256."""
+        description = json.loads(json.dumps(asdict(self)))
+        description["loss"]["loss_network"] = self._loss_network
+        return description
+
+    @cached_property
+    def _loss_network(self) -> str:
+        return described(self.loss.loss_network)  # a file is read for that
 
     def differences(self, description: dict) -> str:
         """Returns where a description differs, for people; options that came after it have their defaults there."""
@@ -230,7 +264,7 @@ class TrainingOptions:
             saved = TrainingOptions.of(description).describe()
         except OptionError:  # a description of something else
             saved = description if isinstance(description, dict) else {}
-        mine = self.describe()
+        mine, saved = _flat(self.describe()), _flat(saved)
         changed = [key for key in sorted(mine) if mine[key] != saved.get(key)]
         return ", ".join(f"{key}: {shortened(str(saved.get(key)))}" for key in changed)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -27,9 +27,11 @@ from ..models.folder import STYLE_FILE
 from ..models.kinds import DOODLE, KINDS, TEXTURE
 from ..networks.chain import Chain
 from ..networks.inputs import NOISE_PERIOD, seeded_noise
+from .critic import Critic
 from .options import TrainingOptions
+from .paintings import PaintingFeatures
 
-__all__ = ["DoodleTask", "PhotoTask", "Task", "TextureTask", "in_vgg_space"]
+__all__ = ["DoodleTask", "PhotoTask", "Task", "TextureTask", "as_it_is", "in_vgg_space"]
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +41,11 @@ PREVIEW_PIXELS = 4_000_000  # of a preview at most
 VALIDATION_SIZE = 256  # of validation noise and masks
 VALIDATION_MASKS = 2**31  # their seed: training has other ones
 COLLAPSED = 0.1  # diversity below which a texture network all but ignores its noise
+
+
+def as_it_is(x):
+    """Returns what it is given."""
+    return x
 
 
 class Task(ABC):
@@ -51,12 +58,21 @@ class Task(ABC):
 
     term_names: tuple[str, ...] = ("style", "content", "tv")  # of its loss
     keeps_best = False  # whether a phase ends with the best of its weights by validation, rather than with the last
+    critic_layer = "relu3_1"  # of the loss network, by whose features a critic judges pictures
 
     def __init__(self, options: TrainingOptions, chain: Chain, devices: Sequence, bfloat16: bool | None = None):
         self.options, self.chain, self.devices = options, chain, devices
         styles = [painting_at(read_image(path), options.style_size, options.loss, path) for path in options.styles]
         self.styles = [to_vgg_space(style) for style in styles]  # each (1, 3, H, W)
-        self.loss = PerceptualLoss(options.loss, self.target(options.loss), devices, bfloat16)
+        self.loss = PerceptualLoss(options.loss, self.target(options.loss), devices, bfloat16, self.seen_layers)
+        self.real: PaintingFeatures | None = None
+        if self.seen_layers:
+            self.real = PaintingFeatures(options, self.loss.network, self.critic_layer, devices[0])
+
+    @property
+    def seen_layers(self) -> list[str]:
+        """The layers of the loss network that the loss hands out for a critic."""
+        return [self.critic_layer] if any(self.options.gan_weights) else []
 
     @abstractmethod
     def batches(self, size: int, position: int, workers: int | None = None) -> PhotoStream | NoiseStream:
@@ -80,6 +96,8 @@ class Task(ABC):
         batch: as a stream yields it.  position: the number of its first crop.
         """
         parts = [batch] if isinstance(batch, np.ndarray) else batch
+        if self.real:
+            parts = [*parts, self.real.parts(len(parts[0]), parts[0].shape[2], position)]
         # Other noise each step, or else the stages would learn this one by heart; from the position, so as to resume.
         shift = int(np.random.RandomState(position % 2**32).randint(NOISE_PERIOD**2))
         shares = zip(*(np.array_split(part, len(self.devices)) for part in parts))
@@ -157,12 +175,16 @@ class Task(ABC):
         means = [{name: float(np.mean([each[name] for each in result])) for name in result[0]} for result in results]
         return [{**mean, "total": sum(mean.values())} for mean in means]
 
-    def terms(self, arrays: Sequence, learning: Sequence[int]) -> list[dict[str, Any]]:
+    def terms(
+        self, arrays: Sequence, learning: Sequence[int], critic: Critic | None = None, cut: Callable = as_it_is
+    ) -> list[dict[str, Any]]:
         """Returns the weighted terms of each learning stage; gradients flow as the coupling says.
 
-        arrays: one device's of what `arrays` returns, there.
+        arrays: one device's of what `arrays` returns, there.  critic: where it has a say; its terms come in addition.
+        cut: called with the picture of each stage, whose terms are those of what it returns.
         """
         coupling, (samples, *beside, shift) = self.options.coupling, arrays
+        *beside, real = beside if self.real else (*beside, None)
         with autograd.pause():
             inputs = self.inputs(samples)
             features = self.features(self.loss, inputs, beside)
@@ -176,7 +198,12 @@ class Task(ABC):
             picture = self.chain.paint(stage, below, conditioning, learning=True)
             if coupling == "straight-through" and stage > 0:  # later image gradients pass as if this stage did nothing
                 picture = picture + (before - before.detach())
-            losses = self.losses(self.loss, self.chain.crop(picture, inputs), features)
+            shown = cut(self.chain.crop(picture, inputs))
+            if critic:
+                losses, (seen,) = self.loss.look(shown, features)
+                losses |= critic.terms(stage, seen, real)
+            else:
+                losses = self.losses(self.loss, shown, features)
             terms.append({**losses, "style": losses["style"] * self.options.style_boosts[stage]})
         return terms
 

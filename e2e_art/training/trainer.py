@@ -19,15 +19,15 @@ from typing import Annotated, Any
 import numpy as np
 from msgspec import Meta
 
-from ..engines.gluon import array, autograd, cpu, described, nd, on_cpu, recorded, to_device, to_numpy
+from ..engines.gluon import cpu, described, on_cpu, to_numpy
 from ..errors import UserError, plural
 from ..files import Count, Measure, Text, check
 from ..models.kinds import KINDS
 from ..models.quantization import is_kept
 from ..networks.chain import Chain, UpscaleChain, without_constants
 from .checkpoint import Checkpoint, CheckpointError, load_checkpoint, save_checkpoint
-from .muon import OPTIMIZERS, Adam, clip_gradients, sum_gradients
 from .options import TrainingOptions
+from .step import Learner
 from .tasks import Task
 
 __all__ = ["Step", "Training", "TrainingError", "TrainingState", "duration_text", "estimate_seconds"]
@@ -120,8 +120,7 @@ class Training:
         self.phases = [[stage] for stage in stages] if options.coupling == "staged" else [stages]
         self.total_steps = sum(options.steps[: len(self.phases)])
         self.state = TrainingState()
-        self._optimizer: Adam
-        self._compute: Callable
+        self.learner: Learner
         self._engine = described(self.devices)
         self._fetch_every = 1 if on_cpu(self.devices) else FETCH_EVERY
         self._unreported: list[tuple[Step, list]] = []  # steps, and arrays of what they came to
@@ -198,7 +197,7 @@ class Training:
 
     def time_steps(self, phase: int, steps: int) -> list[float]:
         """Takes a few steps of a phase, which leave no trace; returns the seconds that each of them took."""
-        before, seconds = (self.state, self._optimizer, self._compute), []
+        before, seconds = (self.state, self.learner), []
         weights = {stage: self.chain.stage_weights(stage) for stage in self.phases[phase]}
         self.state = replace(self.state, phase=phase)
         self._begin_phase()
@@ -210,7 +209,7 @@ class Training:
                     self.learn(batch, self.options.learning_rates[phase])
                     seconds.append(time.perf_counter() - started)
         finally:
-            self.state, self._optimizer, self._compute = before
+            self.state, self.learner = before
             for stage, values in weights.items():
                 self.chain.set_stage_weights(stage, values)
         return seconds
@@ -219,16 +218,8 @@ class Training:
         return self.task.batches(self.options.sizes[self.state.phase], self.state.position, self.workers)
 
     def _begin_phase(self) -> None:
-        """Gets a new optimizer for what learns in this phase, and the function that takes its steps."""
-        parameters = self.chain.learning_parameters(self.learning)
-        weights = {name: parameter.list_data() for name, parameter in parameters.items()}
-        self._optimizer = OPTIMIZERS[self.options.optimizer](weights)
-        self._compute = self._compute_step
-        if len(self.devices) == 1:
-            generators = dict.fromkeys(self.chain.generators[stage] for stage in self.learning)
-            numbers = [each for generator in generators for each in generator.named_parameters().values()]
-            state = [each.list_data()[0] for each in numbers] + self._optimizer.arrays
-            self._compute = recorded(self._compute, state)
+        """Lets what learns in this phase begin, with an optimizer of its own."""
+        self.learner = Learner(self.options, self.task, self.chain, self.learning, self.devices)
 
     def _end_phase(self) -> None:
         """Keeps the best weights of the phase, and lets the next one begin, from its weights where stages are alike."""
@@ -299,34 +290,13 @@ class Training:
     def take_step(self, batch: np.ndarray | Sequence, learning_rate: float) -> list:
         """Takes one step, without waiting for its end; returns what `losses_of` reads."""
         shares = self.task.arrays(batch, self.state.position)
-        return self._compute(array(self._optimizer.rates(learning_rate)), *(each for share in shares for each in share))
-
-    def _compute_step(self, rates, *arrays) -> list:
-        """Takes a step, of arrays alone: the rates of the optimizer, and then what each device works on.
-
-        Returns the losses on each device, (stages, terms, N), and the norm of the gradient, (1,).
-        """
-        terms, totals, share = [], [], len(arrays) // len(self.devices)
-        for place, device in enumerate(self.devices):
-            own = [to_device(each, device) for each in arrays[place * share :][:share]]
-            with autograd.record():
-                terms.append(self.task.terms(own, self.learning))
-                totals.append(sum(term.sum() for stage in terms[-1] for term in stage.values()))
-        parameters = self.chain.learning_parameters(self.learning)
-        autograd.backward(totals, list(parameters.values()))
-        gradients = sum_gradients({name: parameter.list_grad() for name, parameter in parameters.items()})
-        count = sum(len(stages[0][self.task.term_names[0]]) for stages in terms)
-        norm = clip_gradients(gradients, self.options.gradient_clip, count)
-        self._optimizer.step(gradients, to_device(rates, self.devices[0]))
-        names = self.task.term_names
-        losses = [nd.stack(*(nd.stack(*(stage[name] for name in names)) for stage in stages)) for stages in terms]
-        return [*map(nd.BlockGrad, losses), norm]
+        return self.learner.take_step(shares, learning_rate, self.state.step)
 
     def losses_of(self, results: Sequence, step: int) -> tuple[list[dict[str, float]], float]:
         """Returns the mean losses of each learning stage and the norm of the gradient; raises TrainingError."""
         *losses, norm = map(to_numpy, results)
         means = np.concatenate(losses, axis=2).mean(axis=2).tolist()
-        named = [dict(zip(self.task.term_names, stage)) for stage in means]
+        named = [dict(zip(self.learner.term_names, stage)) for stage in means]
         if not np.isfinite([norm.item(), *(value for stage in means for value in stage)]).all():
             raise TrainingError(
                 f"The loss is not finite at step {step} of stage {self.state.phase} ({named}, gradient norm "
@@ -343,13 +313,15 @@ class Training:
         self.check_finite()
         state = {**asdict(self.state), "options": self.options.describe()}
         weights = [self.chain.stage_weights(index) for index in range(len(self.chain.generators))]
-        save_checkpoint(self.checkpoint, Checkpoint(state, weights, self._best, self._optimizer.state()))
+        save_checkpoint(self.checkpoint, Checkpoint(state, weights, self._best, **self.learner.state()))
 
     def check_finite(self) -> None:
         """Raises TrainingError where weights, what the optimizer keeps, or painted pictures are not finite any more."""
         pictures = self.task.paint(self.task.probe(), len(self.chain.generators))
         for stage, picture in enumerate(pictures):
-            arrays = [to_numpy(picture), *(self._optimizer.state().values() if stage in self.learning else ())]
+            arrays = [to_numpy(picture)]
+            if stage in self.learning:
+                arrays += [array for kept in self.learner.state().values() for array in kept.values()]
             weights = self.chain.stage_weights(stage).values()
             if not (all(np.isfinite(array).all() for array in arrays) and all(map(is_kept, weights))):
                 raise TrainingError(
@@ -381,7 +353,7 @@ class Training:
             self._best = best
             self._begin_phase()
             if checkpoint.optimizer or self.state.step:
-                self._optimizer.load_state(checkpoint.optimizer)
+                self.learner.load_state(checkpoint.optimizer, checkpoint.critic)
         except (IndexError, KeyError, ValueError) as error:
             raise CheckpointError(f"{self.checkpoint} does not fit ({error}): delete it to start anew") from error
 

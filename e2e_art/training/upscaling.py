@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,13 @@ from ..images.io import read_image
 from ..images.resize import resize_short_edge, with_most_pixels
 from ..losses.reconstruction import ReconstructionLoss, pixel_error
 from ..networks.chain import UpscaleChain
+from .critic import Critic
 from .options import TrainingOptions
-from .tasks import PREVIEW_PIXELS, PROBE_SIZE, VALIDATION_EDGE, Task, in_vgg_space
+from .tasks import PREVIEW_PIXELS, PROBE_SIZE, VALIDATION_EDGE, Task, as_it_is, in_vgg_space
 
 __all__ = ["UpscaleTask"]
 
+BORDER = 4  # pixels of small crops that do not count
 DEGRADED = 3  # the use of randomness that faults are drawn with, beside those of data/photos.py
 
 
@@ -29,15 +31,16 @@ class UpscaleTask(Task):
     """A chain enlarges pictures: its stages learn from pixels, from features of the loss network, from a critic."""
 
     term_names = ("pixel", "feature")
+    critic_layer = "relu2_2"
     chain: UpscaleChain
     loss: Any
 
     def __init__(self, options: TrainingOptions, chain: UpscaleChain, devices: Sequence, bfloat16: bool | None = None):
         self.options, self.chain, self.devices = options, chain, devices
-        self.loss = ReconstructionLoss(options.loss, devices, bfloat16)
+        self.loss = ReconstructionLoss(options.loss, devices, bfloat16, self.seen_layers)
 
     def batches(self, size: int, position: int, workers: int | None = None) -> PatchStream:
-        chosen = {name: getattr(self.options, name) for name in ("batch", "seed", "limit", "list_file", "shrink")}
+        chosen = {name: getattr(self.options, name) for name in ("batch", "seed", "limit", "list_file", "photo_scales")}
         return PatchStream(self.options.photos, size, position=position, workers=workers, **chosen)
 
     def arrays(self, batch: np.ndarray | Sequence[np.ndarray], position: int) -> list[list]:
@@ -49,20 +52,31 @@ class UpscaleTask(Task):
         shares = zip(*(np.array_split(part, len(self.devices)) for part in (small, np.asarray(batch))))
         return [[array(x, dtype=x.dtype) for x in share] for share in shares]
 
-    def terms(self, arrays: Sequence, learning: Sequence[int]) -> list[dict[str, Any]]:
+    def terms(
+        self, arrays: Sequence, learning: Sequence[int], critic: Critic | None = None, cut: Callable = as_it_is
+    ) -> list[dict[str, Any]]:
+        seen = critic or any(self.options.feature_weights[stage] for stage in learning)
         with autograd.pause():
             small, large = map(in_vgg_space, arrays)
-            seen = any(self.options.feature_weights[stage] for stage in learning)
-            truths = self.loss.features(large) if seen else []
+            large = self._inside(large)
+            truths = self.loss.features(large) if seen else {}
         terms = []
         for stage in learning:
-            picture = self.chain.enlarge(stage, small, learning=True)
+            picture = cut(self._inside(self.chain.enlarge(stage, small, learning=True)))
             pixel = pixel_error(nd, picture, large)
-            feature = 0 * pixel
-            if weight := self.options.feature_weights[stage]:
-                feature = weight * self.loss.feature_error(self.loss.features(picture), truths)
-            terms.append({"pixel": self.options.pixel_weights[stage] * pixel, "feature": feature})
+            own = {"pixel": self.options.pixel_weights[stage] * pixel, "feature": 0 * pixel}
+            if seen:
+                features = self.loss.features(picture)
+                own["feature"] = self.options.feature_weights[stage] * self.loss.feature_error(features, truths)
+            if critic:
+                own |= critic.terms(stage, features[self.critic_layer], truths[self.critic_layer])
+            terms.append(own)
         return terms
+
+    def _inside(self, pictures):
+        """Returns pictures without their borders, where the network sees zeros instead of what lies beyond."""
+        border = BORDER * self.chain.factor
+        return nd.slice(pictures, begin=(None, None, border, border), end=(None, None, -border, -border))
 
     def samples(self, photos: Sequence[Path]) -> dict[str, np.ndarray]:
         return {path.name: to_vgg_space(self._small(path)) for path in photos}

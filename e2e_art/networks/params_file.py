@@ -1,4 +1,4 @@
-"""The weights of a stage as format 1 has them: MXNet's .params files, read without MXNet, whoever wrote them.
+"""MXNet's .params files, read without MXNet, whoever wrote them: stages of format 1, and loss networks.
 
 A file is a list of arrays, each with its shape and type before its numbers, and then a list of their names.
 """
@@ -27,7 +27,7 @@ def read_params(content: bytes) -> dict[str, np.ndarray]:
     if begin != _FILE:
         raise ValueError("it is no .params file")
     arrays = [_array(reader) for _ in range(count)]
-    names = [reader.take(*reader.numbers("<Q")).decode() for _ in range(*reader.numbers("<Q"))]
+    names = [bytes(reader.take(*reader.numbers("<Q"))).decode() for _ in range(*reader.numbers("<Q"))]
     if len(set(names)) != count or len(names) != count or reader.left:
         raise ValueError("its arrays and their names do not match")
     return dict(zip(names, arrays))
@@ -52,13 +52,13 @@ class _Reader:
     """Bytes, taken from first to last; raises ValueError where there are too few."""
 
     def __init__(self, content: bytes):
-        self._content, self._place = content, 0
+        self._content, self._place = memoryview(content), 0
 
     @property
     def left(self) -> int:
         return len(self._content) - self._place
 
-    def take(self, count: int) -> bytes:
+    def take(self, count: int) -> memoryview:
         if count > self.left:
             raise ValueError("it ends too early")
         self._place += count
