@@ -28,13 +28,15 @@ class Generator(HybridBlock):
     arguments: tuple[str, ...] = ()  # of its own, by name
     multiple = 1  # what H and W must divide by
     inputs = 3  # channels that it takes
+    makes_colors = True  # rather than adding to those of a picture
 
     def __init__(self, residual_weight: float = 0.4, norm: str = "instance"):
         super().__init__()
         if not 0 <= residual_weight <= 1:
             raise OptionError(f"A residual weight lies in 0..1, not at {residual_weight}")
         self.residual_weight, self.norm = residual_weight, norm
-        self.means = self.constant("means", np.reshape(CHANNEL_MEANS, (1, 3, 1, 1)))
+        if self.makes_colors:
+            self.means = self.constant("means", np.reshape(CHANNEL_MEANS, (1, 3, 1, 1)))
 
     @property
     def conditioned(self) -> bool:

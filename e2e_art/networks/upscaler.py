@@ -45,6 +45,7 @@ class Upscaler(Generator):
     """
 
     arguments: tuple[str, ...] = ("factor",)
+    makes_colors = False
 
     def __init__(self, factor: int = 4, residual_weight: float = 1.0, norm: str = "instance"):
         super().__init__(residual_weight, norm)
@@ -76,7 +77,7 @@ class Compact(Upscaler):
         self.bicubic = self.constant("bicubic", bicubic_kernels(factor))
         self.difference = self.constant("difference", difference_kernels())
 
-    def hybrid_forward(self, F, x, means, bicubic, difference):  # type: ignore[override]  # strength mixes weights
+    def hybrid_forward(self, F, x, bicubic, difference):  # type: ignore[override]  # strength mixes weights
         differences = F.Convolution(x, difference, None, num_filter=3, **WINDOW) * PIXEL_SCALE
         detail = self.body(differences) * (self.residual_weight / PIXEL_SCALE)  # (N, 3 f^2, H, W)
         enlarged = F.Convolution(x, bicubic, None, num_filter=3 * self.factor**2, **WINDOW)
