@@ -5,6 +5,7 @@ import shutil
 import numpy as np
 import pytest
 from helpers import edit_description, forge, tiny_upscaler
+from PIL import Image
 from skimage import data
 
 from e2e_art import load, load_upscaler
@@ -48,7 +49,7 @@ def weights_of(model, stage: int) -> dict[str, np.ndarray]:
 
 
 @pytest.mark.parametrize("factor", [2, 4, 8])
-def test_an_upscaler_that_has_learned_nothing_repeats_pixels(tmp_path, photo, factor, engine):
+def test_an_upscaler_that_has_learned_nothing_is_bicubic(tmp_path, photo, factor, engine):
     from e2e_art.engines.gluon import cpu
     from e2e_art.models.publish import publish
     from e2e_art.networks.chain import UpscaleChain
@@ -57,7 +58,10 @@ def test_an_upscaler_that_has_learned_nothing_repeats_pixels(tmp_path, photo, fa
     chain.draw_weights(1, [cpu()])
     painter = load_upscaler(publish(chain, tmp_path / "new", {}), engine)
     assert painter.factor == factor
-    assert np.array_equal(painter(photo), photo.repeat(factor, axis=0).repeat(factor, axis=1))
+    wide = np.pad(photo, [(8, 8), (8, 8), (0, 0)], "reflect")
+    size = [factor * side for side in wide.shape[1::-1]]
+    by_pillow = np.asarray(Image.fromarray(wide).resize(size, Image.Resampling.BICUBIC))
+    assert difference(painter(photo), by_pillow[8 * factor : -8 * factor, 8 * factor : -8 * factor]) <= 1
 
 
 @pytest.mark.parametrize("strength", [0, 0.3, 1, 1.7, 2])
@@ -76,8 +80,8 @@ def test_a_strength_mixes_the_weights_of_two_stages(tmp_path, model, photo, engi
     painter, expected = load_upscaler(model, engine), load_upscaler(by_hand, chosen())(photo, 0)
     assert difference(painter(photo), expected) <= 1
     ends = painter(photo, 0), painter(photo, 2)
-    assert difference(*ends) > 20
-    assert difference(ends[0], painter(photo, 1)) > 10
+    assert difference(*ends) > 10
+    assert difference(ends[0], painter(photo, 1)) > 5
     assert np.array_equal(painter(photo, 0), ends[0])  # again, after another strength
 
 
@@ -117,8 +121,8 @@ def test_tiles_reach_as_far_as_upscalers_see():
     from e2e_art.networks.chain import UpscaleChain
 
     deepest = 16  # that a model.json may ask for
-    assert OVERLAP >= UpscaleChain.padding
-    assert OVERLAP >= deepest + 2  # convolutions of 3x3
+    assert UpscaleChain.padding <= OVERLAP
+    assert deepest + 2 <= OVERLAP  # convolutions of 3x3
 
 
 def test_tiles_come_by_themselves_where_memory_is_short(model, photo, monkeypatch):
@@ -126,7 +130,7 @@ def test_tiles_come_by_themselves_where_memory_is_short(model, photo, monkeypatc
     whole = painter(photo, on_tile=lambda *done: calls.append(done))
     assert not calls
     monkeypatch.setattr(module, "TILE", 50)
-    monkeypatch.setattr(module, "free_memory", lambda: 97 * 131 * painter.need.pixel)
+    monkeypatch.setattr(module, "free_memory", lambda: painter.held / 2)
     assert difference(painter(photo, on_tile=lambda *done: calls.append(done)), whole) <= 1
     assert calls[-1] == (6, 6)
 
@@ -137,9 +141,7 @@ def test_a_picture_too_large_for_memory(model, monkeypatch):
     painter = load_upscaler(model)
     monkeypatch.setattr(machine, "free_memory", lambda: 1_000_000_000)
     large = np.broadcast_to(np.uint8(7), (8000, 9000, 3))
-    with pytest.raises(
-        UserError, match=r"^9000x8000 pixels take .* are free: tiles of \d+ pixels \(--tile \d+\) would"
-    ):
+    with pytest.raises(UserError, match=r"^9000x8000 pixels take .* are free: tiles \(--tile 384\) would fit"):
         painter(large, tile=0)
     with pytest.raises(UserError, match=r"^9000x8000 pixels take .* GB are free: a picture of \d+x\d+ would fit$"):
         painter(large, tile=256)
@@ -283,7 +285,7 @@ def test_opacity_stays_clear_and_full_where_it_is(model):
 
 
 @pytest.mark.parametrize(
-    ("size", "factor"), [(100, 2), (140, 2), (63, 4), (58, 4), (30, 8), (12, 8), (260, 1), (0, 1), (None, 1)]
+    ("size", "factor"), [(120, 2), (140, 2), (63, 4), (60, 4), (30, 8), (12, 8), (260, 1), (0, 1), (None, 1)]
 )
 def test_a_painting_reaches_the_size_of_its_photo(shipped, published, size, factor):
     shipped("photo_x2", "photo_x4")

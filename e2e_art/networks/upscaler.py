@@ -45,7 +45,6 @@ class Upscaler(Generator):
     """
 
     arguments: tuple[str, ...] = ("factor",)
-    makes_colors = False
 
     def __init__(self, factor: int = 4, residual_weight: float = 1.0, norm: str = "instance"):
         super().__init__(residual_weight, norm)
@@ -67,6 +66,7 @@ class Compact(Upscaler):
 
     kind = "compact"
     arguments = ("factor", "channels", "depth")
+    makes_colors = False
 
     def __init__(self, factor: int = 4, channels: int = 32, depth: int = 8, **options):
         super().__init__(factor, **options)

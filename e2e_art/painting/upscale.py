@@ -142,7 +142,7 @@ class UpscalePainter(ModelPainter):
         rows, columns = (min(side, tile + 2 * OVERLAP) if tile else side for side in (height, width))
         beside = PICTURE_BYTES * (1 + self.factor**2)
         if not tile:
-            return self.check_memory(height, width, "tiles of {short} pixels (--tile {short})", beside)
+            return self.check_memory(height, width, f"tiles (--tile {TILE})", beside)
         need = Need(beside, self.need.at(rows, columns))
         check_memory(need, height, width, "a picture of {width}x{height}", held=self.held)
 
