@@ -82,10 +82,13 @@ def said(tmp_path, monkeypatch, capsys):
         ("infer --info --strength=1", "leave it out with --info"),
         ("infer --info --model a.onnx", "--info is for trained models: leave it out for ONNX files of others"),
         ("infer photo.png --model a.onnx -o o.png --tile 9", "--tile is for trained models"),
-        ("train --texture a.png --photos . --out o", "--photos goes with --style: leave it out with --texture"),
+        (
+            "train --texture a.png --photos . --out o",
+            "--photos goes with --style or --super-resolution: leave it out with --texture",
+        ),
         (
             "train --doodle a.png --mask b.png --limit 3 --out o",
-            "--limit goes with --style: leave it out with --doodle",
+            "--limit goes with --style or --super-resolution: leave it out with --doodle",
         ),
         ("train --texture a.png --content-weight 0 --out o", "--content-weight goes with --style"),
         ("train --style a.png --photos . --edge-jitter 1 --out o", "--edge-jitter goes with --doodle"),

@@ -91,7 +91,7 @@ class Parser(argparse.ArgumentParser):
     def _check_value(self, action: argparse.Action, value) -> None:
         if action.choices is not None and value not in action.choices:
             noun = action.option_strings[0] if action.option_strings else "command"
-            raise OptionError(unknown(noun, value, action.choices))
+            raise OptionError(unknown(noun, value, map(str, action.choices)))
 
     def _sort(self, words: Iterable[str]) -> tuple[list[str], list[str], list[str]]:
         """Returns the names of the flags given, the flags with their values, and the other words.

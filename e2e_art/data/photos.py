@@ -134,7 +134,7 @@ class PatchStream(PhotoStream):
     """Small crops that show a photo's details: a photo is shrunk by a little only, and a part of it is cut out.
 
     photo_scales: the least and the greatest factor that its sides are taken times: below 1 the blocks and the noise of
-    JPEG files go, above 1 it is as soft as large photos are.  A short edge has at most 512 pixels after it, at least `size`.
+    JPEG files go, above 1 it is as soft as large photos are.  A short edge then has 512 pixels at most, or `size`.
     All else as for `PhotoStream`.
     """
 

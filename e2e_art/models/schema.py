@@ -62,7 +62,13 @@ class _Compact(_Stage, tag="compact"):
 _PhotoStage = Union[_Conv, _Deconv, _Pyramid, _Johnson]
 
 
-_UpscalerStage = Union[_Compact]
+class _JohnsonUpscaler(_Stage, tag="johnson-upscaler"):
+    factor: _Factor
+    channels: _Width
+    blocks: _Depth
+
+
+_UpscalerStage = Union[_Compact, _JohnsonUpscaler]
 
 
 class _Texture(_Stage, tag="texture"):

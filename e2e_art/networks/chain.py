@@ -17,12 +17,12 @@ import numpy as np
 from ..engines.gluon import Block, HybridBlock, Parameter, autograd, nd, one_by_one, operators_of, to_numpy
 from ..errors import OptionError, unknown
 from .doodle import Doodle
-from .generator import Generator
+from .generator import Stage
 from .inputs import PADDING, noise_tile, reflected
 from .johnson import Johnson
 from .photo import Conv, Deconv, Pyramid
 from .texture import Texture
-from .upscaler import Compact
+from .upscaler import Compact, JohnsonUpscaler
 
 __all__ = ["STRONGEST", "Chain", "DoodleChain", "TextureChain", "UpscaleChain", "make_generator", "without_constants"]
 __all__ += ["xavier"]
@@ -84,7 +84,7 @@ class Chain(Block):
         if not stages:
             raise OptionError("A chain needs at least one stage")
         self.share_weights = share_weights
-        self.generators: list[Generator] = []
+        self.generators: list[Stage] = []
         for index, stage in enumerate(stages):
             generator = make_generator(**stage)
             if generator.kind not in self.generator_kinds:
@@ -231,8 +231,8 @@ class UpscaleChain(Chain):
     """
 
     kind = "upscaler"
-    generator_kinds = ("compact",)
-    padding = 12  # pixels of the small picture: as far as the compact network sees, and more
+    generator_kinds = ("compact", "johnson-upscaler")
+    padding = 12  # pixels of the small picture: as far as the compact network sees
 
     def __init__(self, stages: Sequence[dict], share_weights: bool = False):
         super().__init__(stages, share_weights)
@@ -259,10 +259,10 @@ class UpscaleChain(Chain):
         return [self.crop(self.enlarge(index, padded), photo) for index in range(len(self.generators[:stages]))]
 
 
-def make_generator(kind: str, **options) -> Generator:
+def make_generator(kind: str, **options) -> Stage:
     """Returns an untrained generator of a kind; raises OptionError for a kind that there is not."""
-    kinds = (Conv, Deconv, Pyramid, Johnson, Texture, Doodle, Compact)
-    blocks: dict[str, type[Generator]] = {block.kind: block for block in kinds}
+    kinds = (Conv, Deconv, Pyramid, Johnson, Texture, Doodle, Compact, JohnsonUpscaler)
+    blocks: dict[str, type[Stage]] = {block.kind: block for block in kinds}
     if kind not in blocks:
         raise OptionError(unknown("generator", kind, blocks))
     return blocks[kind](**options)

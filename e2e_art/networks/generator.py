@@ -1,4 +1,7 @@
-"""What all generators share: x becomes ``w * paint(x) + (1 - w) * x``, w being the residual weight."""
+"""What all generators share: x becomes ``w * paint(x) + (1 - w) * x``, w being the residual weight.
+
+Each is a stage of a chain, and so are the upscalers (`upscaler.py`).
+"""
 
 from __future__ import annotations
 
@@ -8,35 +11,28 @@ from ..engines.gluon import HybridBlock
 from ..errors import OptionError
 from ..images.arrays import CHANNEL_MEANS
 
-__all__ = ["PIXEL_SCALE", "Generator"]
+__all__ = ["PIXEL_SCALE", "Generator", "Stage"]
 
 PIXEL_SCALE = 1 / 64  # brings VGG space, about -128..128, to the unit variance that initializers expect
 
 
-class Generator(HybridBlock):
-    """A picture in, the same picture repainted out.
+class Stage(HybridBlock):
+    """A network that stands in a chain.
 
-    residual_weight: how much of the painting shows, 0..1.
+    residual_weight: how much of what it makes shows, 0..1.
     norm: "instance", or "batch" (whose running means then paint other than it trained: see docs/recipe.md).
-
-    Inputs: x (N, 3, H, W) with H and W multiples of `multiple`, followed by the conditioning input (for photos:
-    the original photo, and noise) where it has one; strength (1,), a factor on the residual weight.
-    Output: (N, 3, H, W).  Subclasses write `paint_layers`.
     """
 
     kind = ""
     arguments: tuple[str, ...] = ()  # of its own, by name
     multiple = 1  # what H and W must divide by
     inputs = 3  # channels that it takes
-    makes_colors = True  # rather than adding to those of a picture
 
     def __init__(self, residual_weight: float = 0.4, norm: str = "instance"):
         super().__init__()
         if not 0 <= residual_weight <= 1:
             raise OptionError(f"A residual weight lies in 0..1, not at {residual_weight}")
         self.residual_weight, self.norm = residual_weight, norm
-        if self.makes_colors:
-            self.means = self.constant("means", np.reshape(CHANNEL_MEANS, (1, 3, 1, 1)))
 
     @property
     def conditioned(self) -> bool:
@@ -44,8 +40,21 @@ class Generator(HybridBlock):
         return self.inputs > 3
 
     def describe(self) -> dict:
-        """Returns the arguments that make this generator again."""
+        """Returns the arguments that make this stage again."""
         return {name: getattr(self, name) for name in ("kind", "residual_weight", "norm", *self.arguments)}
+
+
+class Generator(Stage):
+    """A picture in, the same picture repainted out.
+
+    Inputs: x (N, 3, H, W) with H and W multiples of `multiple`, followed by the conditioning input (for photos:
+    the original photo, and noise) where it has one; strength (1,), a factor on the residual weight.
+    Output: (N, 3, H, W).  Subclasses write `paint_layers`.
+    """
+
+    def __init__(self, residual_weight: float = 0.4, norm: str = "instance"):
+        super().__init__(residual_weight, norm)
+        self.means = self.constant("means", np.reshape(CHANNEL_MEANS, (1, 3, 1, 1)))
 
     def paint_layers(self, F, x):
         """Returns three channels for the tanh, (N, 3, H, W), of all its inputs."""

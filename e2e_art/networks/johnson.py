@@ -11,10 +11,10 @@ from ..engines.gluon import HybridBlock
 from .generator import PIXEL_SCALE, Generator
 from .layers import PaddedConv, ReLU, Sequential, UpsampledConv, WideConv, layer, norm_layer
 
-__all__ = ["Johnson"]
+__all__ = ["Johnson", "Residual"]
 
 
-class _Residual(HybridBlock):
+class Residual(HybridBlock):
     """Two 3x3 convolutions whose result is added to their input."""
 
     def __init__(self, channels: int, norm: str):
@@ -55,7 +55,7 @@ class Johnson(Generator):
         up = UpsampledConv(quarter, half), UpsampledConv(half, full)
         self.body = Sequential(
             *(layer(each, self.norm, ReLU) for each in down),
-            *(_Residual(quarter, self.norm) for _ in range(blocks)),
+            *(Residual(quarter, self.norm) for _ in range(blocks)),
             *(layer(each, self.norm, ReLU) for each in up),
             WideConv(full, 3, 9),
         )

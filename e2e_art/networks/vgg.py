@@ -177,11 +177,8 @@ def _read(name: str) -> VGGFile:
     """Returns the network in a file."""
     try:
         return read_vgg(Path(name))
-    except _UNREADABLE as error:
+    except Exception as error:  # zipfile, numpy and safetensors each have their own kinds for damage
         raise LossNetworkError(f"{name} is no loss network ({reason_of(error)}): choose another file") from error
-
-
-_UNREADABLE = (OSError, ValueError, KeyError, IndexError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
 
 def _weights(file: VGGFile, positions: Sequence[str], name: str) -> dict[str, np.ndarray]:

@@ -29,7 +29,7 @@ MaybeText = Optional[Text]  # these are evaluated, and Python 3.9 knows no Text 
 MaybeCount = Optional[int]
 
 RESIDUAL_WEIGHT = 0.4  # Bing Xu's, where neither a preset nor a kind of generator has another
-RESIDUAL_WEIGHTS = {"compact": 1.0}
+UPSCALERS = ("compact", "johnson-upscaler")  # whose residual weight is 1
 PRESETS: dict[str, list[dict]] = {
     "boosted": [{"kind": "pyramid", "residual_weight": weight} for weight in (0.4, 0.4, 0.5, 0.6)],
     "bing-xu": [{"kind": kind} for kind in ("conv", "deconv", "deconv", "conv")],
@@ -46,6 +46,7 @@ PRESETS: dict[str, list[dict]] = {
         {"kind": "doodle", "residual_weight": 0.5, "sees_picture": True},
     ],
     "upscaler": [{"kind": "compact"}] * 3,
+    "johnson-x4": [{"kind": "johnson-upscaler", "norm": "batch", "factor": 4}] * 2,
 }
 
 
@@ -56,10 +57,10 @@ def stages_of(names: str, residual_weights: Sequence[float] = (), norm: str = "i
     the preset's by default.  Raises OptionError where the numbers of stages and weights differ.
     """
     stages = PRESETS.get(names) or [{"kind": kind.strip()} for kind in names.split(",")]
-    default = [RESIDUAL_WEIGHTS.get(stage["kind"], RESIDUAL_WEIGHT) for stage in stages]
+    default = [1.0 if stage["kind"] in UPSCALERS else RESIDUAL_WEIGHT for stage in stages]
     own = [stage.get("residual_weight", weight) for stage, weight in zip(stages, default)]
     weights = _for_each_stage("--residual-weight", residual_weights or own, len(stages))
-    return [{**stage, "residual_weight": weight, "norm": norm} for stage, weight in zip(stages, weights)]
+    return [{"norm": norm, **stage, "residual_weight": weight} for stage, weight in zip(stages, weights)]
 
 
 def _for_each_stage(flag: str, values: Sequence, count: int) -> tuple:
@@ -178,7 +179,7 @@ class TrainingOptions:
         "--size",
         Number(int, SMALLEST_CROP, LARGEST),
     )
-    batch: int = option(0, "batch size; 1 by default, 8 for upscalers", kind=Number(int))
+    batch: int = option(None, "batch size; 1 by default, 8 for upscalers", kind=Number(int, 1))
     optimizer: Name = option("muon", "optimizer of the weights", choices=("muon", "adam"))
     learning_rates: tuple[float, ...] = option(
         (),
@@ -208,17 +209,17 @@ class TrainingOptions:
     loss: LossOptions = _LOSS
 
     def __post_init__(self):
-        check_options(self)
         if self.kind not in _RECIPES:
             raise OptionError(unknown("kind of model", self.kind, _RECIPES))
         recipe = _RECIPES[self.kind]
+        self._set("batch", recipe.get("batch", 1) if self.batch is None else self.batch)
+        check_options(self)
         self._set("stages", self.stages or recipe["stages"])
         if self.stages.count(",") >= MOST_STAGES:
             raise OptionError(f"A chain has at most {MOST_STAGES} stages: name fewer in --stages")
         generators = stages_of(self.stages, self.residual_weights)
         self._set("residual_weights", tuple(stage["residual_weight"] for stage in generators))
         count, flags = len(generators), {option.name: flag_of(option) for option in fields(self)}
-        self._set("batch", self.batch or recipe.get("batch", 1))
         lists = "steps sizes learning_rates style_boosts pixel_weights feature_weights gan_weights"
         for name in lists.split():
             default = recipe.get(name, (0.0,)) + recipe.get(name, (0.0,))[-1:] * count
@@ -236,6 +237,9 @@ class TrainingOptions:
             raise OptionError(f"--size takes multiples of 32 for textures, such as 256, not {wrong[0]}")
         if self.kind == "doodle" and any(self.gan_weights):
             raise OptionError("--gan-weight is 0 for doodles, whose regions stand elsewhere than those of the painting")
+        if wrong := [stage["factor"] for stage in generators if stage.get("factor", self.factor) != self.factor]:
+            fix = f"ask for --super-resolution {wrong[0]}, or choose other --stages"
+            raise OptionError(f"--stages {self.stages} enlarges {wrong[0]} times, not {self.factor}: {fix}")
         if self.loss.patch_weight:
             raise OptionError("Patches are for e2e-art optimize: leave --patch-weight out of a training")
 
@@ -245,8 +249,8 @@ class TrainingOptions:
     def generators(self) -> list[dict]:
         """Returns the generator arguments of each stage."""
         stages = stages_of(self.stages, self.residual_weights, self.norm)
-        own = {"doodle": {"regions": self.regions}, "compact": {"factor": self.factor}}
-        return [{**stage, **own.get(stage["kind"], {})} for stage in stages]
+        own = {"doodle": {"regions": self.regions}, **dict.fromkeys(UPSCALERS, {"factor": self.factor})}
+        return [{**own.get(stage["kind"], {}), **stage} for stage in stages]
 
     def describe(self) -> dict:
         """Returns the options as plain JSON values, for checkpoints and records; files of loss networks as sha256."""
