@@ -117,6 +117,20 @@ def test_tiles_are_the_whole_picture(model, photo, tile, engine):
     assert calls == [(done, count) for done in range(1, count + 1)]
 
 
+def test_johnsons_network_enlarges(tmp_path, photo):
+    from e2e_art.engines.gluon import cpu
+    from e2e_art.models.publish import publish
+    from e2e_art.networks.chain import UpscaleChain
+
+    form = {"kind": "johnson-upscaler", "factor": 4, "channels": 8, "blocks": 4, "norm": "batch"}
+    chain = UpscaleChain([form] * 2)
+    chain.draw_weights(1, [cpu()])
+    model = publish(chain, tmp_path / "johnson", {})
+    whole = load_upscaler(model)(photo, 0.5, tile=0)
+    assert difference(load_upscaler(model, chosen())(photo, 0.5), whole) <= 1
+    assert difference(load_upscaler(model)(photo, 0.5, tile=48), whole) <= 1
+
+
 def test_tiles_reach_as_far_as_upscalers_see():
     from e2e_art.networks.chain import UpscaleChain
 
