@@ -91,6 +91,23 @@ def tiny_model(folder: Path) -> Path:
     return folder
 
 
+def tiny_upscaler(folder: Path, factor: int = 4, stages: int = 2, seed: int = 3) -> Path:
+    """Publishes a small upscaler of random weights, whose stages differ; returns its folder."""
+    from e2e_art.engines.gluon import cpu
+    from e2e_art.models.publish import publish
+    from e2e_art.networks.chain import UpscaleChain, xavier
+
+    chain = UpscaleChain([{"kind": "compact", "factor": factor, "channels": 8, "depth": 2}] * stages)
+    chain.initialize([cpu()])
+    random = np.random.RandomState(seed)
+    for stage in range(stages):
+        weights = chain.stage_weights(stage)
+        drawn = {name: xavier(weight.shape, random) for name, weight in weights.items() if weight.ndim == 4}
+        chain.set_stage_weights(stage, {**weights, **drawn})
+    publish(chain, folder, {"command": "e2e-art train --super-resolution", "photos": 3, "seconds": 60})
+    return folder
+
+
 def value_and_gradient(function, x) -> tuple[np.ndarray, np.ndarray]:
     """Returns what a function makes of an array, and the gradient of its sum."""
     from e2e_art.engines.gluon import array, autograd, to_numpy

@@ -10,12 +10,14 @@ from e2e_art.images import io
 from e2e_art.models import folder
 from e2e_art.painting.noise import DoodlePainter, TexturePainter
 from e2e_art.painting.photo import Painter
+from e2e_art.painting.upscale import UpscalePainter
 
 FUNCTIONS = {
     "list_models": folder.list_models,
     "load": Painter,
     "load_doodle": DoodlePainter,
     "load_texture": TexturePainter,
+    "load_upscaler": UpscalePainter,
     "read_image": io.read_image,
     "read_picture": io.read_picture,
     "write_image": io.write_image,

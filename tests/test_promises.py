@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers import tiny_upscaler
 from skimage import data
 
 import e2e_art
@@ -70,9 +71,17 @@ def test_python_example_of_the_page_of_deployment_runs_as_printed(tmp_path, monk
     assert np.abs(painting - e2e_art.load("starry_night")(photo)).max() <= 1
 
 
+def test_python_example_of_the_page_of_upscaling_runs_as_printed(tmp_path, monkeypatch):
+    (code,) = code_blocks("python", (TOP / "docs" / "upscale.md").read_text(encoding="utf-8"))
+    write_image(tmp_path / "photo.jpg", data.rocket()[100:180, 200:300])
+    monkeypatch.chdir(tmp_path)
+    exec(code.replace('"photo_x4"', repr(str(tiny_upscaler(tmp_path / "photo_x4")))), {})
+    assert read_image(tmp_path / "large.jpg").shape == (320, 400, 3)
+
+
 def test_every_other_program_in_a_document_is_one_that_a_test_runs():
     holders = [name_of(path) for path in DOCUMENTS if code_blocks("python", path.read_text(encoding="utf-8"))]
-    assert holders == ["README.md", "docs/deploy.md"]
+    assert holders == ["README.md", "docs/deploy.md", "docs/upscale.md"]
 
 
 COMMANDS = ("infer", "train", "optimize", "compare", "models", "masks", "serve", "export")

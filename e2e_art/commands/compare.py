@@ -31,6 +31,7 @@ from ..images.sheet import sheet
 from ..losses.options import LossOptions
 from ..machine import LOSSES, OPTIMIZE, Need, check_memory
 from ..models.folder import read_model
+from ..models.kinds import PHOTO
 from ..painting.photo import Painter
 from .flags import add_engine, add_overwrite, find_double, parse_size, whole
 
@@ -86,7 +87,7 @@ def run(flags: argparse.Namespace) -> None:
     if flags.out and (double := find_double(path.stem for path in paths)):
         raise OptionError(f"Two photos are called {double}, and so would their sheets: rename one, or leave -o out")
     crop = parse_size(flags.crop, "--crop") if flags.crop is not None else None
-    models = [read_model(name) for name in flags.model]
+    models = [read_model(name, PHOTO) for name in flags.model]
     if flags.out and (double := find_double(model.name for model in models)):
         raise OptionError(f"Two models are called {double}, and so would their files: rename one, or leave -o out")
     need = OPTIMIZE["lbfgs"] if flags.evaluations else LOSSES

@@ -39,38 +39,35 @@ __all__ = ["FLAGS", "add_arguments", "run"]
 LOOK = ("strength", "as_painted", "keep_colors", "denoise", "tile", "guided")  # options of `Painter.stages`
 
 PHOTOS, CLIPS, CAMERA, TEXTURES, DOODLES = "photos", "clips", "the camera", "textures", "doodles"
-LARGE_PHOTOS, LARGE_CLIPS = "enlarging photos", "enlarging clips"
 LIST, INFO = "--list", "--info"
 PICTURES = (PHOTOS, CLIPS, CAMERA)
-ENLARGED = (LARGE_PHOTOS, LARGE_CLIPS)
-PAINTED = (*PICTURES, TEXTURES, DOODLES)
-MADE = (*PAINTED, *ENLARGED)
+MADE = (*PICTURES, TEXTURES, DOODLES)
 # What each flag is for; flags for all jobs, and those that choose one, are not among them.
 FLAGS = {
-    "PHOTO": (PHOTOS, CLIPS, DOODLES, *ENLARGED),
+    "PHOTO": (PHOTOS, CLIPS, DOODLES),
     "--model": (*PICTURES, DOODLES, INFO),
     "-o": MADE,
     "--overwrite": MADE,
-    "--skip-existing": (PHOTOS, LARGE_PHOTOS),
-    "--strip": (PHOTOS, CLIPS, *ENLARGED),
+    "--skip-existing": (PHOTOS,),
+    "--strip": (PHOTOS, CLIPS),
     "--json": MADE,
-    "--strength": (*PICTURES, *ENLARGED),
+    "--strength": PICTURES,
     "--keep-colors": PICTURES,
-    "--stage": PAINTED,
+    "--stage": MADE,
     "--stages": (PHOTOS,),
     "--denoise": PICTURES,
-    "--size": PAINTED,
+    "--size": MADE,
     "--as-painted": (PHOTOS,),
     "--guided": (PHOTOS,),
-    "--upscale": (*PICTURES, *ENLARGED),
-    "--tile": (PHOTOS, *ENLARGED),
+    "--upscale": PICTURES,
+    "--tile": (PHOTOS,),
     "--texture": (TEXTURES, INFO),
     "--seed": (TEXTURES, DOODLES),
     "--tile-check": (TEXTURES,),
     "--camera": (CAMERA,),
     "--steady": (CLIPS, CAMERA),
     "--flicker": (CLIPS, CAMERA),
-    "--resume": (CLIPS, LARGE_CLIPS),
+    "--resume": (CLIPS,),
     "--engine": MADE,
     "--gpu": MADE,
     "--threads": MADE,
@@ -80,6 +77,11 @@ NOT_EXTERNAL = {"--tile": TRAINED, "--info": TRAINED}  # flags that such a file 
 SHEETS, ONE_MODEL = f"--model {ALL}", ("one model's paintings",)
 NOT_ALL = ("--stages", "--as-painted", "--guided", "--upscale", "--strip")
 NOT_SHEETS = dict.fromkeys(NOT_ALL, ONE_MODEL)  # nor do sheets of all
+LARGE_PHOTOS, LARGE_CLIPS, ENLARGING = "large photos", "large clips", "--upscale alone"
+LOOKS = ("--keep-colors", "--stage", "--stages", "--denoise", "--size", "--as-painted", "--guided")
+NOT_ENLARGING = dict.fromkeys(
+    (*LOOKS, "--camera", "--steady", "--flicker"), ("--model",)
+)  # nor pictures that only grow
 
 
 def add_arguments(parser) -> None:
@@ -143,7 +145,7 @@ def camera(text: str) -> str:
 def run(flags: argparse.Namespace) -> None:
     """Does the one of the ten jobs that the flags ask for."""
     job, model = _job(flags)
-    check_job(flags.given, PHOTOS if job == SHEETS else job, FLAGS)
+    check_job(flags.given, {SHEETS: PHOTOS, LARGE_PHOTOS: PHOTOS, LARGE_CLIPS: CLIPS}.get(job, job), FLAGS)
     if job == LIST:
         return describe_models()
     if job == INFO:
@@ -161,9 +163,9 @@ def run(flags: argparse.Namespace) -> None:
     look["size"] = None if flags.size is None else parse_edge(flags.size, "--size")
     if job == SHEETS:
         return paint_sheets(flags.photos, look, output, device)
-    if job in ENLARGED:
+    if job in (LARGE_PHOTOS, LARGE_CLIPS):
         enlarger = make_enlarger(flags.upscale, *device)
-        options = {"strength": flags.strength, "tile": flags.tile}
+        options = {name: look[name] for name in ("strength", "tile")}
         if job == LARGE_PHOTOS:
             return enlarge_photos(flags.photos, enlarger, options, output)
         return paint_video(flags.photos, enlarger, options, output, resume=flags.resume)
@@ -183,6 +185,7 @@ def _job(flags: argparse.Namespace) -> tuple[str, str | Model]:
     if flags.texture is not None:
         return INFO if flags.info else TEXTURES, flags.texture
     if flags.upscale is not None and "--model" not in flags.given and not flags.info:
+        check_job(flags.given, ENLARGING, NOT_ENLARGING)
         return LARGE_CLIPS if any(is_clip(photo, flags.out) for photo in flags.photos) else LARGE_PHOTOS, ""
     if flags.model == ALL and not flags.info:
         if any(is_clip(photo, None) for photo in flags.photos):

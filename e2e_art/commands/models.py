@@ -101,6 +101,13 @@ def _paragraph(model: Model) -> list[str]:
     if styles := ", ".join(style["file"] for style in record.get("styles", [])):
         seen = f"on {_count(record, 'photos', 'photo')}" if photos else f"a {model.kind.name}"
         lines.append(f"after {styles}, {seen} in {model.training_time}")
+    if model.factor > 1:
+        lines.append(
+            f"enlarges {model.factor} times, after {_count(record, 'photos', 'photo')} in {model.training_time}"
+        )
+        decibels = " ".join(f"{stage['psnr']:.2f}" for stage in record.get("validation", []) if "psnr" in stage)
+        samples = _count(record, "validation_photos", "other photo")
+        return [*lines, *([f"PSNR on {samples}, stage by stage: {decibels} dB"] if decibels else [])]
     if totals := " ".join(f"{stage['total']:.2f}" for stage in record.get("validation", [])):
         samples = _count(record, "validation_photos", "other photo") if photos else "seeds of its own"
         lines.append(f"total loss on {samples}, stage by stage: {totals}")

@@ -48,7 +48,9 @@ def page_models(names: Sequence[str]) -> list[Model]:
     models = [read_model(folder) for folder in folders or model_folders()]
     other = [model.name for model in models if not model.kind.page_list]
     if names and other:
-        raise OptionError(f"The page paints photos and doodles, and no textures: leave {', '.join(other)} out")
+        raise OptionError(
+            f"The page paints photos and doodles, and no textures or upscalers: leave {', '.join(other)} out"
+        )
     models = [model for model in models if model.kind.page_list]
     if double := find_double(model.name for model in models):
         raise OptionError(f"Two models are called {double}: give each name once")

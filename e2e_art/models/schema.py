@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Optional, Union
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, json
+from msgspec.structs import replace
 
 from ..files import Count, FileName, Measure, Share, Text
 
@@ -157,3 +158,8 @@ class UpscalerModel(_Model):
     """An upscaler: stages of one form, whose weights mix."""
 
     stages: Annotated[list[_UpscalerStage], Meta(min_length=1, max_length=MOST_STAGES)]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if len({json.encode(replace(stage, file="")) for stage in self.stages}) > 1:
+            raise ValueError("its stages are not of one form")

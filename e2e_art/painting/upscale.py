@@ -24,7 +24,7 @@ from .photo import STRONGEST
 __all__ = ["OVERLAP", "TILE", "UpscalePainter"]
 
 TILE = 384  # pixels of the edge of a tile of the small picture, its overlap aside
-OVERLAP = 16  # pixels on each side: farther than an upscaler sees
+OVERLAP = 20  # pixels on each side: farther than an upscaler sees
 CAUTION = 2  # times what enlarging a picture whole takes: where less is free, it is enlarged in tiles
 
 Weights = Mapping[str, np.ndarray]
@@ -142,7 +142,7 @@ class UpscalePainter(ModelPainter):
         rows, columns = (min(side, tile + 2 * OVERLAP) if tile else side for side in (height, width))
         beside = PICTURE_BYTES * (1 + self.factor**2)
         if not tile:
-            return self.check_memory(height, width, "tiles of {short} pixels (--tile {short})", beside)
+            return self.check_memory(height, width, f"tiles (--tile {TILE})", beside)
         need = Need(beside, self.need.at(rows, columns))
         check_memory(need, height, width, "a picture of {width}x{height}", held=self.held)
 
