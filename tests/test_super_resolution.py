@@ -103,6 +103,11 @@ def test_stages_have_to_be_of_one_form():
         UpscaleChain([{"kind": "pyramid"}])
 
 
+def test_a_network_whose_tiles_would_differ_is_refused():
+    with pytest.raises(OptionError, match="learn with --norm batch"):
+        UpscaleChain([{**JOHNSON, "norm": "instance"}])
+
+
 # What they are shown
 
 

@@ -59,15 +59,14 @@ class _Compact(_Stage, tag="compact"):
     depth: _Depth
 
 
-_PhotoStage = Union[_Conv, _Deconv, _Pyramid, _Johnson]
-
-
 class _JohnsonUpscaler(_Stage, tag="johnson-upscaler"):
+    norm: Literal["batch"]
     factor: _Factor
     channels: _Width
     blocks: _Depth
 
 
+_PhotoStage = Union[_Conv, _Deconv, _Pyramid, _Johnson]
 _UpscalerStage = Union[_Compact, _JohnsonUpscaler]
 
 

@@ -91,6 +91,7 @@ class JohnsonUpscaler(Upscaler):
     """Johnson's network for super-resolution: residual blocks at the small size, then up, twice as large at a time.
 
     channels, blocks: width, and number of residual blocks.  At a factor of 4 400 thousand parameters.
+    norm: "batch" alone: the statistics of a tile are not those of its picture.
     J. Johnson, A. Alahi, L. Fei-Fei: Perceptual Losses for Real-Time Style Transfer and Super-Resolution,
     arXiv 1603.08155.  Differs from the paper as `Johnson` does, but for its batch normalization.
     """
@@ -98,8 +99,12 @@ class JohnsonUpscaler(Upscaler):
     kind = "johnson-upscaler"
     arguments = ("factor", "channels", "blocks")
 
-    def __init__(self, factor: int = 4, channels: int = 64, blocks: int = 4, **options):
-        super().__init__(factor, **options)
+    def __init__(self, factor: int = 4, channels: int = 64, blocks: int = 4, norm: str = "batch", **options):
+        super().__init__(factor, norm=norm, **options)
+        if norm != "batch":
+            raise OptionError(
+                f"Stages of kind '{self.kind}' learn with --norm batch: by any other, tiles would not join to a picture"
+            )
         self.channels, self.blocks = channels, blocks
         self.body = Sequential(
             layer(PaddedConv(3, channels, 9, bias=False), self.norm, ReLU),
