@@ -22,7 +22,7 @@ from e2e_art.evaluation.evaluator import Evaluator
 from e2e_art.models.folder import Model, model_folders, read_model
 from e2e_art.optimize.multiscale import noise_picture, optimize
 from e2e_art.optimize.options import OptimizeOptions
-from e2e_art.training.tasks import VALIDATION_MASKS, VALIDATION_SEEDS
+from e2e_art.training.styling import VALIDATION_MASKS, VALIDATION_SEEDS
 
 SIZE = 256
 BAND = 8  # pixels on both sides of an edge

@@ -75,7 +75,7 @@ def weights_are_read_once():
 def brief_trainings():
     """Takes from trainings what few tests look at: charts, the time estimate, large validation pictures."""
     from e2e_art.evaluation import charts
-    from e2e_art.training import tasks, trainer
+    from e2e_art.training import styling, task, trainer
 
     @contextmanager
     def blank(path, *size):
@@ -85,8 +85,8 @@ def brief_trainings():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(charts, "chart", blank)
         patch.setattr(trainer, "estimate_seconds", lambda *training: 60.0)
-        patch.setattr(tasks, "VALIDATION_EDGE", 48)
-        patch.setattr(tasks, "VALIDATION_SIZE", 128)
+        patch.setattr(task, "VALIDATION_EDGE", 48)
+        patch.setattr(styling, "VALIDATION_SIZE", 128)
         yield
 
 

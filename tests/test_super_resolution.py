@@ -14,7 +14,7 @@ from e2e_art.engines.gluon import array, cpu, nd, to_numpy
 from e2e_art.errors import OptionError
 from e2e_art.images.arrays import from_vgg_space, to_vgg_space
 from e2e_art.losses.options import LossOptions
-from e2e_art.losses.reconstruction import ReconstructionLoss, pixel_error
+from e2e_art.losses.reconstruction import FeatureLoss, pixel_error
 from e2e_art.models.folder import read_model
 from e2e_art.models.publish import load_chain
 from e2e_art.networks.chain import UpscaleChain
@@ -143,11 +143,11 @@ def test_the_pixel_error_is_a_share_of_all_levels():
 
 
 def test_the_feature_error_is_nothing_for_the_picture_itself():
-    loss = ReconstructionLoss(LOSS, bfloat16=False)
+    loss = FeatureLoss(LOSS, bfloat16=False)
     photo = to_vgg_space(data.chelsea()[:48, :64])
     features, others = (loss.features(array(each)) for each in (photo, 0.5 * photo))
-    assert to_numpy(loss.feature_error(features, features)).item() == pytest.approx(0, abs=1e-6)
-    assert 0.01 < to_numpy(loss.feature_error(others, features)).item() < 1
+    assert to_numpy(loss.error(features, features)).item() == pytest.approx(0, abs=1e-6)
+    assert 0.01 < to_numpy(loss.error(others, features)).item() < 1
 
 
 # Learning

@@ -299,7 +299,7 @@ def _started_from(name: str, kind: Kind) -> Model:
 
 def _validation_photos(folder: Path) -> list[Path]:
     """Lists the photos to validate on; all are read once, since one that is of no use would end the training."""
-    from ..training.tasks import VALIDATION_EDGE
+    from ..training.task import VALIDATION_EDGE
 
     photos = list_images(folder)
     if not photos:

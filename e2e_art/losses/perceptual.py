@@ -21,7 +21,7 @@ from .patches import matched_features
 if TYPE_CHECKING:
     from .style_target import StyleTarget
 
-__all__ = ["SMALLEST", "PerceptualLoss", "gram_matrix", "normalized", "relative_error", "total_variation"]
+__all__ = ["SMALLEST", "PerceptualLoss", "gram_matrix", "mean_error", "normalized", "relative_error", "total_variation"]
 
 SMALLEST = 16  # pixels of a picture's side, which four poolings bring down to one
 
@@ -115,7 +115,7 @@ def normalized(weights: Sequence[float], count: int) -> list[float]:
     return [weight / sum(weights) for weight in weights]
 
 
-def _mean(errors: Sequence, weights: Sequence[float] = ()):
+def mean_error(errors: Sequence, weights: Sequence[float] = ()):
     """Returns the weighted mean of the errors of layers."""
     return sum(weight * error for weight, error in zip(normalized(weights, len(errors)), errors))
 
@@ -205,7 +205,7 @@ class PerceptualLoss(HybridBlock):
                 present = F.sum(F.square(weights), axis=(1, 2))  # (R,): 1, or 0
                 error = F.sum(error * present, keepdims=True) / F.sum(present, keepdims=True)
             errors.append(error)
-        return _mean(errors, options.style_layer_weights)
+        return mean_error(errors, options.style_layer_weights)
 
     def _content_error(self, F, features: dict, content: Sequence):
         errors = []
@@ -213,12 +213,12 @@ class PerceptualLoss(HybridBlock):
             x = features[layer]
             error = self._error(F, x, target, x, 1)
             errors.append(_with_gradient(F, error, x, x - target) if self.options.normalize_gradients else error)
-        return _mean(errors, self.options.content_layer_weights)
+        return mean_error(errors, self.options.content_layer_weights)
 
     def _patch_error(self, F, features: dict, regions: Sequence):
         layers = zip(self.options.patch_layers, self._patches, regions or [None] * len(self._patches))
         pairs = ((features[layer], patches, own) for layer, patches, own in layers)
-        return _mean([relative_error(F, x, matched_features(F, x, patches, own)) for x, patches, own in pairs])
+        return mean_error([relative_error(F, x, matched_features(F, x, patches, own)) for x, patches, own in pairs])
 
     def _error(self, F, x, target, features, term: int):
         """Returns the distance of x from its target in the convention; term: 0 is style, 1 content."""

@@ -13,9 +13,9 @@ from typing import Any
 from ..engines.gluon import nd
 from ..networks.vgg import VGGFeatures, load_vgg
 from .options import LossOptions
-from .perceptual import normalized, relative_error
+from .perceptual import mean_error, relative_error
 
-__all__ = ["ReconstructionLoss", "pixel_error"]
+__all__ = ["FeatureLoss", "pixel_error"]
 
 
 def pixel_error(F, picture, truth):
@@ -23,8 +23,8 @@ def pixel_error(F, picture, truth):
     return F.mean(F.abs(picture - truth), axis=0, exclude=True) / 255
 
 
-class ReconstructionLoss:
-    """The pixel error, and the mean relative error of features in the content layers of loss options.
+class FeatureLoss:
+    """How far features of pictures are from those of the true ones, in the content layers of loss options.
 
     devices, bfloat16, seen: as for `PerceptualLoss`.
     """
@@ -41,11 +41,11 @@ class ReconstructionLoss:
         self.network: VGGFeatures = load_vgg(layers, options.loss_network, options.pooling, bfloat16, devices)
 
     def features(self, pictures) -> dict[str, Any]:
-        """Returns the features of each layer, of pictures (N, 3, H, W)."""
+        """Returns the features of pictures (N, 3, H, W) by layer, also of those that are `seen`."""
         return dict(zip(self.network.layers, self.network(pictures)))
 
-    def feature_error(self, features: Mapping[str, Any], truths: Mapping[str, Any]):
-        """Returns the mean over the content layers of the relative errors of features, (N,)."""
+    def error(self, features: Mapping[str, Any], truths: Mapping[str, Any]):
+        """Returns the mean over the layers of the relative errors of features, (N,); truths: those of the true ones."""
         layers = self.options.content_layers
-        shares = normalized(self.options.content_layer_weights, len(layers))
-        return sum(share * relative_error(nd, features[layer], truths[layer]) for share, layer in zip(shares, layers))
+        errors = [relative_error(nd, features[layer], truths[layer]) for layer in layers]
+        return mean_error(errors, self.options.content_layer_weights)

@@ -54,7 +54,7 @@ PHOTO = Kind(
         "trained look; outputs stage_0, stage_1, ...: as image, one for each boosted stage"
     ),
     chain=partial(_call, "networks.chain:Chain"),
-    task=partial(_call, "training.tasks:PhotoTask"),
+    task=partial(_call, "training.styling:PhotoTask"),
     exporter=partial(_call, "models.onnx_export:photo_graphs"),
     paints_photos=True,
     page_list="styles.json",
@@ -68,7 +68,7 @@ TEXTURE = Kind(
         "0..255, which tile"
     ),
     chain=partial(_call, "networks.chain:TextureChain"),
-    task=partial(_call, "training.tasks:TextureTask"),
+    task=partial(_call, "training.styling:TextureTask"),
     exporter=partial(_call, "models.onnx_export:noise_graphs"),
     noise_planes=6,
     multiple=32,
@@ -83,7 +83,7 @@ DOODLE = Kind(
         f"noise: (1, 16, H, W), {_NOISE}; outputs stage_0, ...: float32 (1, 3, H, W), RGB in 0..255"
     ),
     chain=partial(_call, "networks.chain:DoodleChain"),
-    task=partial(_call, "training.tasks:DoodleTask"),
+    task=partial(_call, "training.styling:DoodleTask"),
     exporter=partial(_call, "models.onnx_export:noise_graphs"),
     paints_regions=True,
     noise_planes=16,

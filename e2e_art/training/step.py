@@ -11,7 +11,7 @@ from ..networks.chain import Chain
 from .critic import WARM_UP, Critic
 from .muon import OPTIMIZERS, Adam, clip_gradients, sum_gradients
 from .options import TrainingOptions
-from .tasks import Task
+from .task import Task
 
 __all__ = ["Learner"]
 
@@ -30,7 +30,7 @@ class Learner:
         )
         self.critic: Critic | None = None
         if any(options.gan_weights[stage] for stage in learning):
-            self.critic = Critic(options, task.loss.network, task.critic_layer, devices)
+            self.critic = Critic(options, task.network, task.critic_layer, devices)
         self._compute = self._compute_step
         if len(devices) == 1:
             generators = dict.fromkeys(chain.generators[stage] for stage in learning)

@@ -28,7 +28,7 @@ from ..networks.chain import Chain, UpscaleChain, without_constants
 from .checkpoint import Checkpoint, CheckpointError, load_checkpoint, save_checkpoint
 from .options import TrainingOptions
 from .step import Learner
-from .tasks import Task
+from .task import Task
 
 __all__ = ["Step", "Training", "TrainingError", "TrainingState", "duration_text", "estimate_seconds"]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +13,11 @@ from ..data.photos import PatchStream
 from ..engines.gluon import array, autograd, nd, to_numpy
 from ..images.arrays import to_vgg_space
 from ..images.bicubic import shrink_bicubic
-from ..images.io import read_image
-from ..images.resize import resize_short_edge, with_most_pixels
-from ..losses.reconstruction import ReconstructionLoss, pixel_error
+from ..losses.reconstruction import FeatureLoss, pixel_error
 from ..networks.chain import UpscaleChain
 from .critic import Critic
 from .options import TrainingOptions
-from .tasks import PREVIEW_PIXELS, PROBE_SIZE, VALIDATION_EDGE, Task, as_it_is, in_vgg_space
+from .task import Task, as_it_is, in_vgg_space, mean_terms, preview_photo, validation_photo
 
 __all__ = ["UpscaleTask"]
 
@@ -33,11 +31,11 @@ class UpscaleTask(Task):
     term_names = ("pixel", "feature")
     critic_layer = "relu1_2"  # before the first pooling, which hides grids from the layers after it
     chain: UpscaleChain
-    loss: Any
 
     def __init__(self, options: TrainingOptions, chain: UpscaleChain, devices: Sequence, bfloat16: bool | None = None):
-        self.options, self.chain, self.devices = options, chain, devices
-        self.loss = ReconstructionLoss(options.loss, devices, bfloat16, self.seen_layers)
+        super().__init__(options, chain, devices)
+        self.loss = FeatureLoss(options.loss, devices, bfloat16, self.seen_layers)
+        self.network = self.loss.network
 
     def batches(self, size: int, position: int, workers: int | None = None) -> PatchStream:
         chosen = {name: getattr(self.options, name) for name in ("batch", "seed", "limit", "list_file", "photo_scales")}
@@ -49,8 +47,7 @@ class UpscaleTask(Task):
         faults = Degradation(blurred=options.blurred, noisy=options.noisy, compressed=options.compressed)
         randoms = (np.random.default_rng((options.seed, DEGRADED, position + n)) for n in range(len(batch)))
         small = np.stack([degrade(large, factor, faults, random) for large, random in zip(batch, randoms)])
-        shares = zip(*(np.array_split(part, len(self.devices)) for part in (small, np.asarray(batch))))
-        return [[array(x, dtype=x.dtype) for x in share] for share in shares]
+        return self._shares([small, np.asarray(batch)])
 
     def terms(
         self, arrays: Sequence, learning: Sequence[int], critic: Critic | None = None, cut: Callable = as_it_is
@@ -67,7 +64,7 @@ class UpscaleTask(Task):
             own = {"pixel": self.options.pixel_weights[stage] * pixel, "feature": 0 * pixel}
             if seen:
                 features = self.loss.features(picture)
-                own["feature"] = self.options.feature_weights[stage] * self.loss.feature_error(features, truths)
+                own["feature"] = self.options.feature_weights[stage] * self.loss.error(features, truths)
             if critic:
                 own |= critic.terms(stage, features[self.critic_layer], truths[self.critic_layer])
             terms.append(own)
@@ -79,43 +76,34 @@ class UpscaleTask(Task):
         return nd.slice(pictures, begin=(None, None, border, border), end=(None, None, -border, -border))
 
     def samples(self, photos: Sequence[Path]) -> dict[str, np.ndarray]:
-        return {path.name: to_vgg_space(self._small(path)) for path in photos}
+        """Returns photos, shrunk, so that previews have the photos' size."""
+        return {path.name: to_vgg_space(shrink_bicubic(preview_photo(path), self.chain.factor)) for path in photos}
 
-    def _small(self, path: Path) -> np.ndarray:
-        """Returns a photo, shrunk, with at most as many pixels as a preview may have when it has grown again."""
-        return shrink_bicubic(with_most_pixels(read_image(path), PREVIEW_PIXELS), self.chain.factor)
-
-    def validation_samples(self, photos: Sequence[Path]) -> Iterator[np.ndarray]:
-        for path in photos:
-            picture = resize_short_edge(read_image(path), VALIDATION_EDGE)
-            height, width = (side // self.chain.factor * self.chain.factor for side in picture.shape[:2])
-            yield picture[:height, :width]
-
-    def validate(self, photos: Sequence[Path], stages: Sequence[int], loss=None) -> list[dict[str, float]]:
+    def validate(self, photos: Sequence[Path], stages: Sequence[int]) -> list[dict[str, float]]:
         """Returns the mean errors of each of the stages, without their weights, their total, and PSNR in decibels."""
-        results: list[list[tuple[float, float, float]]] = [[] for _ in stages]
-        for large in self.validation_samples(photos):
-            small = shrink_bicubic(large, self.chain.factor)
-            x, truth = (array(to_vgg_space(each), self.devices[0]) for each in (small, large))
-            features = self.loss.features(truth)
-            pictures = self.chain(x, 1.0, max(stages) + 1)
+        results: list[list[dict[str, float]]] = [[] for _ in stages]
+        for photo in map(validation_photo, photos):
+            height, width = (side // self.chain.factor * self.chain.factor for side in photo.shape[:2])
+            truth = array(to_vgg_space(photo[:height, :width]), self.devices[0])
+            truths = self.loss.features(truth)
+            pictures = self.paint(to_vgg_space(shrink_bicubic(photo, self.chain.factor)), max(stages) + 1)
             for result, stage in zip(results, stages):
-                picture = pictures[stage]
-                errors = pixel_error(nd, picture, truth), self.loss.feature_error(self.loss.features(picture), features)
-                square = np.square(to_numpy(picture - truth)).mean()
-                result.append((*(to_numpy(error).item() for error in errors), float(10 * np.log10(255**2 / square))))
-        names = ("pixel", "feature", "psnr")
-        means = [dict(zip(names, np.mean(result, axis=0).tolist())) for result in results]
-        return [{**mean, "total": mean["pixel"] + mean["feature"]} for mean in means]
+                result.append(self._errors(pictures[stage], truth, truths))
+        return [{**mean, "total": mean["pixel"] + mean["feature"]} for mean in map(mean_terms, results)]
+
+    def _errors(self, picture, truth, truths: Mapping[str, Any]) -> dict[str, float]:
+        """Returns the errors of a picture (1, 3, H, W) by the true one and its features, and PSNR in decibels."""
+        pixel, feature = pixel_error(nd, picture, truth), self.loss.error(self.loss.features(picture), truths)
+        square = np.square(to_numpy(picture - truth)).mean()
+        psnr = float(10 * np.log10(255**2 / square))
+        return {"pixel": to_numpy(pixel).item(), "feature": to_numpy(feature).item(), "psnr": psnr}
 
     def evaluate(self, photos: Sequence[Path]) -> tuple[Sequence[Mapping[str, float]], dict[str, bytes]]:
-        return self.validate(photos, range(len(self.chain.generators))) if photos else (), {}
+        stages = range(len(self.chain.generators))
+        return (self.validate(photos, stages) if photos else ()), {}
 
     def part(self, sample: np.ndarray, edge: int) -> np.ndarray:
         """Returns the middle of a sample, so that a contact sheet shows the large pictures pixel by pixel."""
         most = edge // self.chain.factor
         rows, columns = (slice(max(0, (side - most) // 2), (side + most) // 2) for side in sample.shape[2:])
         return sample[:, :, rows, columns]
-
-    def probe(self) -> np.ndarray:
-        return to_vgg_space(np.random.default_rng(0).integers(0, 256, (PROBE_SIZE, PROBE_SIZE, 3), np.uint8))

@@ -1,11 +1,10 @@
-"""The tasks of trainings: what each step shows a chain, what is asked of its pictures, and how it is validated."""
+"""The tasks of styles: photos, textures and doodles are to look like a painting."""
 
 from __future__ import annotations
 
 import logging
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +13,10 @@ import numpy as np
 from ..data.masks import Masks, jitter_edges
 from ..data.noise import VALIDATION_SEEDS, NoiseStream
 from ..data.photos import PhotoStream
-from ..engines.gluon import array, autograd, device_of, nd, to_numpy
-from ..images.arrays import CHANNEL_MEANS, to_vgg_space
+from ..engines.gluon import array, autograd, nd, to_numpy
+from ..images.arrays import to_vgg_space
 from ..images.io import read_image
 from ..images.regions import color_name, style_regions
-from ..images.resize import resize_short_edge, with_most_pixels
 from ..losses.options import LossOptions
 from ..losses.perceptual import PerceptualLoss
 from ..losses.regions import region_weights
@@ -30,65 +28,40 @@ from ..networks.inputs import NOISE_PERIOD, seeded_noise
 from .critic import Critic
 from .options import TrainingOptions
 from .paintings import PaintingFeatures
+from .task import PROBE_SIZE, Task, as_it_is, in_vgg_space, mean_terms, preview_photo, validation_photo
 
-__all__ = ["DoodleTask", "PhotoTask", "Task", "TextureTask", "as_it_is", "in_vgg_space"]
+__all__ = ["DoodleTask", "PhotoTask", "StyleTask", "TextureTask"]
 
 log = logging.getLogger(__name__)
 
-VALIDATION_EDGE = 320  # short edge of the validation photos
-PROBE_SIZE = 64
-PREVIEW_PIXELS = 4_000_000  # of a preview at most
 VALIDATION_SIZE = 256  # of validation noise and masks
 VALIDATION_MASKS = 2**31  # their seed: training has other ones
 COLLAPSED = 0.1  # diversity below which a texture network all but ignores its noise
 
 
-def as_it_is(x):
-    """Returns what it is given."""
-    return x
+class StyleTask(Task):
+    """A chain learns to make pictures in the style of paintings, by the perceptual loss.
 
-
-class Task(ABC):
-    """What a chain learns.
-
-    It says what the steps show (`batches`, `arrays`), what networks take of that (`inputs`), what is asked of their
-    pictures (`features`, `losses`), and what it is validated and previewed on (`validation_samples`, `samples`).
-    options: which paintings, and the weights of the loss.  devices: where to compute.
+    It says what networks take of a batch (`inputs`), what is asked of their pictures (`features`, `losses`), and what
+    they are validated on (`validation_samples`).
     """
 
-    term_names: tuple[str, ...] = ("style", "content", "tv")  # of its loss
-    keeps_best = False  # whether a phase ends with the best of its weights by validation, rather than with the last
-    critic_layer = "relu3_1"  # of the loss network, by whose features a critic judges pictures
+    term_names = ("style", "content", "tv")
+    critic_layer = "relu3_1"
 
     def __init__(self, options: TrainingOptions, chain: Chain, devices: Sequence, bfloat16: bool | None = None):
-        self.options, self.chain, self.devices = options, chain, devices
+        super().__init__(options, chain, devices)
         styles = [painting_at(read_image(path), options.style_size, options.loss, path) for path in options.styles]
         self.styles = [to_vgg_space(style) for style in styles]  # each (1, 3, H, W)
         self.loss = PerceptualLoss(options.loss, self.target(options.loss), devices, bfloat16, self.seen_layers)
+        self.network = self.loss.network
         self.real: PaintingFeatures | None = None
         if self.seen_layers:
-            self.real = PaintingFeatures(options, self.loss.network, self.critic_layer, devices[0])
-
-    @property
-    def seen_layers(self) -> list[str]:
-        """The layers of the loss network that the loss hands out for a critic."""
-        return [self.critic_layer] if any(self.options.gan_weights) else []
-
-    @abstractmethod
-    def batches(self, size: int, position: int, workers: int | None = None) -> PhotoStream | NoiseStream:
-        """Returns the stream of what the steps show, at a size in pixels, from the crop of that number on."""
-
-    @abstractmethod
-    def samples(self, photos: Sequence[Path]) -> dict[str, np.ndarray]:
-        """Returns what previews are painted of, by name, (1, C, H, W) each: photos, or noise where there are none."""
+            self.real = PaintingFeatures(options, self.network, self.critic_layer, devices[0])
 
     @abstractmethod
     def validation_samples(self, photos: Sequence[Path]) -> Iterator[np.ndarray]:
         """Yields what the chain is validated on, (1, C, H, W) each: photos, or noise where there are none."""
-
-    @abstractmethod
-    def probe(self) -> np.ndarray:
-        """Returns a small sample to see whether the chain still paints, (1, C, 64, 64)."""
 
     def arrays(self, batch: np.ndarray | Sequence[np.ndarray], position: int) -> list[list]:
         """Returns the arrays that a step is computed from, for each device: its share of a batch, and a shift of noise.
@@ -100,10 +73,7 @@ class Task(ABC):
             parts = [*parts, self.real.parts(len(parts[0]), parts[0].shape[2], position)]
         # Other noise each step, or else the stages would learn this one by heart; from the position, so as to resume.
         shift = int(np.random.RandomState(position % 2**32).randint(NOISE_PERIOD**2))
-        shares = zip(*(np.array_split(part, len(self.devices)) for part in parts))
-        return [
-            [*(array(x, dtype=x.dtype) for x in share), array(divmod(shift, NOISE_PERIOD)[::-1])] for share in shares
-        ]
+        return [[*share, array(divmod(shift, NOISE_PERIOD)[::-1])] for share in self._shares(parts)]
 
     def inputs(self, samples):
         """Returns samples of a batch as networks take them, (N, C, H, W)."""
@@ -126,10 +96,7 @@ class Task(ABC):
         return StyleTarget.of(loss, self.styles, self.options.style_blend)
 
     def evaluate(self, photos: Sequence[Path]) -> tuple[Sequence[Mapping[str, float]], dict[str, bytes]]:
-        """Returns the terms of each stage for the record, and the files by which others are measured likewise later.
-
-        Whatever weights were trained with, records have the default ones, so that they compare.
-        """
+        """Returns what `Task.evaluate` does: whatever weights were trained with, by the default ones, which compare."""
         loss = LossOptions(content_weight=LossOptions().content_weight * (self.options.loss.content_weight > 0))
         target = self.target(loss)
         results: Sequence[Mapping[str, float]] = ()
@@ -137,22 +104,6 @@ class Task(ABC):
             stages = range(len(self.chain.generators))
             results = self.validate(photos, stages, PerceptualLoss(loss, target, self.devices))
         return results, {STYLE_FILE: target.save()}
-
-    def part(self, sample: np.ndarray, edge: int) -> np.ndarray:
-        """Returns what a contact sheet shows of a sample, whose pictures have a long edge of so many pixels there."""
-        return sample
-
-    def begins_with(self, name: str, sample: np.ndarray) -> tuple[str, np.ndarray]:
-        """Returns what a contact sheet shows before the pictures of a sample, with a label: (1, 3, H, W)."""
-        return name, sample
-
-    def record(self) -> dict[str, Any]:
-        """Returns what the record of a model has to hold for this task."""
-        return {}
-
-    def paint(self, sample: np.ndarray, stages: int) -> list:
-        """Returns what the first stages make of a sample, (1, 3, H, W) in VGG space each, as the chain stands."""
-        return self.chain(array(sample, self.devices[0]), 1.0, stages)
 
     def validate(
         self, photos: Sequence[Path], stages: Sequence[int], loss: PerceptualLoss | None = None
@@ -172,17 +123,12 @@ class Task(ABC):
             for result, stage in zip(results, stages):
                 terms = self.losses(loss, pictures[stage], features)
                 result.append({name: to_numpy(term).item() for name, term in terms.items()})
-        means = [{name: float(np.mean([each[name] for each in result])) for name in result[0]} for result in results]
-        return [{**mean, "total": sum(mean.values())} for mean in means]
+        return [{**mean, "total": sum(mean.values())} for mean in map(mean_terms, results)]
 
     def terms(
         self, arrays: Sequence, learning: Sequence[int], critic: Critic | None = None, cut: Callable = as_it_is
     ) -> list[dict[str, Any]]:
-        """Returns the weighted terms of each learning stage; gradients flow as the coupling says.
-
-        arrays: one device's of what `arrays` returns, there.  critic: where it has a say; its terms come in addition.
-        cut: called with the picture of each stage, whose terms are those of what it returns.
-        """
+        """Returns what `Task.terms` does; gradients flow as the coupling says."""
         coupling, (samples, *beside, shift) = self.options.coupling, arrays
         *beside, real = beside if self.real else (*beside, None)
         with autograd.pause():
@@ -208,19 +154,7 @@ class Task(ABC):
         return terms
 
 
-@lru_cache
-def _means(device):
-    """Returns the means that VGG space leaves out, (1, 3, 1, 1), on a device."""
-    return array(np.reshape(CHANNEL_MEANS, (1, 3, 1, 1)), device)
-
-
-def in_vgg_space(pictures):
-    """Returns pictures in VGG space, float32 (N, 3, H, W), of arrays of uint8 (N, H, W, 3)."""
-    x = nd.transpose(nd.cast(pictures, dtype="float32"), axes=(0, 3, 1, 2))
-    return nd.broadcast_sub(x, _means(device_of(pictures)))
-
-
-class PhotoTask(Task):
+class PhotoTask(StyleTask):
     """A chain paints photos in the style of a painting."""
 
     def batches(self, size: int, position: int, workers: int | None = None) -> PhotoStream:
@@ -228,13 +162,10 @@ class PhotoTask(Task):
         return PhotoStream(self.options.photos, size, position=position, workers=workers, **chosen)
 
     def samples(self, photos: Sequence[Path]) -> dict[str, np.ndarray]:
-        return {path.name: to_vgg_space(with_most_pixels(read_image(path), PREVIEW_PIXELS)) for path in photos}
+        return {path.name: to_vgg_space(preview_photo(path)) for path in photos}
 
     def validation_samples(self, photos: Sequence[Path]) -> Iterator[np.ndarray]:
-        return (to_vgg_space(resize_short_edge(read_image(path), VALIDATION_EDGE)) for path in photos)
-
-    def probe(self) -> np.ndarray:
-        return to_vgg_space(np.random.default_rng(0).integers(0, 256, (PROBE_SIZE, PROBE_SIZE, 3), np.uint8))
+        return (to_vgg_space(validation_photo(path)) for path in photos)
 
     def inputs(self, samples):
         return in_vgg_space(samples)
@@ -243,7 +174,7 @@ class PhotoTask(Task):
         return loss.content_features(inputs)
 
 
-class _NoiseTask(Task):
+class _NoiseTask(StyleTask):
     """What the tasks share whose pictures are made of noise: there is no photo to keep."""
 
     keeps_best = True  # "optimizing for too long" degrades, Ulyanov's readme says
