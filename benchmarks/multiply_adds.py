@@ -11,7 +11,7 @@ import onnx
 
 from e2e_art.engines.onnx import Graph
 from e2e_art.networks.chain import Chain, make_generator
-from e2e_art.training.options import PRESETS
+from e2e_art.training.stages import PRESETS
 
 
 def multiply_adds(generator) -> float:

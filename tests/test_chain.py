@@ -12,7 +12,8 @@ from e2e_art.errors import OptionError
 from e2e_art.images.arrays import to_vgg_space
 from e2e_art.networks.chain import Chain, without_constants, xavier
 from e2e_art.networks.inputs import NOISE_PERIOD, PADDING, noise_tile, reflect
-from e2e_art.training.options import PRESETS, TrainingOptions, stages_of
+from e2e_art.training.options import TrainingOptions
+from e2e_art.training.stages import PRESETS, stages_of
 
 pytestmark = pytest.mark.numerical
 

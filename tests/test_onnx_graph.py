@@ -14,7 +14,7 @@ from e2e_art.engines.onnx import OPSET
 from e2e_art.models.folder import NOISE_FILE, graph_file
 from e2e_art.models.onnx_file import onnx_file
 from e2e_art.models.publish import publish
-from e2e_art.training.options import stages_of
+from e2e_art.training.stages import stages_of
 
 pytestmark = pytest.mark.numerical
 

@@ -221,6 +221,9 @@ def test_a_training_makes_a_model(files, tmp_path, small_presets, capsys):
         (["--super-resolution", "4", "--photos", "{photos}", "--style-weight", "2"], "--style-weight goes with"),
         (["--super-resolution", "2", "--photos", "{photos}", "--stages", "johnson-x4"], "enlarges 4 times"),
         (["--super-resolution", "2", "--photos", "{photos}", "--stages", "pyramid"], "make no upscaler"),
+        (["--super-resolution", "2", "--photos", "{photos}", "--photo-scale", "1"], "such as 0.6 1.4, not 1"),
+        (["--super-resolution", "2", "--photos", "{photos}", "--photo-scale", "1.4", "0.6"], "not 1.4 0.6"),
+        (["--super-resolution", "2", "--photos", "{photos}", "--stages", "johnson-upscaler"], "--norm batch"),
         (["--style", "{painting}", "--photos", "{photos}", "--pixel-weight", "2"], "--pixel-weight goes with"),
     ],
 )

@@ -1,0 +1,61 @@
+"""The settings that each kind of model is trained with where none are given; docs/recipe.md has the reasons."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["RECIPES", "Recipe", "defaults_text"]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Defaults of `TrainingOptions`; tuples go stage by stage: of more stages, the last value goes on."""
+
+    stages: str
+    steps: tuple[int, ...]
+    sizes: tuple[int, ...]  # small crops first, they are fast; large ones last, which see what a whole painting has
+    learning_rates: tuple[float, ...]
+    batch: int = 1
+    style_boosts: tuple[float, ...] = (1.0,)
+    pixel_weights: tuple[float, ...] = (0.0,)
+    feature_weights: tuple[float, ...] = (0.0,)
+    gan_weights: tuple[float, ...] = (0.0,)
+
+    def of_stages(self, name: str, count: int) -> tuple:
+        """Returns the values of an option, one for each of `count` stages."""
+        values = getattr(self, name)
+        return (values + values[-1:] * count)[:count]
+
+
+RECIPES = {  # by kind of model
+    "chain": Recipe(
+        stages="boosted",
+        steps=(1600, 1400, 900, 1400),
+        sizes=(192, 256, 352, 352),
+        learning_rates=(1.5e-3,),
+        style_boosts=(1.0, 1.0, 1.1, 1.0),
+    ),
+    "texture": Recipe(stages="texture", steps=(1500, 800), sizes=(256,), learning_rates=(5e-3,)),
+    "doodle": Recipe(stages="doodle", steps=(1500, 800), sizes=(256,), learning_rates=(1e-2,)),
+    "upscaler": Recipe(
+        stages="upscaler",
+        steps=(12000, 3000, 3000),
+        sizes=(160,),
+        learning_rates=(1e-3, 5e-4, 2e-4),
+        batch=8,
+        pixel_weights=(1.0, 0.5),
+        feature_weights=(0.0, 1.0),
+        gan_weights=(0.0, 0.0, 0.3),
+    ),
+}
+
+
+def defaults_text(name: str, *kinds: str) -> str:
+    """Returns the defaults of an option for help texts, as "1 by default, 8 for upscalers"; kinds: all by default."""
+    kinds_by_text: dict[str, list[str]] = {}
+    for kind in kinds or RECIPES:
+        value = getattr(RECIPES[kind], name)
+        text = " ".join(f"{each:g}" for each in value) if isinstance(value, tuple) else str(value)
+        kinds_by_text.setdefault(text, []).append(f"{kind}s")
+    first, *others = kinds_by_text
+    return ", ".join([f"{first} by default", *(f"{each} for {' and '.join(kinds_by_text[each])}" for each in others)])
