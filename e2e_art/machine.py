@@ -98,10 +98,15 @@ MOST_SIDE = 10**6  # pixels; beyond it no memory would help
 
 @dataclass(frozen=True)
 class Need:
-    """Bytes of memory that work on a picture takes: for each pixel, and in any case."""
+    """Bytes of memory that work on a picture takes: for each pixel, in any case, and for each pixel of a larger one."""
 
     pixel: float
     always: float = 0.1e9
+    large: float = 0.0
+
+    def enlarging(self, factor: int) -> Need:
+        """Returns what it takes to make a picture with sides so many times as long."""
+        return Need(self.pixel + self.large * factor**2, self.always)
 
     def at(self, height: int, width: int) -> float:
         """Returns what a picture of that size takes."""
@@ -117,10 +122,9 @@ PAINTING = {  # whole, by kind of model and engine; of a network of others only 
     "chain": {"onnx": Need(400), "mxnet": Need(570), "torch": Need(640)},
     "texture": {"onnx": Need(700), "mxnet": Need(710), "torch": Need(1220)},
     "doodle": {"onnx": Need(920), "mxnet": Need(690), "torch": Need(750)},
-    "upscaler": {"onnx": Need(400), "mxnet": Need(380), "torch": Need(300)},  # and for what it makes:
+    "upscaler": {"onnx": Need(400, large=120), "mxnet": Need(380, large=75), "torch": Need(300, large=50)},
     "onnx": {"onnx": Need(64)},
 }
-ENLARGED_BYTES = {"onnx": 120, "mxnet": 75, "torch": 50}  # a pixel of the large picture
 TILED = Need(9)  # beside the tiles: the photo, and the last stage's picture in half precision
 PICTURE_BYTES, DENOISE_BYTES, PATCH_BYTES = 3, 90, 2300  # a pixel, in addition
 LOSSES, STYLE = Need(1110, 0.6e9), Need(1370, 0.6e9)  # of a picture, of a painting

@@ -20,6 +20,7 @@ from .external import SUFFIX, ExternalEngine
 __all__ = ["ENGINES", "Engine", "GluonEngine", "ModelPainter", "OnnxEngine", "out_of_memory"]
 
 ENGINES = ("auto", "onnx", *CHOICES[1:])
+SMALLER = "give a smaller --size, or another --model"
 
 
 class Engine(Protocol):
@@ -38,9 +39,6 @@ class Engine(Protocol):
         inputs, float32 by name: `image` (1, 3, H, W), 0..255, and `strength` (1,); or `noise` (1, C, H, W), for doodles
         after `regions` (1, R, H, W).  Raises MemoryError where memory does not suffice.
         """
-
-
-SMALLER = "give a smaller --size, or another --model"
 
 
 def out_of_memory(error: MemoryError, height: int, width: int, remedy: str = SMALLER) -> UserError:
@@ -151,7 +149,7 @@ class ModelPainter:
     ):
         self.engine = self._make_engine(model, engine, threads, gpu)
         self.model = self.engine.model
-        self.need = PAINTING[self.model.kind.name][self.engine.name]
+        self.need = PAINTING[self.model.kind.name][self.engine.name].enlarging(self.model.factor)
         self.held = 0.0  # bytes that the engine keeps of pictures before
 
     @property

@@ -7,14 +7,13 @@ X. Wang and others: ESRGAN, arXiv 1809.00219, section 3.4.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..errors import ModelError, OptionError, reason_of
 from ..images.arrays import to_uint8
-from ..machine import ENLARGED_BYTES, PICTURE_BYTES, Need, check_memory, free_memory
+from ..machine import PICTURE_BYTES, Need, check_memory, free_memory
 from ..models.folder import Model, graph_file, weight_name
 from ..models.kinds import UPSCALER
 from ..models.weights_file import read_weights
@@ -72,7 +71,7 @@ class GluonUpscaler(GluonEngine):
             mixed = _mixed(self._weights[stage : stage + 2], share) if share else self._weights[stage]
             self.chain.set_stage_weights(0, {key: weight.astype(np.float32) for key, weight in mixed.items()})
             self._strength = strength
-        return [self.chain.crop(self.chain.enlarge(0, self.chain.pad(given)), given)]
+        return [self.chain.enlarge(0, given)]
 
 
 class UpscalePainter(ModelPainter):
@@ -81,17 +80,6 @@ class UpscalePainter(ModelPainter):
     kind = UPSCALER
     remedy = "give a smaller --tile"
     onnx_engine, gluon_engine = OnnxUpscaler, GluonUpscaler
-
-    def __init__(
-        self,
-        model: str | Path | Model,
-        engine: str = "auto",
-        threads: int | None = None,
-        gpu: int | str | None = None,
-    ):
-        super().__init__(model, engine, threads, gpu)
-        made = ENLARGED_BYTES[self.engine.name] * self.factor**2
-        self.need = Need(self.need.pixel + made, self.need.always)
 
     @property
     def factor(self) -> int:
