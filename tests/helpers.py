@@ -95,7 +95,8 @@ def tiny_upscaler(folder: Path, factor: int = 4, stages: int = 2, seed: int = 3)
     """Publishes a small upscaler of random weights, whose stages differ; returns its folder."""
     from e2e_art.engines.gluon import cpu
     from e2e_art.models.publish import publish
-    from e2e_art.networks.chain import UpscaleChain, xavier
+    from e2e_art.networks.chain import UpscaleChain
+    from e2e_art.networks.layers import xavier
 
     chain = UpscaleChain([{"kind": "compact", "factor": factor, "channels": 8, "depth": 2}] * stages)
     chain.initialize([cpu()])

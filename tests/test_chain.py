@@ -10,8 +10,9 @@ from e2e_art.engines.gluon import array, autograd, cpu, devices, nd, to_numpy
 from e2e_art.engines.onnx import Graph
 from e2e_art.errors import OptionError
 from e2e_art.images.arrays import to_vgg_space
-from e2e_art.networks.chain import Chain, without_constants, xavier
+from e2e_art.networks.chain import Chain, without_constants
 from e2e_art.networks.inputs import NOISE_PERIOD, PADDING, noise_tile, reflect
+from e2e_art.networks.layers import xavier
 from e2e_art.training.options import TrainingOptions
 from e2e_art.training.stages import PRESETS, stages_of
 

@@ -9,8 +9,8 @@ from benchmarks.multiply_adds import multiply_adds
 from e2e_art.engines.gluon import array, autograd, nd, to_numpy
 from e2e_art.errors import OptionError
 from e2e_art.images.arrays import to_vgg_space
-from e2e_art.networks.chain import Chain, make_generator, xavier
-from e2e_art.networks.layers import Convolution, InstanceNorm, JoinedConv, PaddedConv, UpsampledConv, WideConv
+from e2e_art.networks.chain import Chain, make_generator
+from e2e_art.networks.layers import Convolution, InstanceNorm, JoinedConv, PaddedConv, UpsampledConv, WideConv, xavier
 from e2e_art.networks.photo import Pyramid
 
 pytestmark = pytest.mark.numerical

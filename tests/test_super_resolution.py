@@ -90,7 +90,7 @@ def test_padding_hides_the_zeros_of_the_convolutions():
 
 def test_a_flat_gradient_reaches_every_weight():
     chain = shaken(chain_of({**COMPACT, "factor": 2}))
-    _, gradient = value_and_gradient(lambda x: chain.enlarge(0, x, learning=True), np.zeros((1, 3, 30, 30)))
+    _, gradient = value_and_gradient(lambda x: chain.enlarge_padded(0, x, learning=True), np.zeros((1, 3, 30, 30)))
     assert np.allclose(gradient[:, :, 14:16, 14:16].mean(), 4, atol=0.5)  # a gray level more is four pixels of it
 
 

@@ -15,7 +15,7 @@ from ..errors import OptionError
 from ..files import load_arrays
 from ..images.resize import resize, with_long_edge, with_short_edge
 from ..machine import STYLE, check_memory
-from ..networks.vgg import CHANNELS, load_vgg
+from ..networks.vgg import CHANNELS, block_of, load_vgg
 from .options import LossOptions, check_blend
 from .patches import PATCH_SIZE, Patches, extract_patches
 from .perceptual import SMALLEST, gram_matrix, normalized
@@ -31,7 +31,7 @@ MOST_BYTES = 2**27  # that the arrays of a file may take
 def smallest_side(options: LossOptions) -> int:
     """Returns how many pixels a picture's sides need at least, so that the loss can see it in all its layers."""
     layers = options.patch_layers if options.patch_weight else ()
-    return max([SMALLEST, *(PATCH_SIZE * 2 ** (int(layer[4]) - 1) for layer in layers)])  # of "reluB_N"
+    return max([SMALLEST, *(PATCH_SIZE * 2 ** (block_of(layer) - 1) for layer in layers)])
 
 
 def painting_at(painting: np.ndarray, edge: int, options: LossOptions, name: str = "") -> np.ndarray:
@@ -130,7 +130,7 @@ class StyleTarget:
 
     def check(self, layers: Sequence[str], regions: int = 1) -> None:
         """Raises ValueError where it is not of these layers of VGG, and of so many regions."""
-        channels = {layer: CHANNELS[int(layer[4]) - 1] for layer in layers}  # of "relu1_1": those of block 1
+        channels = {layer: CHANNELS[block_of(layer) - 1] for layer in layers}
         shapes = {layer: gram.shape for layer, gram in self.grams.items()}
         if shapes != {layer: (regions, count, count) for layer, count in channels.items()}:
             raise ValueError("its Gram matrices are of other layers or regions")

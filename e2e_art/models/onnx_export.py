@@ -107,9 +107,8 @@ class _Exporter:
         graph = Graph()
         self._give_weights(graph, index)
         given, means = graph.input("image", PICTURE), graph.constant(self.means)
-        picture = chain.crop(chain.enlarge(index, chain.pad(given - means)), given)
         large = ["N", 3, f"{chain.factor} H", f"{chain.factor} W"]
-        graph.output(f"stage_{index}", graph.clip(picture + means, 0, 255), large)
+        graph.output(f"stage_{index}", graph.clip(chain.enlarge(index, given - means) + means, 0, 255), large)
         return graph.serialized(self.name)
 
     def _painted(self, graph: Graph, last: int, given: Value, strength: Value) -> bytes:

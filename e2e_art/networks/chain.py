@@ -20,14 +20,12 @@ from .doodle import Doodle
 from .generator import Stage
 from .inputs import PADDING, noise_tile, reflected
 from .johnson import Johnson
+from .layers import xavier
 from .photo import Conv, Deconv, Pyramid
 from .texture import Texture
 from .upscaler import Compact, JohnsonUpscaler
 
-__all__ = ["STRONGEST", "Chain", "DoodleChain", "TextureChain", "UpscaleChain", "make_generator", "without_constants"]
-__all__ += ["xavier"]
-
-STRONGEST = 2.0  # strength of an upscaler that is its last stage
+__all__ = ["Chain", "DoodleChain", "TextureChain", "UpscaleChain", "make_generator", "without_constants"]
 
 # What older files hold among the weights: the channel means, what MXNet's batch normalization asks for where it is to
 # normalize each picture, bilinear kernels.
@@ -37,15 +35,6 @@ _FORMER_CONSTANTS = re.compile(r"means|(.*\.)?(mean|variance)|grow_(coarse|fine)
 def without_constants(weights: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Returns the weights of a stage by name, without those that never were any: constants that files used to hold."""
     return {name: weight for name, weight in weights.items() if not _FORMER_CONSTANTS.fullmatch(name)}
-
-
-def xavier(shape: Sequence[int], random: np.random.RandomState) -> np.ndarray:
-    """Returns initial weights of a convolution, float32: uniform within the root of 4 / (fan in + fan out).
-
-    X. Glorot, Y. Bengio: Understanding the difficulty of training deep feedforward neural networks, 2010.
-    """
-    bound = math.sqrt(4 / ((shape[0] + shape[1]) * math.prod(shape[2:])))
-    return random.uniform(-bound, bound, shape).astype(np.float32)
 
 
 class _Noise(HybridBlock):
@@ -78,6 +67,7 @@ class Chain(Block):
     kind = "chain"  # what its models are called
     generator_kinds: tuple[str, ...] = ("conv", "deconv", "pyramid", "johnson")  # that can stand in it
     padding = PADDING  # pixels of reflect padding on each side
+    uniform = False  # whether all stages are of one form, so that each can take the weights of any other
 
     def __init__(self, stages: Sequence[dict], share_weights: bool = False):
         super().__init__()
@@ -233,6 +223,7 @@ class UpscaleChain(Chain):
     kind = "upscaler"
     generator_kinds = ("compact", "johnson-upscaler")
     padding = 12  # pixels of the small picture: as far as the compact network sees
+    uniform = True
 
     def __init__(self, stages: Sequence[dict], share_weights: bool = False):
         super().__init__(stages, share_weights)
@@ -241,11 +232,18 @@ class UpscaleChain(Chain):
             raise OptionError("Stages of an upscaler mix their weights: choose --stages of one kind and form")
         self.factor: int = self.generators[0].factor  # type: ignore[attr-defined]
 
-    def enlarge(self, index: int, picture, learning: bool = False):
-        """Returns what stage `index` makes of pictures (N, 3, H, W), without padding: (N, 3, f H, f W)."""
+    def enlarge(self, index: int, photo):
+        """Returns what stage `index` makes of photos (N, 3, H, W): (N, 3, f H, f W)."""
+        return self.crop(self.enlarge_padded(index, self.pad(photo)), photo)
+
+    def enlarge_padded(self, index: int, padded, learning: bool = False):
+        """Returns what stage `index` makes of photos whose borders are padding, (N, 3, H, W): (N, 3, f H, f W).
+
+        learning: batch norm takes the statistics of the batch, else the running ones.
+        """
         batch_norm = self.generators[index].norm == "batch" and not learning
         with autograd.predict_mode() if batch_norm else autograd.train_mode():
-            return self.generators[index](picture)
+            return self.generators[index](padded)
 
     def crop(self, picture, photo):
         """Cuts the padding off an enlarged picture."""
@@ -255,8 +253,7 @@ class UpscaleChain(Chain):
 
     def forward(self, photo, strength: float = 1.0, stages: int | None = None) -> list:
         """Returns the pictures of the first stages, of all by default, each `factor` times as large."""
-        padded = self.pad(photo)
-        return [self.crop(self.enlarge(index, padded), photo) for index in range(len(self.generators[:stages]))]
+        return [self.enlarge(index, photo) for index in range(len(self.generators[:stages]))]
 
 
 def make_generator(kind: str, **options) -> Stage:

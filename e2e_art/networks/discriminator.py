@@ -11,9 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..engines.gluon import HybridBlock, nd
-from .chain import xavier
-from .layers import LeakyReLU, Sequential
-from .vgg import CHANNELS
+from .layers import LeakyReLU, Sequential, xavier
+from .vgg import CHANNELS, block_of
 
 __all__ = ["Discriminator", "SpectralConvolution"]
 
@@ -73,7 +72,7 @@ class Discriminator(HybridBlock):
 
     def __init__(self, layer: str, scale: float = 1.0):
         super().__init__()
-        block = int(layer[4])  # of "reluB_N"
+        block = block_of(layer)
         self._scale, self._border = scale, BORDER // 2 ** (block - 1)
         widths = [CHANNELS[block - 1], *([WIDTH // 2] if block == 1 else []), WIDTH]
         halving = [SpectralConvolution(*pair, kernel=4, stride=2) for pair in zip(widths, widths[1:])]

@@ -11,9 +11,17 @@ from ..engines.gluon import HybridBlock
 from ..errors import OptionError
 from ..images.arrays import CHANNEL_MEANS
 
-__all__ = ["PIXEL_SCALE", "Generator", "Stage"]
+__all__ = ["PIXEL_SCALE", "Generator", "Stage", "as_colors"]
 
 PIXEL_SCALE = 1 / 64  # brings VGG space, about -128..128, to the unit variance that initializers expect
+
+
+def as_colors(F, x, means):
+    """Returns a picture in VGG space of what a network makes without bounds, (N, 3, H, W); means: of the channels.
+
+    128 * tanh + 128 covers all colors, 0..256; far out, tanh keeps a stray value from running away.
+    """
+    return F.broadcast_sub(128 * F.tanh(x) + 128, means)
 
 
 class Stage(HybridBlock):
@@ -61,8 +69,6 @@ class Generator(Stage):
         raise NotImplementedError
 
     def hybrid_forward(self, F, x, strength, means):
-        # 128 * tanh + 128 covers all colors, 0..256; far out, tanh keeps a stray value from running away.
-        colors = 128 * F.tanh(self.paint_layers(F, x)) + 128
-        painting = F.broadcast_sub(colors, means)
+        painting = as_colors(F, self.paint_layers(F, x), means)
         x = F.slice_axis(x, axis=1, begin=0, end=3) if self.conditioned else x
         return x + F.broadcast_mul(painting - x, F.reshape(strength * self.residual_weight, shape=(1, 1, 1, 1)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -10,12 +11,21 @@ from ..engines.gluon import HybridBlock
 from ..errors import OptionError, unknown
 
 __all__ = ["LEAK", "BatchNorm", "Convolution", "Deconvolution", "InstanceNorm", "JoinedConv", "LeakyReLU", "PaddedConv"]
-__all__ += ["ReLU", "Sequential", "UpsampledConv", "WideConv", "layer", "norm_layer"]
+__all__ += ["ReLU", "Sequential", "UpsampledConv", "WideConv", "layer", "norm_layer", "xavier"]
 
 NORMS = ("instance", "batch")
 NORM_EPSILON = 1e-5
 MOMENTUM = 0.9  # of the running statistics of batch norm
 LEAK = 0.25  # slope of the leaky ReLU below 0, MXNet's default, as in the networks of 2016
+
+
+def xavier(shape: Sequence[int], random: np.random.RandomState) -> np.ndarray:
+    """Returns initial weights of a convolution, float32: uniform within the root of 4 / (fan in + fan out).
+
+    X. Glorot, Y. Bengio: Understanding the difficulty of training deep feedforward neural networks, 2010.
+    """
+    bound = math.sqrt(4 / ((shape[0] + shape[1]) * math.prod(shape[2:])))
+    return random.uniform(-bound, bound, shape).astype(np.float32)
 
 
 class Convolution(HybridBlock):

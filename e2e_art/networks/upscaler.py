@@ -11,7 +11,7 @@ import numpy as np
 
 from ..errors import OptionError
 from ..images.arrays import CHANNEL_MEANS
-from .generator import PIXEL_SCALE, Stage
+from .generator import PIXEL_SCALE, Stage, as_colors
 from .inputs import FACTORS
 from .johnson import Residual
 from .layers import Convolution, LeakyReLU, PaddedConv, ReLU, Sequential, UpsampledConv, WideConv, layer
@@ -115,6 +115,6 @@ class JohnsonUpscaler(Upscaler):
         self.means = self.constant("means", np.reshape(CHANNEL_MEANS, (1, 3, 1, 1)))
 
     def hybrid_forward(self, F, x, means):
-        painting = F.broadcast_sub(128 * F.tanh(self.body(x * PIXEL_SCALE)) + 128, means)  # (N, 3, f H, f W)
+        painting = as_colors(F, self.body(x * PIXEL_SCALE), means)  # (N, 3, f H, f W)
         enlarged = F.UpSampling(x, scale=self.factor, sample_type="nearest")
         return enlarged + (painting - enlarged) * self.residual_weight

@@ -21,7 +21,7 @@ from ..files import pretrained_folder
 from ..images.arrays import to_vgg_space
 from .vgg_files import BLOCKS, CHANNELS, INPUTS, SUFFIXES, VGGFile, is_file, read_vgg
 
-__all__ = ["CHANNELS", "LossNetworkError", "VGGFeatures", "layers_of", "load_vgg"]
+__all__ = ["CHANNELS", "LossNetworkError", "VGGFeatures", "block_of", "layers_of", "load_vgg"]
 
 log = logging.getLogger(__name__)
 
@@ -130,6 +130,11 @@ def load_vgg(
     if is_file(name):
         _check_activations(network, name, devices)
     return network
+
+
+def block_of(layer: str) -> int:
+    """Returns which block a layer is in, as 3 of "relu3_1": its features have 2^2 times as few rows as the picture."""
+    return int(layer.removeprefix("relu").partition("_")[0])
 
 
 def layers_of(name: str) -> list[str]:

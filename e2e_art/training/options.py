@@ -123,13 +123,13 @@ class TrainingOptions:
     critic_rate: float = option(4e-4, "learning rate of the critic", kind=Number(float, above=True))
     pixel_weights: tuple[float, ...] = option(
         (),
-        f"for upscalers: weight of the error of pixels, for each stage; {defaults_text('pixel_weights', 'upscaler')}",
+        f"for upscalers: weight of the pixel error, for each stage; {defaults_text('pixel_weights', 'upscaler')}",
         "--pixel-weight",
         Number(float),
     )
     feature_weights: tuple[float, ...] = option(
         (),
-        f"for upscalers: weight of the error of features, for each stage; {defaults_text('feature_weights', 'upscaler')}",
+        f"for upscalers: weight of the feature error, for each stage; {defaults_text('feature_weights', 'upscaler')}",
         "--feature-weight",
         Number(float),
     )

@@ -10,7 +10,7 @@ from ..images.arrays import to_vgg_space
 from ..images.io import read_image
 from ..losses.perceptual import normalized
 from ..losses.style_target import painting_at
-from ..networks.vgg import VGGFeatures
+from ..networks.vgg import VGGFeatures, block_of
 from .options import TrainingOptions
 
 __all__ = ["PaintingFeatures"]
@@ -27,7 +27,7 @@ class PaintingFeatures:
     """
 
     def __init__(self, options: TrainingOptions, network: VGGFeatures, layer: str, device):
-        self._seed, self._stride = options.seed, 2 ** (int(layer[4]) - 1)  # of "reluB_N"
+        self._seed, self._stride = options.seed, 2 ** (block_of(layer) - 1)
         self._shares = normalized(options.style_blend, len(options.styles))
         network = network.of_layers([layer])
         self._maps: list[list[np.ndarray]] = []  # of each painting, (C, h, w) each

@@ -24,7 +24,7 @@ from ..errors import UserError, plural
 from ..files import Count, Measure, Text, check
 from ..models.kinds import KINDS
 from ..models.quantization import is_kept
-from ..networks.chain import Chain, UpscaleChain, without_constants
+from ..networks.chain import Chain, without_constants
 from .checkpoint import Checkpoint, CheckpointError, load_checkpoint, save_checkpoint
 from .options import TrainingOptions
 from .step import Learner
@@ -136,11 +136,9 @@ class Training:
         if first >= stages:
             raise TrainingError(f"--start-stage is one of the stages 0 to {stages - 1} of the model, not {first}")
         try:
-            for index, _ in zip(range(stages), self.chain.generators):
-                self.chain.set_stage_weights(index, chain.stage_weights(index or first))
-            if isinstance(self.chain, UpscaleChain):  # whose stages are of one form
-                for index in range(stages, len(self.chain.generators)):
-                    self.chain.set_stage_weights(index, chain.stage_weights(stages - 1))
+            for index in range(len(self.chain.generators)):
+                if index < stages or self.chain.uniform:  # the others keep what was drawn for them
+                    self.chain.set_stage_weights(index, chain.stage_weights(min(index, stages - 1) or first))
         except ValueError as error:
             raise TrainingError(f"The model to start from does not fit: {error}; choose such --stages") from error
 

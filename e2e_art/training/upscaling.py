@@ -59,7 +59,7 @@ class UpscaleTask(Task):
             truths = self.loss.features(large) if seen else {}
         terms = []
         for stage in learning:
-            picture = cut(self._inside(self.chain.enlarge(stage, small, learning=True)))
+            picture = cut(self._inside(self.chain.enlarge_padded(stage, small, learning=True)))
             pixel = pixel_error(nd, picture, large)
             own = {"pixel": self.options.pixel_weights[stage] * pixel, "feature": 0 * pixel}
             if seen:
