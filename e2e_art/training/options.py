@@ -98,10 +98,10 @@ _TEXTURE: dict[str, Any] = {**_NOISE, "stages": "texture", "learning_rates": (5e
 _DOODLE: dict[str, Any] = {**_NOISE, "stages": "doodle", "learning_rates": (1e-2,)}
 _UPSCALER: dict[str, Any] = {
     "stages": "upscaler",
-    "steps": (12000, 3000, 3000),
+    "steps": (9000, 1500, 1500),
     "sizes": (160,),
     "style_boosts": (1.0,),
-    "learning_rates": (1e-3, 5e-4, 2e-4),
+    "learning_rates": (1e-3, 5e-4, 3e-4),
     "batch": 8,
     "pixel_weights": (1.0, 0.5),
     "feature_weights": (0.0, 1.0),
