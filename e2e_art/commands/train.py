@@ -267,7 +267,7 @@ def _options(flags: argparse.Namespace) -> TrainingOptions:
         loss_options = replace(base, **loss)
         return TrainingOptions(styles=tuple(flags.style), photos=flags.photos, loss=loss_options, **given)
     if flags.super_resolution:
-        loss = {"content_layers": ("relu2_2",), "content_layer_weights": (), **loss}
+        loss = {"content_layers": ("relu1_2", "relu2_2"), "content_layer_weights": (), **loss}
         given |= {"kind": UPSCALER.name, "factor": flags.super_resolution, "photos": flags.photos}
         return TrainingOptions(loss=replace(base, **loss), **given)
     given["loss"] = replace(base, **{**loss, "content_weight": 0.0})

@@ -39,9 +39,9 @@ RECIPES = {  # by kind of model
     "doodle": Recipe(stages="doodle", steps=(1500, 800), sizes=(256,), learning_rates=(1e-2,)),
     "upscaler": Recipe(
         stages="upscaler",
-        steps=(12000, 3000, 3000),
+        steps=(9000, 1500, 1500),
         sizes=(160,),
-        learning_rates=(1e-3, 5e-4, 2e-4),
+        learning_rates=(1e-3, 5e-4, 3e-4),
         batch=8,
         pixel_weights=(1.0, 0.5),
         feature_weights=(0.0, 1.0),
