@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..engines.choice import choose
 from ..errors import OptionError, UserError, plural
@@ -29,10 +29,11 @@ from ..images.resize import with_short_edge
 from ..losses.options import LossOptions
 from ..machine import TRAINING, Need, check_memory, limit_threads
 from ..models.folder import DESCRIPTION, Model, read_model
-from ..models.kinds import DOODLE, KINDS, TEXTURE, UPSCALER, Kind
+from ..models.kinds import DOODLE, KINDS, PHOTO, TEXTURE, UPSCALER, Kind
 from ..networks.inputs import FACTORS
 from ..training.options import TrainingOptions
 from ..training.presets import PUBLISHED
+from ..training.recipes import RECIPES
 from .flags import add_engine, add_flags, add_overwrite, check_job, find_double, gather, whole
 from .progress import Progress
 
@@ -252,7 +253,8 @@ def _check(flags: argparse.Namespace, checkpoint: Path) -> None:
 def _options(flags: argparse.Namespace) -> TrainingOptions:
     """Returns the options that the flags ask for, of the kind of model that they ask for."""
     published = dict(PUBLISHED[flags.preset].options) if flags.preset else {}
-    base, loss = published.pop("loss", TrainingOptions().loss), gather(flags, LossOptions)
+    given = {**published, **gather(flags, TrainingOptions), **_subject(flags)}
+    base, loss = given.pop("loss", RECIPES[given["kind"]].loss), gather(flags, LossOptions)
     for name in ("style", "content"):  # the default layer weights belong to the default layers
         if f"{name}_layers" in loss:
             loss.setdefault(f"{name}_layer_weights", ())
@@ -262,20 +264,19 @@ def _options(flags: argparse.Namespace) -> TrainingOptions:
             f"--preset {flags.preset} measures with a {network}, which is not shipped: add --loss-network FILE of one, "
             "or --loss-network vgg19 for the network that is"
         )
-    given = {**published, **gather(flags, TrainingOptions)}
+    return TrainingOptions(loss=replace(base, **loss), **given)
+
+
+def _subject(flags: argparse.Namespace) -> dict[str, Any]:
+    """Returns the options that say what to learn, and of what."""
     if flags.style:
-        loss_options = replace(base, **loss)
-        return TrainingOptions(styles=tuple(flags.style), photos=flags.photos, loss=loss_options, **given)
+        return {"kind": PHOTO.name, "styles": tuple(flags.style), "photos": flags.photos}
     if flags.super_resolution:
-        loss = {"content_layers": ("relu1_2", "relu2_2"), "content_layer_weights": (), **loss}
-        given |= {"kind": UPSCALER.name, "factor": flags.super_resolution, "photos": flags.photos}
-        return TrainingOptions(loss=replace(base, **loss), **given)
-    given["loss"] = replace(base, **{**loss, "content_weight": 0.0})
+        return {"kind": UPSCALER.name, "factor": flags.super_resolution, "photos": flags.photos}
     if flags.texture:
-        return TrainingOptions(styles=tuple(flags.texture), kind=TEXTURE.name, **given)
+        return {"kind": TEXTURE.name, "styles": tuple(flags.texture)}
     palette, _ = style_regions(read_image(flags.doodle), read_image(flags.mask), flags.mask)
-    given |= {"kind": DOODLE.name, "style_mask": flags.mask, "regions": len(palette)}
-    return TrainingOptions(styles=(flags.doodle,), **given)
+    return {"kind": DOODLE.name, "styles": (flags.doodle,), "style_mask": flags.mask, "regions": len(palette)}
 
 
 def _check_memory(options: TrainingOptions) -> None:

@@ -41,10 +41,6 @@ def _flat(description: dict) -> dict:
     }
 
 
-# The default weights of training, which keep faces; validation keeps to LossOptions().
-_LOSS = LossOptions(content_weight=3.0, content_layers=("relu3_2", "relu4_2"), content_layer_weights=(1.0, 1.0))
-
-
 @dataclass(frozen=True)
 class TrainingOptions:
     """All that decides the result of a training.
@@ -143,7 +139,7 @@ class TrainingOptions:
     blurred: float = option(0.0, "for upscalers: share of pictures that are blurred before they shrink", kind=SHARE)
     noisy: float = option(0.0, "for upscalers: share of small pictures with noise", kind=SHARE)
     compressed: float = option(0.0, "for upscalers: share of small pictures that went through a JPEG file", kind=SHARE)
-    loss: LossOptions = _LOSS
+    loss: LossOptions = RECIPES["chain"].loss
 
     def __post_init__(self):
         if self.kind not in RECIPES:

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from ..losses.options import LossOptions
 
 __all__ = ["RECIPES", "Recipe", "defaults_text"]
+
+
+# Weights of training, which keep faces; validation keeps to LossOptions().
+_LOSS = LossOptions(content_weight=3.0, content_layers=("relu3_2", "relu4_2"), content_layer_weights=(1.0, 1.0))
+_NO_CONTENT = replace(_LOSS, content_weight=0.0)
 
 
 @dataclass(frozen=True)
@@ -15,6 +22,7 @@ class Recipe:
     steps: tuple[int, ...]
     sizes: tuple[int, ...]  # small crops first, they are fast; large ones last, which see what a whole painting has
     learning_rates: tuple[float, ...]
+    loss: LossOptions
     batch: int = 1
     style_boosts: tuple[float, ...] = (1.0,)
     pixel_weights: tuple[float, ...] = (0.0,)
@@ -33,15 +41,17 @@ RECIPES = {  # by kind of model
         steps=(1600, 1400, 900, 1400),
         sizes=(192, 256, 352, 352),
         learning_rates=(1.5e-3,),
+        loss=_LOSS,
         style_boosts=(1.0, 1.0, 1.1, 1.0),
     ),
-    "texture": Recipe(stages="texture", steps=(1500, 800), sizes=(256,), learning_rates=(5e-3,)),
-    "doodle": Recipe(stages="doodle", steps=(1500, 800), sizes=(256,), learning_rates=(1e-2,)),
+    "texture": Recipe(stages="texture", steps=(1500, 800), sizes=(256,), learning_rates=(5e-3,), loss=_NO_CONTENT),
+    "doodle": Recipe(stages="doodle", steps=(1500, 800), sizes=(256,), learning_rates=(1e-2,), loss=_NO_CONTENT),
     "upscaler": Recipe(
         stages="upscaler",
         steps=(9000, 1500, 1500),
         sizes=(160,),
         learning_rates=(1e-3, 5e-4, 3e-4),
+        loss=replace(_LOSS, content_layers=("relu1_2", "relu2_2"), content_layer_weights=()),
         batch=8,
         pixel_weights=(1.0, 0.5),
         feature_weights=(0.0, 1.0),
