@@ -9,6 +9,8 @@ of a trained upscaler.  Its strengths are measured one by one.
 PSNR and SSIM are those of luma, without a border as wide as the factor: "Y" of 16..235 as MATLAB's, which papers print,
 and "full Y" of 0..255.  relu2_2 and relu3_3 are relative squared distances of features of the shipped VGG-19, LPIPS is
 that of AlexNet where `lpips` is installed and its backbone was downloaded before: 0 is equal, lower is nearer.
+"Grid" is how much of a picture follows pixel positions (e2e_art/evaluation/grid.py); the line below the table has that
+of the true pictures.
 Seconds are the median of --runs calls.
 """
 
@@ -32,6 +34,7 @@ from PIL import Image
 import e2e_art
 from e2e_art.engines.gluon import array, nd, to_numpy
 from e2e_art.errors import OptionError, UserError
+from e2e_art.evaluation.grid import grid
 from e2e_art.evaluation.similarity import luma, psnr, ssim
 from e2e_art.images.arrays import to_vgg_space
 from e2e_art.images.bicubic import shrink_bicubic
@@ -57,6 +60,7 @@ HEADS = {
     "relu2_2": ("relu2_2", ".4f"),
     "relu3_3": ("relu3_3", ".4f"),
     "lpips": ("LPIPS", ".4f"),
+    "grid": ("grid", ".2f"),
     "seconds": ("seconds", ".3f"),
     "seconds_megapixel": ("seconds a megapixel", ".3f"),
 }
@@ -160,10 +164,10 @@ def similarities(picture: np.ndarray, truth: np.ndarray, border: int) -> dict[st
     return result
 
 
-def busiest_crop(image: np.ndarray) -> tuple[slice, slice]:
-    """Returns where a picture has most detail: rows and columns of a square of CROP pixels, or of all there are."""
+def busiest_crop(image: np.ndarray, side: int = CROP) -> tuple[slice, slice]:
+    """Returns where a picture has most detail: rows and columns of a square of `side` pixels, or of all there are."""
     detail = np.abs(cv2.Laplacian(luma(image), cv2.CV_64F))
-    side = min(CROP, *detail.shape)
+    side = min(side, *detail.shape)
     means = cv2.boxFilter(detail, -1, (side, side), anchor=(0, 0))  # of the square whose first pixel it is
     means = means[: detail.shape[0] - side + 1, : detail.shape[1] - side + 1]
     top, left = np.unravel_index(np.argmax(means), means.shape)
@@ -193,7 +197,7 @@ def timed(enlarge: Way, image: np.ndarray, runs: int) -> tuple[np.ndarray, float
 def measure(folder: Path, ways: dict[str, Way], options: argparse.Namespace, distances: Distances) -> Iterator[dict]:
     """Yields the figures of each picture of a folder, enlarged in each way."""
     for number, example in enumerate(examples(folder, options.factor)):
-        distances_of = distances.of(example.truth)
+        distances_of, true_grid = distances.of(example.truth), grid(luma(example.truth), options.factor)
         pictures, figures = {}, []
         for way, enlarge in ways.items():
             if not number:
@@ -206,6 +210,8 @@ def measure(folder: Path, ways: dict[str, Way], options: argparse.Namespace, dis
                 "way": way,
                 **similarities(picture, example.truth, options.factor),
                 **distances_of(picture),
+                "grid": grid(luma(picture), options.factor),
+                "true_grid": true_grid,
                 "seconds": seconds,
                 "seconds_megapixel": seconds / (picture.shape[0] * picture.shape[1] / 1e6),
             })  # fmt: skip
@@ -229,6 +235,7 @@ def report(folder: Path, figures: list[dict], options: argparse.Namespace) -> No
     ]
     print(f"\n{folder}, x{options.factor}, means of {len(pictures)} pictures:\n")
     print(table(["", *head], rows_of(means, names, "way")))
+    print(f"\nGrid of the true pictures: {np.mean([own[0]['true_grid'] for own in pictures.values()]):.2f}.")
     if options.pictures:
         for picture, own in pictures.items():
             print(f"\n{folder}, {picture}:\n")

@@ -284,7 +284,7 @@ def test_other_commands_know_the_kind(given, model, capsys, refused):
     said = capsys.readouterr()
     assert said.out == "" and "is a model of kind 'upscaler', not 'chain'" in said.err
     assert main(["export", "--web", "site", "--model", str(model)]) == 2
-    assert "no textures or upscalers: leave tiny_x2 out" in capsys.readouterr().err
+    assert "There are no models to paint with: give some with --model" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("words", [(), ("--half",), ("--size", "131x97"), ("--stage", "0")])

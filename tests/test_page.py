@@ -9,11 +9,11 @@ import threading
 import numpy as np
 import pytest
 from browser import CHROMIUM, FLAGS, PATIENCE, canvas, change, difference, give, needs_browser, served, wait
-from helpers import ROOT, pixels, save
+from helpers import ROOT, pixels, save, tiny_upscaler
 from onnx import TensorProto, helper
 from skimage import data
 
-from e2e_art import load
+from e2e_art import load, load_upscaler
 from e2e_art.models.folder import read_model
 from e2e_art.models.onnx_file import onnx_file
 from e2e_art.web.site import site, write_site
@@ -142,6 +142,30 @@ def test_the_painting_can_be_downloaded_and_set_beside_the_photo(open_page, file
     page.eval_on_selector("#divide", "(d) => { d.value = 40; d.dispatchEvent(new Event('input')); }")
     clip = page.eval_on_selector("#painting", "(painting) => getComputedStyle(painting).clipPath")
     assert "40%" in clip
+
+
+@pytest.mark.parametrize("height, width", [(127, 161), (300, 540)], ids=["less than a tile", "six tiles"])
+def test_a_painting_is_enlarged_before_it_is_saved(open_page, models, tmp_path, height, width):
+    upscaler = tiny_upscaler(tmp_path / "painted_x2", factor=2, stages=3)
+    save(tmp_path / "rocket.png", np.tile(data.rocket(), (1, 2, 1))[100 : 100 + height, 200 : 200 + width])
+    with served(site([*models, read_model(upscaler)])) as address:
+        page = open_page(address, "?style=small_model")
+        give(page, tmp_path / "rocket.png")
+        page.select_option("#enlarge", label="2 times")
+        with page.expect_download() as download:
+            page.click("#download")
+        assert download.value.suggested_filename == "rocket_small_model_x2.png"
+        assert f"Saved, {2 * width} x {2 * height} pixels, enlarged in" in wait(page, "saved")
+        download.value.save_as(tmp_path / "large.png")
+        expected = load_upscaler(upscaler)(canvas(page).astype(np.uint8))
+        assert difference(pixels(tmp_path / "large.png"), expected) <= 1
+        change(page, "#strength", "0.5")  # and it goes on
+        assert page.is_enabled("#download")
+
+
+def test_without_an_upscaler_there_is_no_choice(open_page):
+    page = open_page(query="?style=small_model")
+    assert page.is_hidden("#enlarge") and not page.is_visible("text=Enlarge")
 
 
 def test_the_camera_is_painted_live(open_page):

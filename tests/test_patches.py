@@ -5,6 +5,7 @@ import pytest
 from helpers import value_and_gradient
 
 from e2e_art.engines.gluon import array, nd, to_numpy
+from e2e_art.evaluation.patch_distance import patch_distance
 from e2e_art.losses.patches import MAX_PATCHES, extract_patches, matched_features
 
 pytestmark = pytest.mark.numerical
@@ -83,3 +84,21 @@ def test_no_gradient_flows_into_the_match():
     features, patches = maps(5), list(map(array, patches_of(maps(1))))
     _, gradient = value_and_gradient(lambda maps: matched_features(nd, maps, patches) * maps, features)
     assert np.allclose(gradient, matched(features, patches_of(maps(1))), atol=1e-5)
+
+
+def test_patch_distance_is_that_of_the_nearest_by_cosine():
+    painting, picture = maps(1), maps(2, 5, 6)
+    patches = patches_of(painting).features
+    own = patches_of(picture).features.reshape(3 * 4, -1)
+    others = patches.reshape(len(patches), -1)
+    lengths = np.linalg.norm(own, axis=1)[:, None] * np.linalg.norm(others, axis=1)
+    expected = np.mean(1 - (own @ others.T / lengths).max(axis=1))
+    assert abs(patch_distance(picture, patches) - expected) < 1e-5
+    assert 0.5 < expected < 1
+
+
+def test_patch_distance_of_what_the_painting_has_is_0_however_strong():
+    painting = maps(1, 12, 12)
+    part = array(0.01 * to_numpy(painting)[:, :, 3:9, 2:10])
+    assert abs(patch_distance(part, patches_of(painting).features)) < 1e-5
+    assert patch_distance(array(np.zeros((1, 8, 5, 5))), patches_of(painting).features) == 1  # nothing in common

@@ -12,7 +12,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from helpers import ROOT, assert_one_sentence
+from helpers import ROOT, assert_one_sentence, tiny_upscaler
 
 from e2e_art.commands.main import main
 from e2e_art.errors import UserError
@@ -67,6 +67,15 @@ def test_a_site_lists_page_engine_and_styles(engine, published):
     assert style["bytes_in_all"] == sum(path.stat().st_size for path in beside)
     assert "styles/small_model/model.json" not in files  # the page has no use for it
     assert set(PAGES) <= {path.name for path in engine.iterdir()}
+
+
+def test_a_site_lists_upscalers_apart(engine, published, tmp_path):
+    files = site([read_model(published), read_model(tiny_upscaler(tmp_path / "painted_x2", factor=2))])
+    (upscaler,) = json.loads(files["upscalers.json"])
+    assert (upscaler["name"], upscaler["factor"]) == ("painted_x2", 2)
+    assert {f"{upscaler['folder']}/{name}" for name in (upscaler["graph"], *upscaler["files"])} <= set(files)
+    assert len(upscaler["files"]) == 1  # one stage is all that the page uses
+    assert [style["name"] for style in json.loads(files["styles.json"])] == ["small_model"]
 
 
 def test_the_page_names_no_other_host_and_holds_no_script_or_style_of_its_own():

@@ -8,6 +8,7 @@ import pytest
 from skimage import data
 
 from e2e_art.errors import OptionError
+from e2e_art.evaluation.grid import grid
 from e2e_art.evaluation.similarity import luma, psnr, ssim
 
 PHOTO = data.astronaut()[:64, :80]
@@ -79,3 +80,16 @@ def test_ssim_of_two_grays():
 def test_ssim_of_too_small_a_picture():
     with pytest.raises(OptionError, match="11 pixels or more on each side, inside the border, not 72x10"):
         ssim(luma(PHOTO[:18]), luma(PHOTO[:18]), border=4)
+
+
+def test_grid_of_a_pattern_is_counted_in_full_and_that_of_a_photo_hardly():
+    photo = luma(data.astronaut()[:201, :199])
+    pattern = np.zeros((8, 8))
+    pattern[2, 2] = pattern[6, 6] = pattern[2, 6] = pattern[6, 2] = 1  # of period 4
+    laplacian = [-4.0, *4 * [1.0], *11 * [0.0]]  # at the pixel itself, its neighbors, and the others of 4 x 4
+    assert grid(np.tile(pattern, (5, 6)), 4) == pytest.approx(np.std(laplacian))
+    assert grid(np.full((20, 24), 77.0), 4) == 0
+    assert grid(photo, 4) < 0.15
+    patterned = grid(photo + np.tile(pattern, (26, 25))[:201, :199], 4)
+    assert patterned == pytest.approx(np.std(laplacian), rel=0.1)
+    assert grid(photo + np.tile(pattern, (26, 25))[:201, :199], 3) < 0.3  # no grid of another period

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from ..errors import OptionError, UserError
 from ..models.folder import Model, model_folders, read_model
+from ..models.kinds import UPSCALER
 from ..web.server import make_server
 from ..web.site import site
 from .flags import find_double, whole
@@ -41,20 +42,21 @@ def add_page_models(parser) -> None:
 
 
 def page_models(names: Sequence[str]) -> list[Model]:
-    """Returns the models that a page offers, all shipped ones by default: chains for photos, doodles for drawings."""
+    """Returns the models that a page offers, all shipped ones by default.
+
+    They are chains for photos, doodles for drawings, and upscalers for paintings.
+    """
     folders: list[str | Path] = []
     for name in names:
         folders += model_folders(Path(name)) or [name]
     models = [read_model(folder) for folder in folders or model_folders()]
     other = [model.name for model in models if not model.kind.page_list]
     if names and other:
-        raise OptionError(
-            f"The page paints photos and doodles, and no textures or upscalers: leave {', '.join(other)} out"
-        )
+        raise OptionError(f"The page paints photos and doodles, and no textures: leave {', '.join(other)} out")
     models = [model for model in models if model.kind.page_list]
     if double := find_double(model.name for model in models):
         raise OptionError(f"Two models are called {double}: give each name once")
-    if not models:
+    if all(model.kind is UPSCALER for model in models):
         raise UserError("There are no models to paint with: give some with --model")
     return models
 

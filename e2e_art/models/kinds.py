@@ -103,6 +103,7 @@ UPSCALER = Kind(
     exporter=partial(_call, "models.onnx_export:upscaler_graphs"),
     keep=halve,
     subfolder="upscalers",
+    page_list="upscalers.json",
 )
 KINDS = {kind.name: kind for kind in (PHOTO, TEXTURE, DOODLE, UPSCALER)}
 EXTERNAL = Kind(name="onnx", usage="PHOTO --model", paints_photos=True)  # one ONNX file of others; not trained here

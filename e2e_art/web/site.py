@@ -14,7 +14,7 @@ from urllib.parse import quote
 from ..errors import UserError
 from ..files import write_folder
 from ..models.folder import NOISE_FILE, THUMBNAIL, Model, graph_file
-from ..models.kinds import KINDS, PHOTO
+from ..models.kinds import KINDS, PHOTO, UPSCALER
 
 __all__ = ["HEADERS", "MEDIA_TYPES", "site", "write_site"]
 
@@ -56,7 +56,8 @@ HEADERS = {
 def site(models: Sequence[Model]) -> dict[str, Path | bytes]:
     """Returns every file of the page by its path below the page's folder, as a file on disk or as its content.
 
-    models: chains for photos, and doodles for the drawing board, to offer under their names.
+    models: chains for photos, doodles for the drawing board, to offer under their names; and upscalers for the
+    paintings, of which the first one of a factor counts.
     Raises UserError where the painting engine is not there.
     """
     files: dict[str, Path | bytes] = {name: FOLDER / name for name in (*PAGES, *(f"vendor/{name}" for name in ENGINE))}
@@ -72,13 +73,20 @@ def site(models: Sequence[Model]) -> dict[str, Path | bytes]:
 
 def _offer(model: Model) -> tuple[dict, dict[str, Path]]:
     """Returns what a page has to know of a model, and the files that it needs, by name."""
-    beside = [*dict.fromkeys(model.stage_files()), *{NOISE_FILE} & model.files.keys()]
-    graph = graph_file(len(model.stages) - 1, len(model.stages))
+    count = len(model.stages)
+    if model.kind is UPSCALER:
+        last = count // 2  # what a strength of 1 is, or the next sharper one
+        beside = [model.stage_files()[last]]
+    else:
+        last = count - 1
+        beside = [*dict.fromkeys(model.stage_files()), *{NOISE_FILE} & model.files.keys()]
+    graph = graph_file(last, count)
     wanted = {name: model.path(name) for name in (graph, *beside)}
     entry = {
         "name": model.name,
         "title": model.title,
-        "stages": len(model.stages),
+        "stages": count,
+        "factor": model.factor,
         "folder": f"styles/{quote(model.name)}",
         "graph": graph,
         "files": beside,

@@ -7,8 +7,10 @@ import { download, draw, keepColors, paintingSize, pixels, read, receive, show }
 
 const $ = (id) => document.getElementById(id);
 const painter = new Painter();
+const enlarger = new Painter(); // with a worker of its own, so that a style stays loaded
 const camera = new Camera();
 let styles = [];
+let upscalers = []; // those trained on paintings first
 let style; // the one chosen
 let photo; // {canvas, name}
 let work; // {image, stages}: what was painted last, and all of its stages
@@ -28,6 +30,7 @@ function say(text, state = "") {
 function busy(share) {
   const working = share !== undefined;
   $("progress").hidden = $("cancel").hidden = !working;
+  $("download").disabled = working || !work;
   if (share === null) $("progress").removeAttribute("value");
   else if (working) $("progress").value = share;
 }
@@ -43,6 +46,12 @@ function showStages(count) {
   $("stages").hidden = count < 2;
   $("stages").querySelectorAll(".choice").forEach((old) => old.remove());
   for (let index = 0; index < count; index++) $("stages").append(choice("stage", index, [`${index}`], index === count - 1));
+}
+
+function showFactors() {
+  const factors = [...new Set(upscalers.map(({ factor }) => factor))].sort((one, other) => one - other);
+  $("enlarge").append(...factors.map((factor) => new Option(`${factor} times`, factor)));
+  $("enlarge").parentElement.hidden = !factors.length;
 }
 
 function stage() {
@@ -75,7 +84,7 @@ async function paint() {
   try {
     const { width, height } = paintingSize(photo.canvas.width, photo.canvas.height, Number($("size").value));
     const image = pixels(draw(photo.canvas, width, height));
-    if (painter.busy) painter.cancel();
+    stop();
     await ready();
     say(`Painting ${width} x ${height} pixels ...`, "painting");
     busy(null);
@@ -100,6 +109,11 @@ function advance(mine, seconds) {
   }, 100);
 }
 
+// Stops what is painted or enlarged.
+function stop() {
+  for (const each of [painter, enlarger]) if (each.busy) each.cancel();
+}
+
 function fail(error) {
   busy();
   if (error instanceof Canceled) say("Canceled.", "canceled");
@@ -115,7 +129,33 @@ function showWork() {
   const painted = work.stages[stage() ?? work.stages.length - 1];
   show($("photo"), work.image);
   show($("painting"), $("keep-colors").checked ? keepColors(painted, work.image) : painted);
-  $("stand").hidden = $("download").disabled = false;
+  $("stand").hidden = false;
+}
+
+// Saving
+
+async function save() {
+  const name = `${(photo?.name ?? "camera").replace(/\.[^.]*$/, "")}_${style.name}`;
+  const upscaler = upscalers.find(({ factor }) => factor === Number($("enlarge").value));
+  if (!upscaler) return download($("painting"), `${name}.png`);
+  leaveCamera();
+  const mine = ++turn;
+  try {
+    say(`Enlarging ${upscaler.factor} times ...`, "enlarging");
+    busy(0);
+    if (!enlarger.holds(upscaler)) await enlarger.load(upscaler, engine);
+    const large = await enlarger.enlarge(pixels($("painting")), busy);
+    if (mine !== turn) return;
+    const canvas = document.createElement("canvas");
+    show(canvas, large);
+    await download(canvas, `${name}_x${upscaler.factor}.png`);
+    say(`Saved, ${large.width} x ${large.height} pixels, enlarged in ${enlarger.seconds.toFixed(1)} seconds.`, "saved");
+  } catch (error) {
+    if (mine !== turn) return;
+    if (error instanceof Canceled) say("Canceled.", "canceled");
+    else say(`The painting could not be enlarged (${error.message}): choose a smaller size.`, "wrong");
+  }
+  busy();
 }
 
 // What people give
@@ -141,7 +181,7 @@ async function takeGraph(file) {
   const before = style;
   choose(own);
   try {
-    if (painter.busy) painter.cancel();
+    stop();
     await ready();
   } catch (error) {
     if (before) choose(before);
@@ -157,7 +197,7 @@ async function takeGraph(file) {
 
 async function live() {
   turn++;
-  if (painter.busy) painter.cancel();
+  stop();
   try {
     await camera.start();
   } catch (error) {
@@ -208,17 +248,16 @@ function listen() {
   $("strength").addEventListener("change", paint);
   $("size").addEventListener("change", paint);
   $("divide").addEventListener("input", () => $("painting").style.setProperty("--divide", `${$("divide").value}%`));
-  $("cancel").addEventListener("click", () => (camera.running ? leaveCamera() : painter.cancel()));
-  $("download").addEventListener("click", () => {
-    const name = (photo?.name ?? "camera").replace(/\.[^.]*$/, "");
-    download($("painting"), `${name}_${style.name}.png`);
-  });
+  $("cancel").addEventListener("click", () => (camera.running ? leaveCamera() : stop()));
+  $("download").addEventListener("click", save);
   receive($("drop"), take);
 }
 
 async function begin() {
   listen();
   styles = await (await fetch("styles.json")).json();
+  upscalers = await (await fetch("upscalers.json")).json();
+  showFactors();
   $("doodles").hidden = !(await (await fetch("doodles.json")).json()).length;
   const wanted = parameters.get("style");
   choose(styles.find((one) => one.name === wanted) ?? styles[0]);

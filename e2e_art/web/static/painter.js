@@ -31,6 +31,15 @@ export class Painter {
     return stages.map((buffer) => new ImageData(new Uint8ClampedArray(buffer), width, height));
   }
 
+  // Enlarges an ImageData by the upscaler that was loaded; returns an ImageData.  progress(share): called after each tile.
+  async enlarge({ data, width, height }, progress) {
+    const started = performance.now();
+    const pixels = data.slice().buffer;
+    const { picture, factor } = await this.#ask({ type: "enlarge", pixels, width, height }, progress, [pixels]);
+    this.seconds = (performance.now() - started) / 1000;
+    return new ImageData(new Uint8ClampedArray(picture), factor * width, factor * height);
+  }
+
   // Paints a doodle, {width, height, labels: the number of each pixel's region}; returns an ImageData.
   async doodle({ width, height, labels }, regions, seed) {
     const started = performance.now();

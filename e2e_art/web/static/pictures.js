@@ -71,9 +71,10 @@ export function show(canvas, image) {
   canvas.getContext("2d").putImageData(image, 0, 0);
 }
 
-// Offers a canvas as a PNG file.
+// Offers a canvas as a PNG file; throws where it is larger than the browser has them.
 export async function download(canvas, name) {
   const blob = await new Promise((resolve) => canvas.toBlob(resolve, "image/png"));
+  if (!blob) throw new Error("this browser makes no pictures of that size");
   const link = Object.assign(document.createElement("a"), { href: URL.createObjectURL(blob), download: name });
   link.click();
   URL.revokeObjectURL(link.href);

@@ -2,16 +2,19 @@
 //
 // Messages in:  {type: "load", id, style, engine}                     style as styles.json describes it, or one that was dropped
 //               {type: "paint", id, pixels, width, height, strength}  pixels: the ArrayBuffer of an ImageData (RGBA)
+//               {type: "enlarge", id, pixels, width, height}          by the upscaler that was loaded
 //               {type: "doodle", id, labels, width, height, regions, seed}  labels: the region of each pixel, 0..regions - 1
-// Messages out: {type: "progress", id, share}                         of the bytes of a style
-//               {type: "done", id, ...}                               engine after "load"; ArrayBuffers (RGBA): stages after "paint", picture after "doodle"
+// Messages out: {type: "progress", id, share}                         of the bytes of a style, of the tiles of a picture
+//               {type: "done", id, ...}                               engine after "load"; ArrayBuffers (RGBA): stages after "paint", picture after "doodle" and "enlarge"
 //               {type: "failed", id, reason}
 
 import { seededNoise } from "./noise.js";
 
-const WAYS = { load, paint, doodle };
+const WAYS = { load, paint, enlarge, doodle };
 const VENDOR = new URL("vendor/", import.meta.url).href;
 const MOST_THREADS = 8;
+const TILE = 256; // pixels of a tile to enlarge, all of one shape: others may fail on WebGPU, which uses buffers again
+const OVERLAP = 20; // of two tiles: farther than an upscaler sees
 
 let engine; // {ort, name, provider}
 let session;
@@ -150,6 +153,35 @@ function scaled(rgba, width, height, wide, high, left = wide, upper = high) {
   return context.getImageData(0, 0, left, upper).data;
 }
 
+async function enlarge({ id, pixels, width, height }) {
+  const rgba = new Uint8ClampedArray(pixels);
+  const { factor } = style;
+  const large = new Uint8ClampedArray(4 * factor * width * factor * height);
+  const corners = starts(height).flatMap((top) => starts(width).map((left) => [top, left]));
+  for (const [done, [top, left]] of corners.entries()) {
+    const tile = new engine.ort.Tensor("float32", planes(rgba, width, height, TILE, TILE, top, left), [1, 3, TILE, TILE]);
+    const results = await session.run({ image: tile });
+    const result = results[session.outputNames[0]];
+    const [tall, broad] = [height - top, width - left].map((side) => factor * Math.min(TILE, side));
+    const part = rgbaOf(result.data, broad, tall, factor * TILE, factor * TILE);
+    result.dispose();
+    const [above, before] = [top, left].map((start) => (start ? factor * OVERLAP : 0)); // the tiles there know better
+    for (let row = above; row < tall; row++) {
+      const to = (factor * top + row) * factor * width + factor * left + before;
+      large.set(part.subarray(4 * (row * broad + before), 4 * (row + 1) * broad), 4 * to);
+    }
+    self.postMessage({ type: "progress", id, share: (done + 1) / corners.length });
+  }
+  return [{ picture: large.buffer, factor }, [large.buffer]];
+}
+
+// Where tiles begin on a side: they overlap, and the last one ends with it.
+function starts(length) {
+  const found = [0];
+  while (found.at(-1) + TILE < length) found.push(Math.min(found.at(-1) + TILE - 2 * OVERLAP, length - TILE));
+  return found;
+}
+
 async function doodle({ labels, width, height, regions, seed }) {
   const { Tensor } = engine.ort;
   const pixels = width * height;
@@ -168,12 +200,12 @@ async function doodle({ labels, width, height, regions, seed }) {
   return [{ picture }, [picture]];
 }
 
-// RGBA bytes of width x height -> three planes of 0..255 of wide x high, with reflect padding where they are larger.
-function planes(rgba, width, height, wide, high) {
+// RGBA bytes of width x height -> three planes of 0..255 of wide x high from a corner, with reflect padding beyond.
+function planes(rgba, width, height, wide, high, top = 0, left = 0) {
   const values = new Float32Array(3 * wide * high);
   for (let row = 0; row < high; row++) {
     for (let column = 0; column < wide; column++) {
-      const from = 4 * (reflect(row, height) * width + reflect(column, width));
+      const from = 4 * (reflect(top + row, height) * width + reflect(left + column, width));
       const to = row * wide + column;
       for (let channel = 0; channel < 3; channel++) values[channel * wide * high + to] = rgba[from + channel];
     }
