@@ -10,6 +10,7 @@ import numpy as np
 
 from ..data.degradation import Degradation, degrade
 from ..data.photos import PatchStream
+from ..data.randomness import DEGRADATION
 from ..engines.gluon import array, autograd, nd, to_numpy
 from ..images.arrays import to_vgg_space
 from ..images.bicubic import shrink_bicubic
@@ -22,7 +23,6 @@ from .task import Task, as_it_is, in_vgg_space, mean_terms, preview_photo, valid
 __all__ = ["UpscaleTask"]
 
 BORDER = 4  # pixels of small crops that do not count
-DEGRADED = 3  # the use of randomness that faults are drawn with, beside those of data/photos.py
 
 
 class UpscaleTask(Task):
@@ -45,7 +45,7 @@ class UpscaleTask(Task):
         """Returns the small and the large pictures of a step, uint8 (N, H, W, 3), for each device."""
         options, factor = self.options, self.chain.factor
         faults = Degradation(blurred=options.blurred, noisy=options.noisy, compressed=options.compressed)
-        randoms = (np.random.default_rng((options.seed, DEGRADED, position + n)) for n in range(len(batch)))
+        randoms = (np.random.default_rng((options.seed, DEGRADATION, position + n)) for n in range(len(batch)))
         small = np.stack([degrade(large, factor, faults, random) for large, random in zip(batch, randoms)])
         return self._shares([small, np.asarray(batch)])
 
