@@ -15,9 +15,9 @@ from e2e_art.files import pretrained_folder, sha256_of
 from e2e_art.images.arrays import to_vgg_space
 from e2e_art.losses.options import LossOptions
 from e2e_art.networks import vgg_files
-from e2e_art.networks.torch_file import read_state_dict
+from e2e_art.networks.torch_file import _run, read_state_dict
 from e2e_art.networks.vgg import LossNetworkError, layers_of, load_vgg
-from e2e_art.networks.vgg_files import BLOCKS, described, read_vgg
+from e2e_art.networks.vgg_files import BLOCKS, _natural, described, read_vgg
 from e2e_art.training.options import TrainingOptions
 
 pytestmark = pytest.mark.numerical
@@ -361,6 +361,8 @@ def hostile() -> dict[str, bytes]:
     value = np.ones(4, np.float32)
     one = {"a": value}
     saved = {
+        "a dictionary of a tuple": b"\x80\x02ccollections\nOrderedDict\n(K\x01K\x01\x86t\x85R.",
+        "many arguments": b"\x80\x02ctorch._utils\n_rebuild_parameter\n(" + b"K\x01" * 1000 + b"tR.",
         "system": pickle.dumps(Hostile(__import__("os").system, "touch hacked"), 2),
         "eval": pickle.dumps(Hostile(eval, "open('hacked', 'w')"), 4),
         "getattr": pickle.dumps({"a": Hostile(getattr, "", "join")}, 2),
@@ -417,6 +419,17 @@ def test_a_pickle_that_does_more_is_refused_and_not_run(tmp_path, monkeypatch, c
         read_state_dict(content, MOST)
     assert len(str(error.value).splitlines()) == 1 and str(error.value)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_list_is_made_a_dictionary_once():
+    pairs = b"".join(b"J" + struct.pack("<i", number) + b"K\x01\x86" for number in range(1000))
+    program = b"\x80\x02(ccollections\nOrderedDict\nq\0](" + pairs + b"e\x85q\1R" + b"h\0h\1R" * 9 + b"t."
+    assert [len(made) for made in _run(io.BytesIO(program), {})] == [1000] + [0] * 9  # or a megabyte would make 40 GB
+
+
+@pytest.mark.parametrize("names", [("1", "²"), ("٤", "b"), ("conv" + "9" * 5000, "conv1"), ("a01", "a1")])
+def test_names_of_any_kind_have_an_order(names):
+    assert sorted(names, key=_natural) and _natural("conv2") < _natural("conv010") < _natural("conv11")
 
 
 def test_the_function_that_a_pickle_names_is_said(tmp_path):

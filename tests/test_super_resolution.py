@@ -213,6 +213,21 @@ def test_a_training_makes_a_model(files, tmp_path, small_presets, capsys):
             assert np.abs(weight - weights[name]).max() <= 1e-3 * max(1, np.abs(weight).max())  # half precision
 
 
+def test_pictures_of_any_size_are_validated_and_previewed(files, tmp_path, small_presets):
+    training = Training(options_for(files / "photos", stages="compact"), tmp_path / "checkpoint.npz", bfloat16=False)
+    dot, flat = (
+        save(tmp_path / "dot.png", np.full((1, 1, 3), 90, np.uint8)),
+        save(tmp_path / "flat.png", np.zeros((1, 40, 3), np.uint8)),
+    )
+    shapes = [sample.shape for sample in training.task.samples([dot, flat]).values()]
+    assert shapes == [(1, 3, 1, 1), (1, 3, 1, 20)]
+    (result,) = training.task.validate([dot, flat], [0])
+    assert 90 < result["psnr"] <= 120  # and not endless, which no record could hold
+    weights = training.chain.stage_weights(0)
+    training.chain.set_stage_weights(0, {name: weight + 100 for name, weight in weights.items()})
+    assert training.task.validate([dot], [0])[0]["psnr"] == 0  # however far away: records take no less
+
+
 @pytest.mark.parametrize(
     "words, part",
     [
@@ -224,6 +239,12 @@ def test_a_training_makes_a_model(files, tmp_path, small_presets, capsys):
         (["--super-resolution", "2", "--photos", "{photos}", "--photo-scale", "1"], "such as 0.6 1.4, not 1"),
         (["--super-resolution", "2", "--photos", "{photos}", "--photo-scale", "1.4", "0.6"], "not 1.4 0.6"),
         (["--super-resolution", "2", "--photos", "{photos}", "--stages", "johnson-upscaler"], "--norm batch"),
+        (
+            ["--super-resolution", "2", "--photos", "{photos}", "--pixel-weight", "0", "--gan-weight", "1"],
+            "--pixel-weight and --feature-weight are 0 for stage 0, which would learn nothing",
+        ),
+        (["--super-resolution", "4", "--photos", "{photos}", "--size", "60"], "--size is 64 pixels or more"),
+        (["--super-resolution", "4", "--photos", "{photos}", "--size", "66"], "multiples of 4 for a factor of 4, such"),
         (["--style", "{painting}", "--photos", "{photos}", "--pixel-weight", "2"], "--pixel-weight goes with"),
     ],
 )

@@ -323,5 +323,23 @@ def test_a_painting_grows_by_a_factor(shipped, published, photo, model):
         painter(photo, guided=True)
 
 
+def test_what_does_not_fit_is_said_before_it_is_painted(shipped, published, photo, monkeypatch):
+    from e2e_art import machine
+
+    shipped("photo_x2", "photo_x4")
+    painter, enlarger = EnlargedPainter(published, 8), Enlarger(find_upscalers(8))
+
+    def paint(*arguments):
+        raise AssertionError("It paints before it knows that there is no memory to enlarge it")
+
+    monkeypatch.setattr(type(painter), "run", paint)
+    monkeypatch.setattr(UpscalePainter, "run", paint)
+    monkeypatch.setattr(machine, "free_memory", lambda: 2_000_000_000)
+    with pytest.raises(UserError, match="GB are free: --size [0-9]+ would fit"):
+        painter(np.zeros((4000, 5000, 3), np.uint8), size=0)
+    with pytest.raises(UserError, match="GB are free"):
+        enlarger(np.zeros((4000, 5000, 3), np.uint8), tile=64)
+
+
 def test_a_class_for_each_name():
     assert load_upscaler.__annotations__["return"] == UpscalePainter.__name__

@@ -23,6 +23,7 @@ __all__ = ["read_state_dict"]
 _LEGACY = 0x1950A86A20F9469CFC6C  # the number that files of before PyTorch 1.6 begin with
 _MOST_PICKLE = 2**20  # bytes: a VGG takes a few thousand
 _MOST_AXES = 8
+_MOST_ARGUMENTS = 8  # of a function
 
 
 class _Storage(NamedTuple):
@@ -42,10 +43,16 @@ class _Tensor(NamedTuple):
 
 
 def _dictionary(items: Sequence = ()) -> dict[str, Any]:
-    """Returns a dictionary; raises ValueError for keys of other types, whose hash could go too deep."""
-    if not all(isinstance(name, (str, int)) for name, _ in items):
+    """Returns a dictionary of a list, which is empty then: named again and again, it would fill the memory.
+
+    Raises ValueError for keys of other types, whose hash could go too deep, and for no list.
+    """
+    if not isinstance(items, list) and len(items) or not all(isinstance(name, (str, int)) for name, _ in items):
         raise ValueError("it has entries of another kind")
-    return dict(items)
+    made = dict(items)
+    if isinstance(items, list):
+        items.clear()
+    return made
 
 
 # What a pickle may name, as what it stands for here: types of numbers, and functions.
@@ -182,6 +189,8 @@ def _run(file: io.BytesIO, storages: dict[str, _Storage]) -> Any:
             stack.append(storages.setdefault(about[2], _Storage(about[2], about[1])))
         elif name == "REDUCE":
             function, arguments = taken(2)
+            if len(arguments) > _MOST_ARGUMENTS:
+                raise ValueError("its pickle does more than a state dict needs")
             stack.append(function(*arguments))  # which can be one of _NAMES alone
         elif name == "BUILD":
             stack.pop()  # what a dictionary has beside its entries

@@ -160,9 +160,10 @@ def _turned(weight: np.ndarray) -> np.ndarray:
     return weight.transpose(3, 2, 0, 1) if weight.shape[:2] == (3, 3) else weight
 
 
-def _natural(name: str) -> list[str | int]:
-    """Returns what sorts names with numbers as people do: conv2 before conv10."""
-    return [int(part) if part.isdigit() else part for part in re.split("([0-9]+)", name)]
+def _natural(name: str) -> list[str | tuple[int, str]]:
+    """Returns what sorts names with numbers, of any length, as people do: conv2 before conv10."""
+    parts = [part.lstrip("0") if place % 2 else part for place, part in enumerate(re.split("([0-9]+)", name))]
+    return [(len(part), part) if place % 2 else part for place, part in enumerate(parts)]  # every second is a number
 
 
 def _filters(depth: int) -> list[int]:

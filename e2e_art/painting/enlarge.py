@@ -49,6 +49,7 @@ class Enlarger:
 
     def __call__(self, image: np.ndarray, strength: float = 1.0, **options) -> np.ndarray:
         """Returns a picture enlarged, uint8 (factor H, factor W, 3); all else as for `UpscalePainter`."""
+        self.check_size(*image.shape[:2], options.get("tile"))
         for painter in self._painters:
             image = painter(image, strength, **options)
         return image
@@ -58,6 +59,12 @@ class Enlarger:
         levels = np.repeat(opacity[..., np.newaxis], 3, axis=2)
         soft = resize(levels, *self.output_size(*opacity.shape))[..., 0]
         return np.where((soft == 0) | (soft == 255), soft, self(levels, strength, tile=tile)[..., 1])
+
+    def check_size(self, height: int, width: int, tile: int | None = None, **fix: str) -> None:
+        """Raises UserError where a picture of that size would not fit into memory; all as for `UpscalePainter`."""
+        for painter in self._painters:
+            painter.check_size(height, width, tile, **fix)
+            height, width = painter.factor * height, painter.factor * width
 
     def output_size(self, height: int, width: int) -> tuple[int, int]:
         """Returns height and width of what becomes of a picture of that size."""
@@ -101,6 +108,8 @@ class EnlargingPainter(Painter):
         if guided or as_painted:
             raise OptionError("An upscaler enlarges paintings in place of guided, and of as_painted: choose one")
         factor, (height, width) = self._plan(photo.shape, size)
+        if factor > 1:  # what does not fit is said before anything is painted
+            self._enlarger(factor).check_size(*size_to_paint(photo.shape, size), fix="--size {long}")
         pictures = super().stages(photo, stages, size=size, as_painted=True, **options)
         if factor > 1:
             pictures = [self._enlarger(factor)(painting) for painting in pictures]

@@ -109,9 +109,7 @@ class UpscalePainter(ModelPainter):
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
             raise OptionError(f"A picture is uint8 (H, W, 3), not {image.dtype} {image.shape}: use read_image")
         height, width = image.shape[:2]
-        if tile is None:
-            tile = TILE if CAUTION * self.need.pixel * height * width > free_memory() + self.held else 0
-        self._check_size(height, width, tile)
+        tile = self.check_size(height, width, tile)
         if not tile:
             return self._enlarged(image, strength)
         large = np.empty((self.factor * height, self.factor * width, 3), np.uint8)
@@ -125,14 +123,22 @@ class UpscalePainter(ModelPainter):
             on_tile(done, len(grid))
         return large
 
-    def _check_size(self, height: int, width: int, tile: int) -> None:
-        """Raises UserError where a picture would not fit into the memory that is free."""
-        rows, columns = (min(side, tile + 2 * OVERLAP) if tile else side for side in (height, width))
+    def check_size(
+        self, height: int, width: int, tile: int | None = None, fix: str = "a picture of {width}x{height}"
+    ) -> int:
+        """Returns the edge of the tiles to enlarge a picture of that size in, 0 for none; tile: as for a call.
+
+        fix: as for `machine.check_memory`.  Raises UserError where it would not fit into the memory that is free.
+        """
+        if tile is None:
+            tile = TILE if CAUTION * self.need.pixel * height * width > free_memory() + self.held else 0
         beside = PICTURE_BYTES * (1 + self.factor**2)
-        if not tile:
-            return self.check_memory(height, width, f"tiles (--tile {TILE})", beside)
-        need = Need(beside, self.need.at(rows, columns))
-        check_memory(need, height, width, "a picture of {width}x{height}", held=self.held)
+        if tile:
+            rows, columns = (min(side, tile + 2 * OVERLAP) for side in (height, width))
+            check_memory(Need(beside, self.need.at(rows, columns)), height, width, fix, held=self.held)
+        else:
+            self.check_memory(height, width, f"tiles (--tile {TILE})", beside)
+        return tile
 
     def _enlarged(self, image: np.ndarray, strength: float) -> np.ndarray:
         """Returns a picture, or a part of one, enlarged whole."""

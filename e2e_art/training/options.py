@@ -182,6 +182,13 @@ class TrainingOptions:
         least = 8 * self.factor + SMALLEST_CROP
         if self.kind == "upscaler" and (wrong := [size for size in self.sizes if size < least]):
             raise OptionError(f"--size is {least} pixels or more for a factor of {self.factor}, not {wrong[0]}")
+        if self.kind == "upscaler" and (wrong := [size for size in self.sizes if size % self.factor]):
+            such = f"multiples of {self.factor} for a factor of {self.factor}, such as {least}"
+            raise OptionError(f"--size takes {such}, not {wrong[0]}")
+        own = zip(self.steps, self.pixel_weights, self.feature_weights)
+        if self.kind == "upscaler" and (idle := [n for n, (steps, *some) in enumerate(own) if steps and not any(some)]):
+            why = f"are 0 for stage {idle[0]}, which would learn nothing, as a critic's part is a share of theirs"
+            raise OptionError(f"--pixel-weight and --feature-weight {why}: raise one of them")
         if self.kind == "doodle" and any(self.gan_weights):
             raise OptionError("--gan-weight is 0 for doodles, whose regions stand elsewhere than those of the painting")
 

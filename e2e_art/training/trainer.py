@@ -197,7 +197,7 @@ class Training:
         """Takes a few steps of a phase, which leave no trace; returns the seconds that each of them took."""
         before, seconds = (self.state, self.learner), []
         weights = {stage: self.chain.stage_weights(stage) for stage in self.phases[phase]}
-        self.state = replace(self.state, phase=phase)
+        self.state = replace(self.state, phase=phase, step=-1)  # none of those in which a critic joins
         self._begin_phase()
         try:
             with self._batches() as batches:

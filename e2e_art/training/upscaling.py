@@ -14,6 +14,7 @@ from ..data.randomness import DEGRADATION
 from ..engines.gluon import array, autograd, nd, to_numpy
 from ..images.arrays import to_vgg_space
 from ..images.bicubic import shrink_bicubic
+from ..images.resize import resize
 from ..losses.reconstruction import FeatureLoss, pixel_error
 from ..networks.chain import UpscaleChain
 from .critic import Critic
@@ -23,6 +24,7 @@ from .task import Task, as_it_is, in_vgg_space, mean_terms, preview_photo, valid
 __all__ = ["UpscaleTask"]
 
 BORDER = 4  # pixels of small crops that do not count
+SQUARES = 1e-6, 255**2  # mean squared errors that PSNR tells apart: from 108 to 0 decibels, in records too
 
 
 class UpscaleTask(Task):
@@ -76,8 +78,13 @@ class UpscaleTask(Task):
         return nd.slice(pictures, begin=(None, None, border, border), end=(None, None, -border, -border))
 
     def samples(self, photos: Sequence[Path]) -> dict[str, np.ndarray]:
-        """Returns photos, shrunk, so that previews have the photos' size."""
-        return {path.name: to_vgg_space(shrink_bicubic(preview_photo(path), self.chain.factor)) for path in photos}
+        """Returns photos, shrunk, so that previews have the photos' size, or are one small pixel wide if they are not."""
+        factor, samples = self.chain.factor, {}
+        for path in photos:
+            photo = preview_photo(path)
+            sides = (max(side, factor) for side in photo.shape[:2])
+            samples[path.name] = to_vgg_space(shrink_bicubic(resize(photo, *sides), factor))
+        return samples
 
     def validate(self, photos: Sequence[Path], stages: Sequence[int]) -> list[dict[str, float]]:
         """Returns the mean errors of each of the stages, without their weights, their total, and PSNR in decibels."""
@@ -94,7 +101,7 @@ class UpscaleTask(Task):
     def _errors(self, picture, truth, truths: Mapping[str, Any]) -> dict[str, float]:
         """Returns the errors of a picture (1, 3, H, W) by the true one and its features, and PSNR in decibels."""
         pixel, feature = pixel_error(nd, picture, truth), self.loss.error(self.loss.features(picture), truths)
-        square = np.square(to_numpy(picture - truth)).mean()
+        square = np.clip(np.square(to_numpy(picture - truth)).mean(), *SQUARES)
         psnr = float(10 * np.log10(255**2 / square))
         return {"pixel": to_numpy(pixel).item(), "feature": to_numpy(feature).item(), "psnr": psnr}
 
