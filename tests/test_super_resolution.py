@@ -245,6 +245,10 @@ def test_pictures_of_any_size_are_validated_and_previewed(files, tmp_path, small
         ),
         (["--super-resolution", "4", "--photos", "{photos}", "--size", "60"], "--size is 64 pixels or more"),
         (["--super-resolution", "4", "--photos", "{photos}", "--size", "66"], "multiples of 4 for a factor of 4, such"),
+        (
+            ["--style", "{painting}", "--photos", "{photos}", "--stages", "compact"],
+            "'compact' make no chain: choose other",
+        ),
         (["--style", "{painting}", "--photos", "{photos}", "--pixel-weight", "2"], "--pixel-weight goes with"),
     ],
 )
