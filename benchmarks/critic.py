@@ -100,12 +100,12 @@ def write_sheet(path: Path, measured: list[dict], names: list[str]) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    models = {name: read_model(name, PHOTO) for name in options.models}
+    painting, models = read_image(options.style), {name: read_model(name, PHOTO) for name in options.models}
     for model in models.values():
         check_painting(model, options.style)
     first, *_ = models.values()
     edge = first.record["options"]["style_size"]
-    evaluator, distance = Evaluator(first), distance_to(painting_at(read_image(options.style), edge, LossOptions()))
+    evaluator, distance = Evaluator(first), distance_to(painting_at(painting, edge, LossOptions()))
     painters = {name: e2e_art.load(model) for name, model in models.items()}
     weights = {name: f"{max(model.record['options'].get('gan_weights', [0])):g}" for name, model in models.items()}
     paths = list_images(options.photos)

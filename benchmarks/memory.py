@@ -51,6 +51,14 @@ def doodle(engine: str) -> Callable[[int], object]:
     return lambda edge: painter(np.broadcast_to(painter.palette[0], (edge, edge, 3)).copy())
 
 
+def enlarging(engine: str, tile: int = 0) -> Callable[[int], object]:
+    """Returns what enlarges a picture to that edge; its pixels are the large ones."""
+    from e2e_art import load_upscaler
+
+    upscaler = load_upscaler("photo_x4", engine)
+    return lambda edge: upscaler(picture(edge // upscaler.factor), tile=tile)
+
+
 def finishing(name: str) -> Callable[[int], object]:
     from e2e_art.images import colors, io, resize, upsample
 
@@ -122,6 +130,10 @@ WAYS: dict[str, Callable[[], Callable[[int], object]]] = {
     "doodle, onnx": lambda: doodle("onnx"),
     "doodle, mxnet": lambda: doodle("mxnet"),
     "doodle, torch": lambda: doodle("torch"),
+    "enlarging 4 times, onnx": lambda: enlarging("onnx"),
+    "enlarging 4 times, mxnet": lambda: enlarging("mxnet"),
+    "enlarging 4 times, torch": lambda: enlarging("torch"),
+    "enlarging 4 times in tiles": lambda: enlarging("onnx", 384),
     **{name: partial(finishing, name) for name in ("denoise", "keep_colors", "guided", "resize", "jpeg", "png")},
     "losses of one picture": losses,
     "style of a painting": style,

@@ -122,7 +122,7 @@ PAINTING = {  # whole, by kind of model and engine; of a network of others only 
     "chain": {"onnx": Need(400), "mxnet": Need(570), "torch": Need(640)},
     "texture": {"onnx": Need(700), "mxnet": Need(710), "torch": Need(1220)},
     "doodle": {"onnx": Need(920), "mxnet": Need(690), "torch": Need(750)},
-    "upscaler": {"onnx": Need(400, large=120), "mxnet": Need(380, large=75), "torch": Need(300, large=50)},
+    "upscaler": {"onnx": Need(430, large=50), "mxnet": Need(310, large=55), "torch": Need(350, large=35)},
     "onnx": {"onnx": Need(64)},
 }
 TILED = Need(9)  # beside the tiles: the photo, and the last stage's picture in half precision

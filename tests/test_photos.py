@@ -218,7 +218,7 @@ def test_limit_samples_by_the_seed(folder):
 
 
 def test_crops_vary_in_place_scale_and_side(tmp_path, monkeypatch):
-    monkeypatch.setattr(photos, "SCALES", (1.0, 2.0))
+    monkeypatch.setattr(PhotoStream, "scales", (1.0, 2.0))
     slope = np.zeros((100, 200, 3))
     slope[..., 0] = np.arange(200)  # the value tells where a pixel was
     slope[..., 1] = np.arange(100)[:, np.newaxis]

@@ -15,7 +15,7 @@ from e2e_art.models.folder import read_model
 from e2e_art.models.weights_file import read_weights, write_weights
 from e2e_art.networks.inputs import reflect
 from e2e_art.painting import upscale as module
-from e2e_art.painting.enlarge import EnlargedPainter, Enlarger, find_upscalers
+from e2e_art.painting.enlarge import Enlarger, EnlargingPainter, find_upscalers
 from e2e_art.painting.upscale import OVERLAP, UpscalePainter
 
 pytestmark = pytest.mark.numerical
@@ -304,7 +304,7 @@ def test_opacity_stays_clear_and_full_where_it_is(model):
 def test_a_painting_reaches_the_size_of_its_photo(shipped, published, size, factor):
     shipped("photo_x2", "photo_x4")
     photo = data.astronaut()[:199, :256]
-    painter = EnlargedPainter(published, None)
+    painter = EnlargingPainter(published, None)
     assert painter.output_size(199, 256, size) == (199, 256)
     assert int(np.prod([model.factor for model in painter.models])) == factor
     assert painter(photo, size=size).shape == photo.shape
@@ -313,11 +313,11 @@ def test_a_painting_reaches_the_size_of_its_photo(shipped, published, size, fact
 def test_a_painting_grows_by_a_factor(shipped, published, photo, model):
     shipped("photo_x2", "painted_x2")
     painting = load(published)(photo, size=50, as_painted=True)
-    painter = EnlargedPainter(published, 2)
+    painter = EnlargingPainter(published, 2)
     assert [each.name for each in painter.models] == ["small_model", "painted_x2"]
     assert np.array_equal(painter(photo, size=50), load_upscaler("painted_x2")(painting))
     assert painter.output_size(97, 131, 50) == painter(photo, size=50).shape[:2] == (74, 100)
-    stages = EnlargedPainter(published, model).stages(photo, size=50, keep_colors=True)
+    stages = EnlargingPainter(published, model).stages(photo, size=50, keep_colors=True)
     assert [picture.shape for picture in stages] == [(148, 200, 3)] * 2
     with pytest.raises(OptionError, match="choose one"):
         painter(photo, guided=True)

@@ -79,9 +79,7 @@ NOT_ALL = ("--stages", "--as-painted", "--guided", "--upscale", "--strip")
 NOT_SHEETS = dict.fromkeys(NOT_ALL, ONE_MODEL)  # nor do sheets of all
 LARGE_PHOTOS, LARGE_CLIPS, ENLARGING = "large photos", "large clips", "--upscale alone"
 LOOKS = ("--keep-colors", "--stage", "--stages", "--denoise", "--size", "--as-painted", "--guided")
-NOT_ENLARGING = dict.fromkeys(
-    (*LOOKS, "--camera", "--steady", "--flicker"), ("--model",)
-)  # nor pictures that only grow
+NOT_ENLARGING = dict.fromkeys((*LOOKS, "--camera", "--steady", "--flicker"), ("--model",))  # nor --upscale alone
 
 
 def add_arguments(parser) -> None:

@@ -12,7 +12,7 @@ from ..errors import OptionError, listed
 from ..images.io import Picture
 from ..models.folder import Model
 from ..networks.inputs import FACTORS
-from ..painting.enlarge import EnlargedPainter, Enlarger, find_upscalers
+from ..painting.enlarge import Enlarger, EnlargingPainter, find_upscalers
 from .infer_batch import Made, paint_batch
 from .infer_targets import Output, find_targets
 from .progress import tile_bar
@@ -41,7 +41,7 @@ def make_enlarger(upscale: Upscale, *device) -> Enlarger:
     return Enlarger(find_upscalers(upscale) if isinstance(upscale, int) else [upscale], *device)
 
 
-def make_painter(model: str | Model, upscale: Upscale, look: Mapping[str, Any], *device) -> EnlargedPainter:
+def make_painter(model: str | Model, upscale: Upscale, look: Mapping[str, Any], *device) -> EnlargingPainter:
     """Returns what paints photos and enlarges the paintings; raises OptionError where the look excludes that.
 
     look: options of `Painter.stages`.  device: as for `make_enlarger`.
@@ -50,7 +50,7 @@ def make_painter(model: str | Model, upscale: Upscale, look: Mapping[str, Any], 
         raise OptionError("--as-painted leaves the painting at --size, --upscale enlarges it: choose one")
     if look["guided"]:
         raise OptionError("--guided enlarges the painting along the photo's edges, --upscale by a model: choose one")
-    return EnlargedPainter(model, None if upscale == AUTO else upscale, *device)
+    return EnlargingPainter(model, None if upscale == AUTO else upscale, *device)
 
 
 def enlarge_photos(photos: Sequence[str], enlarger: Enlarger, options: Mapping[str, Any], output: Output) -> None:

@@ -96,25 +96,33 @@ def _upgrade_one(model: Model) -> None:
 
 def _paragraph(model: Model) -> list[str]:
     """Returns the lines that describe a model."""
-    record, photos, count = model.record, model.kind.paints_photos, len(model.stages)
-    lines = [f"{model.title}  ({model.folder})", f"{plural(count, 'stage')}, {model.megabytes:.1f} MB"]
-    if styles := ", ".join(style["file"] for style in record.get("styles", [])):
-        seen = f"on {_count(record, 'photos', 'photo')}" if photos else f"a {model.kind.name}"
-        lines.append(f"after {styles}, {seen} in {model.training_time}")
-    if model.factor > 1:
-        lines.append(
-            f"enlarges {model.factor} times, after {_count(record, 'photos', 'photo')} in {model.training_time}"
-        )
-        decibels = " ".join(f"{stage['psnr']:.2f}" for stage in record.get("validation", []) if "psnr" in stage)
-        samples = _count(record, "validation_photos", "other photo")
-        return [*lines, *([f"PSNR on {samples}, stage by stage: {decibels} dB"] if decibels else [])]
-    if totals := " ".join(f"{stage['total']:.2f}" for stage in record.get("validation", [])):
-        samples = _count(record, "validation_photos", "other photo") if photos else "seeds of its own"
-        lines.append(f"total loss on {samples}, stage by stage: {totals}")
+    lines = [f"{model.title}  ({model.folder})", f"{plural(len(model.stages), 'stage')}, {model.megabytes:.1f} MB"]
+    lines += _about_upscaler(model) if model.factor > 1 else _about_painter(model)
     if THUMBNAIL in model.files:
         lines.append(str(model.path(THUMBNAIL)))
         if sys.stdout.isatty() and not os.environ.get("NO_COLOR") and can_print(PIXELS):
             lines += _in_characters(read_image(model.path(THUMBNAIL)))
+    return lines
+
+
+def _about_painter(model: Model) -> list[str]:
+    """Returns the lines that say what a model paints after, and how well."""
+    record, photos, lines = model.record, model.kind.paints_photos, []
+    if styles := ", ".join(style["file"] for style in record.get("styles", [])):
+        seen = f"on {_count(record, 'photos', 'photo')}" if photos else f"a {model.kind.name}"
+        lines.append(f"after {styles}, {seen} in {model.training_time}")
+    if totals := " ".join(f"{stage['total']:.2f}" for stage in record.get("validation", [])):
+        samples = _count(record, "validation_photos", "other photo") if photos else "seeds of its own"
+        lines.append(f"total loss on {samples}, stage by stage: {totals}")
+    return lines
+
+
+def _about_upscaler(model: Model) -> list[str]:
+    """Returns the lines that say how many times a model enlarges, and how well."""
+    record = model.record
+    lines = [f"enlarges {model.factor} times, after {_count(record, 'photos', 'photo')} in {model.training_time}"]
+    if decibels := " ".join(f"{stage['psnr']:.2f}" for stage in record.get("validation", []) if "psnr" in stage):
+        lines.append(f"PSNR on {_count(record, 'validation_photos', 'other photo')}, stage by stage: {decibels} dB")
     return lines
 
 

@@ -16,7 +16,6 @@ from pathlib import Path
 
 from ..errors import OptionError, UserError
 from ..models.folder import Model, model_folders, read_model
-from ..models.kinds import UPSCALER
 from ..web.server import make_server
 from ..web.site import site
 from .flags import find_double, whole
@@ -56,7 +55,7 @@ def page_models(names: Sequence[str]) -> list[Model]:
     models = [model for model in models if model.kind.page_list]
     if double := find_double(model.name for model in models):
         raise OptionError(f"Two models are called {double}: give each name once")
-    if all(model.kind is UPSCALER for model in models):
+    if all(model.kind.mixes for model in models):
         raise UserError("There are no models to paint with: give some with --model")
     return models
 

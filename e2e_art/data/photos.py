@@ -18,14 +18,12 @@ from ..errors import ImageError
 from ..images.io import read_image
 from ..images.resize import resize, resize_short_edge
 from .listing import PhotoError, list_photos
+from .randomness import CROP, ORDER, SAMPLE
 from .stream import Stream
 
 __all__ = ["PatchStream", "PhotoStream"]
 
 log = logging.getLogger(__name__)
-
-# Each use of randomness has its own generator, made from (seed, use, number).
-_SAMPLE, _ORDER, _CROP = range(3)
 
 SCALES = 1.0, 1.25  # of the short edge of a photo, to the size of its crop: 1 is the largest crop
 LARGEST_EDGE = 512  # pixels of the short edge of a photo that patches are cut from: larger ones have little detail
@@ -65,7 +63,7 @@ class PhotoStream(Stream[np.ndarray]):
         self.folder = Path(folder)
         self.photos = list_photos(folder, list_file)
         if limit is not None and limit < len(self.photos):
-            chosen = np.random.default_rng((seed, _SAMPLE, 0)).choice(len(self.photos), limit, replace=False)
+            chosen = np.random.default_rng((seed, SAMPLE, 0)).choice(len(self.photos), limit, replace=False)
             self.photos = [self.photos[index] for index in np.sort(chosen)]
         if len(self.photos) < batch:
             raise PhotoError(f"{folder} gives {len(self.photos)} photos for batches of {batch}: add photos")
@@ -83,7 +81,7 @@ class PhotoStream(Stream[np.ndarray]):
         """Cuts crop `number` from its photo, or from another one if that cannot be read: (size, size, 3)."""
         epoch, place = divmod(number, len(self.photos))
         photo = int(_order(self.seed, epoch, len(self.photos))[place])
-        random = np.random.default_rng((self.seed, _CROP, number))
+        random = np.random.default_rng((self.seed, CROP, number))
         scale = random.uniform(*self.scales)
         across, down, flip = random.random(3)
         while (image := self._read(photo, self._edge(scale))) is None:
@@ -157,4 +155,4 @@ class PatchStream(PhotoStream):
 @lru_cache(maxsize=2)
 def _order(seed: int, epoch: int, count: int) -> np.ndarray:
     """Returns the order in which an epoch shows the photos."""
-    return np.random.default_rng((seed, _ORDER, epoch)).permutation(count)
+    return np.random.default_rng((seed, ORDER, epoch)).permutation(count)

@@ -12,8 +12,18 @@ import numpy as np
 from ..files import write_atomically
 from .baseline import equivalent_evaluations, equivalent_evaluations_text
 
-TERMS = ("style", "content", "tv", "patch", "pixel", "feature", "gan", "critic")  # of losses
 __all__ = ["chart", "plot_curves", "plot_worth"]
+
+TERMS = (
+    "style",
+    "content",
+    "tv",
+    "patch",
+    "pixel",
+    "feature",
+    "gan",
+    "critic",
+)  # of losses
 
 
 def plot_worth(curve: Sequence[float], stages: Sequence[float], path: Path, title: str) -> None:

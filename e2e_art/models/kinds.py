@@ -41,6 +41,7 @@ class Kind:
     paints_regions: bool = False  # whether it is given a drawing, whose colors the palette in its record explains
     noise_planes: int = 0  # planes of seeded noise that it is given
     multiple: int = 1  # what height and width of its noise divide by
+    mixes: bool = False  # whether a strength mixes stages, each with a graph of its own, which do not stand in a line
     subfolder: str = ""  # of `pretrained/`, where shipped models of this kind lie
     page_list: str = ""  # the file that names them to the page; empty where the page has no use for them
 
@@ -102,6 +103,7 @@ UPSCALER = Kind(
     task=partial(_call, "training.upscaling:UpscaleTask"),
     exporter=partial(_call, "models.onnx_export:upscaler_graphs"),
     keep=halve,
+    mixes=True,
     subfolder="upscalers",
     page_list="upscalers.json",
 )

@@ -18,7 +18,7 @@ from ..networks.inputs import FACTORS
 from .photo import Painter, size_to_paint
 from .upscale import UpscalePainter
 
-__all__ = ["EnlargedPainter", "Enlarger", "find_upscalers"]
+__all__ = ["EnlargingPainter", "Enlarger", "find_upscalers"]
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +72,7 @@ class Enlarger:
         return self.factor * height, self.factor * width
 
 
-class EnlargedPainter(Painter):
+class EnlargingPainter(Painter):
     """A trained model of photos, whose paintings are enlarged.
 
     enlarge: a factor, the model of an upscaler, or None for the factor at which paintings reach the photo's size, which

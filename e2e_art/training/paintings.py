@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..data.randomness import REAL
 from ..engines.gluon import array, to_numpy
 from ..errors import OptionError
 from ..images.arrays import to_vgg_space
@@ -17,7 +18,6 @@ __all__ = ["PaintingFeatures"]
 
 SCALES = 1.0, 0.75, 0.5  # of the painting's size, to which strokes shrink
 SMALLEST = 8  # rows and columns of features
-REAL = 4  # the use of randomness that parts are drawn with, beside those of data/photos.py and upscaling.py
 
 
 class PaintingFeatures:

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..data.degradation import Degradation, degrade
 from ..data.photos import PatchStream
+from ..data.randomness import DEGRADATION
 from ..engines.gluon import array, autograd, nd, to_numpy
 from ..images.arrays import to_vgg_space
 from ..images.bicubic import shrink_bicubic
@@ -24,7 +25,6 @@ __all__ = ["UpscaleTask"]
 
 BORDER = 4  # pixels of small crops that do not count
 SQUARES = 1e-6, 255**2  # mean squared errors that PSNR tells apart: from 108 to 0 decibels, in records too
-DEGRADED = 3  # the use of randomness that faults are drawn with, beside those of data/photos.py
 
 
 class UpscaleTask(Task):
@@ -47,7 +47,7 @@ class UpscaleTask(Task):
         """Returns the small and the large pictures of a step, uint8 (N, H, W, 3), for each device."""
         options, factor = self.options, self.chain.factor
         faults = Degradation(blurred=options.blurred, noisy=options.noisy, compressed=options.compressed)
-        randoms = (np.random.default_rng((options.seed, DEGRADED, position + n)) for n in range(len(batch)))
+        randoms = (np.random.default_rng((options.seed, DEGRADATION, position + n)) for n in range(len(batch)))
         small = np.stack([degrade(large, factor, faults, random) for large, random in zip(batch, randoms)])
         return self._shares([small, np.asarray(batch)])
 

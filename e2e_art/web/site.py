@@ -13,8 +13,8 @@ from urllib.parse import quote
 
 from ..errors import UserError
 from ..files import write_folder
-from ..models.folder import NOISE_FILE, THUMBNAIL, Model, graph_file
-from ..models.kinds import KINDS, PHOTO, UPSCALER
+from ..models.folder import THUMBNAIL, Model, graph_file
+from ..models.kinds import KINDS, PHOTO
 
 __all__ = ["HEADERS", "MEDIA_TYPES", "site", "write_site"]
 
@@ -73,14 +73,8 @@ def site(models: Sequence[Model]) -> dict[str, Path | bytes]:
 
 def _offer(model: Model) -> tuple[dict, dict[str, Path]]:
     """Returns what a page has to know of a model, and the files that it needs, by name."""
-    count = len(model.stages)
-    if model.kind is UPSCALER:
-        last = count // 2  # what a strength of 1 is, or the next sharper one
-        beside = [model.stage_files()[last]]
-    else:
-        last = count - 1
-        beside = [*dict.fromkeys(model.stage_files()), *{NOISE_FILE} & model.files.keys()]
-    graph = graph_file(last, count)
+    count, stage = len(model.stages), model.default_stage
+    graph, beside = graph_file(stage, count), model.files_of_graph(stage)
     wanted = {name: model.path(name) for name in (graph, *beside)}
     entry = {
         "name": model.name,

@@ -10,7 +10,7 @@ const painter = new Painter();
 const enlarger = new Painter(); // with a worker of its own, so that a style stays loaded
 const camera = new Camera();
 let styles = [];
-let upscalers = []; // those trained on paintings first
+let upscalers = []; // of a factor the first one counts: by their names those trained on paintings, where there are any
 let style; // the one chosen
 let photo; // {canvas, name}
 let work; // {image, stages}: what was painted last, and all of its stages

@@ -1,0 +1,7 @@
+"""What the random numbers of a training are for: a part of their seed, so that no two uses draw the same."""
+
+from __future__ import annotations
+
+__all__ = ["CROP", "DEGRADATION", "ORDER", "REAL", "SAMPLE"]
+
+SAMPLE, ORDER, CROP, DEGRADATION, REAL = range(5)  # checkpoints go on with these numbers
