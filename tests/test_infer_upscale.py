@@ -193,6 +193,10 @@ def test_a_clip_is_enlarged(given, model, published, tmp_path, capsys):
     assert np.abs(frames[0].astype(int) - load_upscaler(model)(truth)).mean() < 6
     run("clip.mp4", "--model", published, "--size", "32", "--upscale", model, "-o", "painted.mp4", "--json")
     assert json.loads(capsys.readouterr().out)["size"] == [64, 48]
+    steady = "--steady", "--flicker", "--json"
+    run("clip.mp4", "--model", published, "--size", "32", "--upscale", model, "-o", "steady.mp4", *steady)
+    said = json.loads(capsys.readouterr().out)
+    assert said["size"] == [64, 48] and 0 <= said["flicker"] < 2000
     run("clip.mp4", "--upscale", model, "-o", "large.gif")
     assert opened("large.gif").size == (128, 96)
 

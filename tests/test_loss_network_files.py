@@ -432,6 +432,14 @@ def test_names_of_any_kind_have_an_order(names):
     assert sorted(names, key=_natural) and _natural("conv2") < _natural("conv010") < _natural("conv11")
 
 
+def test_a_damaged_pickle_is_not_quoted(tmp_path):
+    (tmp_path / "net.pth").write_bytes(b"M\x1c\xfaI\x9a\xe7\n.")
+    with pytest.raises(
+        LossNetworkError, match=r"net.pth is no loss network \(it is damaged, or no file of PyTorch's\)"
+    ):
+        load_vgg(["relu1_1"], str(tmp_path / "net.pth"))
+
+
 def test_the_function_that_a_pickle_names_is_said(tmp_path):
     path = tmp_path / "vgg.pth"
     path.write_bytes(HOSTILE["system"])

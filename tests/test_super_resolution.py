@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from helpers import assert_one_sentence, photo_folder, save, value_and_gradient
+from helpers import assert_one_sentence, photo_folder, save, tiny_upscaler, value_and_gradient
 from PIL import Image
 from skimage import data
 
@@ -245,11 +245,21 @@ def test_pictures_of_any_size_are_validated_and_previewed(files, tmp_path, small
         ),
         (["--super-resolution", "4", "--photos", "{photos}", "--size", "60"], "--size is 64 pixels or more"),
         (["--super-resolution", "4", "--photos", "{photos}", "--size", "66"], "multiples of 4 for a factor of 4, such"),
+        (
+            ["--style", "{painting}", "--photos", "{photos}", "--stages", "compact"],
+            "'compact' make no chain: choose other",
+        ),
+        (
+            ["--super-resolution", "2", "--photos", "{photos}", "--start-from", "{x4}"],
+            "enlarges 4 times, and this training 2 times",
+        ),
         (["--style", "{painting}", "--photos", "{photos}", "--pixel-weight", "2"], "--pixel-weight goes with"),
     ],
 )
 def test_what_cannot_be_trained_is_refused(words, part, files, tmp_path, capfd):
     places = {"photos": files / "photos", "painting": files / "painting.jpg"}
+    if "{x4}" in words:
+        places["x4"] = tiny_upscaler(tmp_path / "x4", factor=4)
     words = [word.format(**places) for word in words]
     code = main(["train", *words, "--out", str(tmp_path / "out")])
     assert_one_sentence(code, capfd.readouterr().err, part)

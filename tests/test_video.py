@@ -724,6 +724,21 @@ def test_nothing_can_be_followed_in_what_is_too_small_or_all_new():
     assert flicker(motion(tiny, tiny + 255), tiny, tiny + 9) == 0.0
 
 
+def test_enlarged_pictures_move_as_the_frames_do():
+    picture = np.ascontiguousarray(data.astronaut()[:200, :240])
+    before, now = (
+        cv2.resize(each, (60, 50), interpolation=cv2.INTER_AREA) for each in (picture, np.roll(picture, 8, 1))
+    )
+    moved = motion(before, now)
+    grown = moved.at(200, 240)
+    assert moved.at(50, 60) is moved
+    assert grown.columns.shape == grown.rows.shape == grown.reliable.shape == (200, 240)
+    assert np.median(np.arange(240) - grown.columns) == pytest.approx(8, abs=1)
+    warped = grown.warp(picture)[40:160, 60:200].astype(int)
+    still = np.abs(picture.astype(int) - later)[40:160, 60:200].mean()
+    assert np.abs(warped - later[40:160, 60:200]).mean() < 0.5 * still
+
+
 def test_steady_clips_flicker_less(clip, tmp_path):
     random = np.random.RandomState(0)
 

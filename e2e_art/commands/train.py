@@ -29,7 +29,7 @@ from ..images.resize import with_short_edge
 from ..losses.options import LossOptions
 from ..machine import TRAINING, Need, check_memory, limit_threads
 from ..models.folder import DESCRIPTION, Model, read_model
-from ..models.kinds import DOODLE, KINDS, PHOTO, TEXTURE, UPSCALER, Kind
+from ..models.kinds import DOODLE, KINDS, PHOTO, TEXTURE, UPSCALER
 from ..networks.inputs import FACTORS
 from ..training.options import TrainingOptions
 from ..training.presets import PUBLISHED
@@ -144,7 +144,7 @@ def run(flags: argparse.Namespace) -> None:
 
     computing = devices(flags.gpus, flags.cpu_devices)
     validation = _validation_photos(flags.validate) if flags.validate else []
-    started_from = _started_from(options.start_from, KINDS[options.kind]) if options.start_from else None
+    started_from = _started_from(options) if options.start_from else None
     training = Training(
         options,
         checkpoint,
@@ -287,13 +287,19 @@ def _check_memory(options: TrainingOptions) -> None:
     check_memory(Need(need.pixel * count, need.always), size, size, *fixes, multiple=32)
 
 
-def _started_from(name: str, kind: Kind) -> Model:
-    """Returns the model to begin with; raises OptionError for one of another kind than what learns."""
-    model = read_model(name)
+def _started_from(options: TrainingOptions) -> Model:
+    """Returns the model to begin with; raises OptionError for one of another kind, or factor, than what learns."""
+    name, kind = options.start_from, KINDS[options.kind]
+    model = read_model(str(name))
     if model.kind is not kind:
         raise OptionError(
             f"--start-from {name} is of kind '{model.kind.name}', and this training of kind '{kind.name}': "
             f"name one of that kind, or leave it out"
+        )
+    if options.factor and model.factor != options.factor:
+        raise OptionError(
+            f"--start-from {name} enlarges {model.factor} times, and this training {options.factor} times: "
+            f"name one that does, or ask for --super-resolution {model.factor}"
         )
     return model
 

@@ -76,9 +76,9 @@ class Chain(Block):
         self.share_weights = share_weights
         self.generators: list[Stage] = []
         for index, stage in enumerate(stages):
+            if _block(stage["kind"]).kind not in self.generator_kinds:
+                raise OptionError(f"Stages of kind '{stage['kind']}' make no {self.kind}: choose other --stages")
             generator = make_generator(**stage)
-            if generator.kind not in self.generator_kinds:
-                raise OptionError(f"Stages of kind '{generator.kind}' make no {self.kind}: choose other --stages")
             equal = [other for other in self.generators if other.describe() == generator.describe()]
             self.generators.append(equal[0] if share_weights and equal else generator)
             self.register_child(self.generators[-1], f"stage_{index}")
@@ -258,8 +258,13 @@ class UpscaleChain(Chain):
 
 def make_generator(kind: str, **options) -> Stage:
     """Returns an untrained generator of a kind; raises OptionError for a kind that there is not."""
+    return _block(kind)(**options)
+
+
+def _block(kind: str) -> type[Stage]:
+    """Returns the generators of a kind; raises OptionError for a kind that there is not."""
     kinds = (Conv, Deconv, Pyramid, Johnson, Texture, Doodle, Compact, JohnsonUpscaler)
     blocks: dict[str, type[Stage]] = {block.kind: block for block in kinds}
     if kind not in blocks:
         raise OptionError(unknown("generator", kind, blocks))
-    return blocks[kind](**options)
+    return blocks[kind]

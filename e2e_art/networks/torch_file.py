@@ -10,7 +10,7 @@ import io
 import math
 import pickletools
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -137,6 +137,14 @@ def _array(tensor: _Tensor, numbers: Callable[[str], bytes | memoryview]) -> np.
     return np.lib.stride_tricks.as_strided(flat[offset:], shape, steps, writeable=False)
 
 
+def _instructions(file: io.BytesIO) -> Iterator[tuple[Any, Any]]:
+    """Yields the instructions of a pickle, each with its argument; raises ValueError where there are none."""
+    try:
+        yield from ((instruction, argument) for instruction, argument, _ in pickletools.genops(file))
+    except ValueError as error:  # which quotes what it found
+        raise ValueError("it is damaged, or no file of PyTorch's") from error
+
+
 def _run(file: io.BytesIO, storages: dict[str, _Storage]) -> Any:
     """Follows one pickle to its end, and returns what it makes; puts the storages that it names into `storages`.
 
@@ -155,7 +163,7 @@ def _run(file: io.BytesIO, storages: dict[str, _Storage]) -> Any:
         del stack[begin:]
         return values
 
-    for instruction, argument, _ in pickletools.genops(file):
+    for instruction, argument in _instructions(file):
         name = instruction.name
         if name in _PLAIN:
             stack.append(argument)

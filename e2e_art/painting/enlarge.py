@@ -49,7 +49,8 @@ class Enlarger:
 
     def __call__(self, image: np.ndarray, strength: float = 1.0, **options) -> np.ndarray:
         """Returns a picture enlarged, uint8 (factor H, factor W, 3); all else as for `UpscalePainter`."""
-        self.check_size(*image.shape[:2], options.get("tile"))
+        height, width = image.shape[:2]
+        self.check_size(height, width, options.get("tile"))
         for painter in self._painters:
             image = painter(image, strength, **options)
         return image

@@ -28,6 +28,22 @@ class Motion:
         """Returns a picture of the frame before, (H, W) or (H, W, C), warped to where its parts are now."""
         return cv2.remap(picture, self.columns, self.rows, interpolation, borderMode=cv2.BORDER_REPLICATE)
 
+    def at(self, height: int, width: int) -> Motion:
+        """Returns how pictures of another size move, which show what the frames do, as enlarged paintings."""
+        if (height, width) == self.reliable.shape:
+            return self
+        old, new = _places(*self.reliable.shape), _places(height, width)
+        scale = [side / own for side, own in zip((height, width), self.reliable.shape)]
+        ways = [now - place for now, place in zip((self.rows, self.columns), old)]
+        ways = [cv2.resize(way, (width, height)) * factor for way, factor in zip(ways, scale)]
+        reliable = cv2.resize(self.reliable.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST)
+        return Motion(new[1] + ways[1], new[0] + ways[0], reliable > 0)
+
+
+def _places(height: int, width: int) -> np.ndarray:
+    """Returns the row and the column of each pixel, (2, H, W)."""
+    return np.mgrid[0:height, 0:width].astype(np.float32)
+
 
 def motion(before: np.ndarray, now: np.ndarray) -> Motion:
     """Returns how the frame `before` became the frame `now`, both uint8 (H, W, 3).
@@ -35,7 +51,7 @@ def motion(before: np.ndarray, now: np.ndarray) -> Motion:
     T. Kroeger, R. Timofte, D. Dai, L. Van Gool: Fast Optical Flow using Dense Inverse Search, arXiv 1603.03590.
     """
     height, width = now.shape[:2]
-    rows, columns = np.mgrid[0:height, 0:width].astype(np.float32)
+    rows, columns = _places(height, width)
     if min(height, width) < 16:  # too small to find anything in
         return Motion(columns, rows, np.abs(now.astype(int) - before).mean(axis=2) < LIKENESS)
     old, new = (cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in (before, now))

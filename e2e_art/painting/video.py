@@ -161,10 +161,11 @@ def _paint_frames(
             painting = paint(frame.pixels)
             if last and (steady or measure):
                 moved = motion(last[0], frame.pixels)
+                grown = moved.at(*painting.shape[:2])
                 if steady:
-                    painting = blend(moved, last[1], painting)
+                    painting = blend(grown, last[1], painting)
                 if measure:
-                    done.flicker += flicker(moved, last[1], painting)
+                    done.flicker += flicker(grown, last[1], painting)
                     done.flicker_of_clip += flicker(moved, last[0], frame.pixels)
             later(segments.write, painting, tick)
             last = (frame.pixels, painting) if steady or measure else ()
