@@ -78,11 +78,7 @@ class UpscaleTask(Task):
         return nd.slice(pictures, begin=(None, None, border, border), end=(None, None, -border, -border))
 
     def samples(self, photos: Sequence[Path]) -> dict[str, np.ndarray]:
-<<<<<<< HEAD
-        """Returns photos, shrunk, so that previews have the photos' size, or are one small pixel wide at least."""
-=======
         """Returns photos, shrunk, so that previews have the photos' size, and that of one small pixel at least."""
->>>>>>> wip-break
         factor, samples = self.chain.factor, {}
         for path in photos:
             photo = preview_photo(path)
