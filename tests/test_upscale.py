@@ -327,7 +327,7 @@ def test_what_does_not_fit_is_said_before_it_is_painted(shipped, published, phot
     from e2e_art import machine
 
     shipped("photo_x2", "photo_x4")
-    painter, enlarger = EnlargedPainter(published, 8), Enlarger(find_upscalers(8))
+    painter, enlarger = EnlargingPainter(published, 8), Enlarger(find_upscalers(8))
 
     def paint(*arguments):
         raise AssertionError("It paints before it knows that there is no memory to enlarge it")

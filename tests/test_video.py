@@ -726,9 +726,8 @@ def test_nothing_can_be_followed_in_what_is_too_small_or_all_new():
 
 def test_enlarged_pictures_move_as_the_frames_do():
     picture = np.ascontiguousarray(data.astronaut()[:200, :240])
-    before, now = (
-        cv2.resize(each, (60, 50), interpolation=cv2.INTER_AREA) for each in (picture, np.roll(picture, 8, 1))
-    )
+    later = np.roll(picture, 8, axis=1)
+    before, now = (cv2.resize(each, (60, 50), interpolation=cv2.INTER_AREA) for each in (picture, later))
     moved = motion(before, now)
     grown = moved.at(200, 240)
     assert moved.at(50, 60) is moved
