@@ -154,7 +154,7 @@ def test_operators_that_there_are_not(tmp_path, refused):
 def test_numbers_that_are_none(tmp_path, refused):
     zero = [("Mul", ["photo", "zero"], "none", {}), ("Div", ["none", "none"], "painting", {})]
     path = network(tmp_path / "nan.onnx", zero, constants={"zero": np.float32(0)})
-    refused(path, "gives infinite numbers or none (NaN), so no picture: choose another --model")
+    refused(path, "gives infinite numbers or none (NaN), so no picture: choose another model")
     refused(network(tmp_path / "text.onnx", [("Cast", ["photo"], "painting", {"to": 8})], made=np.float32), "text.onnx")
 
 

@@ -188,7 +188,9 @@ def test_a_disk_that_fills_costs_no_checkpoint(files, stopped, tmp_path):
 
 def test_a_disk_that_is_full_from_the_start(files, tmp_path):
     done = on_full_disk(50_000, "train.py", *words_of(files, tmp_path / "out")[1:])
-    assert_one_sentence(done.returncode, last_line(done.stderr.decode()), tmp_path / "out", "free space")
+    said = last_line(done.stderr.decode())
+    assert_one_sentence(done.returncode, said, tmp_path / "out", "free space, then give the same command again")
+    assert "--resume" not in said  # nothing is left to go on with
     assert tree(tmp_path) == {}
 
 

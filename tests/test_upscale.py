@@ -208,7 +208,7 @@ def test_stages_of_other_forms_do_not_mix(copied, photo, engine):
     weights = weights_of(copied, 1)
     name = next(iter(weights))
     forge(copied, **{"stage-1_safetensors": write_weights({**weights, name: weights[name][:1]})})
-    with pytest.raises(ModelError, match=r"not of one form|is of another model"):
+    with pytest.raises(ModelError, match=r"is no upscaler .*not of one form|is of another model"):
         load_upscaler(copied, engine)(photo)
 
 

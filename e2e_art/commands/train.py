@@ -175,9 +175,8 @@ def run(flags: argparse.Namespace) -> None:
             shutil.rmtree(working, ignore_errors=True)
         if isinstance(error, PhotoError):
             raise
-        raise UserError(
-            f"{working} cannot be written ({error.strerror}): free space, then go on with {command} --resume"
-        ) from error
+        again = f"go on with {command} --resume" if working.exists() else "give the same command again"
+        raise UserError(f"{working} cannot be written ({error.strerror}): free space, then {again}") from error
     model = publish_training(
         training,
         flags.out,

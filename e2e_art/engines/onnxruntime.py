@@ -133,9 +133,9 @@ def run_session(
             raise MemoryError(f"{graph} takes more memory than there is") from error
         raise UserError(f"{graph} could not paint this: {_meaning(error)}") from error
     if not all(isinstance(array, np.ndarray) and array.dtype.kind in "fiu" for array in arrays):
-        raise ModelError(f"{graph} gives no numbers, so no picture: choose another --model")
+        raise ModelError(f"{graph} gives no numbers, so no picture: choose another model")
     if not all(np.isfinite(array).all() for array in arrays):
-        raise ModelError(f"{graph} gives infinite numbers or none (NaN), so no picture: choose another --model")
+        raise ModelError(f"{graph} gives infinite numbers or none (NaN), so no picture: choose another model")
     return arrays
 
 

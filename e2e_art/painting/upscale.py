@@ -40,12 +40,19 @@ class OnnxUpscaler(OnnxEngine):
         if strength != self._opened[0]:
             count = len(self.model.stages)
             stage, share = _place(strength, count)
-            mixed = _mixed([self._weights(each) for each in (stage, stage + 1)], share) if share else {}
+            mixed = self._mixed(stage, share) if share else {}
             weights = {weight_name(stage, key): weight for key, weight in mixed.items()}
             graph = self.model.path(graph_file(stage, count))
             self._opened = strength, stage, self._open(graph, image, [stage], weights)
         _, stage, session = self._opened
         return self._pictures(session, self.model.path(graph_file(stage, len(self.model.stages))), image, [stage])
+
+    def _mixed(self, stage: int, share: float) -> Weights:
+        """Returns weights between those of a stage and of the next; share: of the next, 0..1."""
+        try:
+            return _mixed([self._weights(each) for each in (stage, stage + 1)], share)
+        except ValueError as error:
+            raise ModelError(f"{self.model.folder} is no upscaler ({error}): train the model again") from error
 
     def _weights(self, stage: int) -> Weights:
         """Returns the weights of a stage as its file holds them."""
@@ -158,10 +165,10 @@ def _place(strength: float, count: int) -> tuple[int, float]:
 def _mixed(stages: Sequence[Weights], share: float) -> dict[str, np.ndarray]:
     """Returns weights that lie between those of two stages, in half precision, as files hold them.
 
-    share: of the second stage, 0..1.  Raises ModelError where the weights are not of one form.
+    share: of the second stage, 0..1.  Raises ValueError where the weights are not of one form.
     """
     one, other = stages
     if {key: weight.shape for key, weight in one.items()} != {key: weight.shape for key, weight in other.items()}:
-        raise ModelError("The weights of an upscaler's stages are not of one form: train the model again")
+        raise ValueError("the weights of its stages are not of one form")
     first, second = np.float32(1 - share), np.float32(share)
     return {key: (first * one[key] + second * other[key]).astype(np.float16) for key in one}
