@@ -32,9 +32,12 @@ SHIPPED = [pytest.param(path, id=path.name) for path in model_folders()]
 
 
 def sample(model, engine: str = "onnx") -> np.ndarray:
-    """Returns what a model makes of a face, of a drawing of squares, or of seed 7: uint8 (64, 96, 3)."""
+    """Returns what a model makes of a face, large or small, of a drawing of squares, or of seed 7: uint8 (64, 96, 3)."""
     if model.kind.paints_photos:
         return e2e_art.load(model, engine)(data.astronaut()[0:256:4, 60:444:4])
+    if model.kind.mixes:
+        step = 4 * model.factor
+        return e2e_art.load_upscaler(model, engine)(data.astronaut()[0:256:step, 60:444:step])
     if not model.kind.paints_regions:
         return e2e_art.load_texture(model, engine)(64, 96, seed=7)
     colors = np.array([list(bytes.fromhex(entry["color"][1:])) for entry in model.record["palette"]], np.uint8)
