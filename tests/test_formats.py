@@ -32,7 +32,7 @@ SHIPPED = [pytest.param(path, id=path.name) for path in model_folders()]
 
 
 def sample(model, engine: str = "onnx") -> np.ndarray:
-    """Returns what a model makes of a face, large or small, of a drawing of squares, or of seed 7: uint8 (64, 96, 3)."""
+    """Returns what a model makes of a face, of a drawing of squares, or of seed 7: uint8 (64, 96, 3)."""
     if model.kind.paints_photos:
         return e2e_art.load(model, engine)(data.astronaut()[0:256:4, 60:444:4])
     if model.kind.mixes:

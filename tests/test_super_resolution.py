@@ -14,7 +14,7 @@ from e2e_art.engines.gluon import array, cpu, nd, to_numpy
 from e2e_art.errors import OptionError
 from e2e_art.images.arrays import from_vgg_space, to_vgg_space
 from e2e_art.losses.options import LossOptions
-from e2e_art.losses.reconstruction import FeatureLoss, pixel_error
+from e2e_art.losses.reconstruction import FeatureLoss, grid_error, pixel_error
 from e2e_art.models.folder import read_model
 from e2e_art.models.publish import load_chain
 from e2e_art.networks.chain import UpscaleChain
@@ -140,6 +140,16 @@ def test_the_pixel_error_is_a_share_of_all_levels():
     black, white = np.zeros((2, 3, 4, 4)), np.full((2, 3, 4, 4), 255)
     white[1] = 51
     assert np.allclose(to_numpy(pixel_error(nd, array(black), array(white))), [1, 0.2])
+
+
+def test_the_grid_error_is_that_of_places_in_squares():
+    truth = np.random.default_rng(0).uniform(-99, 99, (1, 3, 32, 32)).astype("f")
+    grid = np.zeros_like(truth)
+    grid[:, :, ::2, ::2] = 51  # one place of four is 51 too bright: the mean of all is 12.75 too bright
+    brighter = np.full_like(truth, 51)
+    for error, expected in ((0 * grid, 0), (brighter, 0), (grid, (51 - 12.75 + 3 * 12.75) / 4 / 255)):
+        found = to_numpy(grid_error(nd, array(truth + error), array(truth), 2)).item()
+        assert found == pytest.approx(expected, abs=1e-6)
 
 
 def test_the_feature_error_is_nothing_for_the_picture_itself():

@@ -70,6 +70,7 @@ FLAGS = {
     "--compressed": (UPSCALERS,),
     "--pixel-weight": (UPSCALERS,),
     "--feature-weight": (UPSCALERS,),
+    "--grid-weight": (UPSCALERS,),
     "--gan-weight": (CHAINS, TEXTURES, UPSCALERS),
     "--critic-rate": (CHAINS, TEXTURES, UPSCALERS),
     "--style-blend": (CHAINS, TEXTURES),
@@ -82,7 +83,7 @@ FLAGS = {
 }
 NARROWEST = 20  # times as long as wide that a validation photo may be
 STAGE_OPTIONS = "stages steps sizes residual_weights style_boosts learning_rates coupling warm_start share_weights norm"
-STAGE_OPTIONS += " pixel_weights feature_weights gan_weights"
+STAGE_OPTIONS += " pixel_weights feature_weights grid_weights gan_weights"
 
 
 def add_arguments(parser) -> None:

@@ -21,6 +21,7 @@ TERMS = (
     "patch",
     "pixel",
     "feature",
+    "grid",
     "gan",
     "critic",
 )  # of losses

@@ -15,12 +15,28 @@ from ..networks.vgg import VGGFeatures, load_vgg
 from .options import LossOptions
 from .perceptual import mean_error, relative_error
 
-__all__ = ["FeatureLoss", "pixel_error"]
+__all__ = ["FeatureLoss", "grid_error", "pixel_error"]
+
+WINDOW = 8  # small pixels of the sides of a window in which a grid is looked for
 
 
 def pixel_error(F, picture, truth):
     """Returns the mean absolute difference of pictures (N, 3, H, W), as a share of 0..255: (N,)."""
     return F.mean(F.abs(picture - truth), axis=0, exclude=True) / 255
+
+
+def grid_error(F, picture, truth, factor: int):
+    """Returns how much the error of a pixel follows its place in the square that one small pixel became: (N,).
+
+    picture, truth: (N, 3, H, W), sides multiples of the factor.  In each window the mean error at each of the factor^2
+    places is taken; the result is their mean absolute difference from the mean over all places, as a share of 0..255.
+    Features alone are served by a grid where they ask for texture and there is no telling which.
+    """
+    places = F.space_to_depth(picture - truth, block_size=factor)  # (N, 3 f^2, H / f, W / f): colors change fastest
+    means = F.Pooling(places, kernel=(WINDOW, WINDOW), stride=(WINDOW, WINDOW), pool_type="avg")
+    means = F.reshape(means, shape=(0, factor**2, 3, -1))  # (N, f^2, 3, windows)
+    apart = F.broadcast_sub(means, F.mean(means, axis=1, keepdims=True))
+    return F.mean(F.abs(apart), axis=0, exclude=True) / 255
 
 
 class FeatureLoss:

@@ -29,7 +29,8 @@ SHARE = Number(float, 0, 1)
 MaybeText = Optional[Text]  # these are evaluated, and Python 3.9 knows no Text | None
 MaybeCount = Optional[int]
 # What has one value for each stage, whatever the number of stages.
-LISTS = ("steps", "sizes", "learning_rates", "style_boosts", "pixel_weights", "feature_weights", "gan_weights")
+LISTS = ("steps", "sizes", "learning_rates", "style_boosts")
+LISTS += ("pixel_weights", "feature_weights", "grid_weights", "gan_weights")
 
 
 def _flat(description: dict) -> dict:
@@ -129,6 +130,12 @@ class TrainingOptions:
         "--feature-weight",
         Number(float),
     )
+    grid_weights: tuple[float, ...] = option(
+        (),
+        f"for upscalers: weight of the grid error, for each stage; {defaults_text('grid_weights', 'upscaler')}",
+        "--grid-weight",
+        Number(float),
+    )
     photo_scales: tuple[float, ...] = option(
         (0.6, 1.4),
         "for upscalers: least and greatest factor on the sides of photos, before crops are cut: below 1 the blocks of "
@@ -179,7 +186,7 @@ class TrainingOptions:
             )
         if self.kind == "texture" and (wrong := [size for size in self.sizes if size % 32]):
             raise OptionError(f"--size takes multiples of 32 for textures, such as 256, not {wrong[0]}")
-        least = 8 * self.factor + SMALLEST_CROP
+        least = max(8 * self.factor + SMALLEST_CROP, 16 * self.factor)
         if self.kind == "upscaler" and (wrong := [size for size in self.sizes if size < least]):
             raise OptionError(f"--size is {least} pixels or more for a factor of {self.factor}, not {wrong[0]}")
         if self.kind == "upscaler" and (wrong := [size for size in self.sizes if size % self.factor]):

@@ -27,6 +27,7 @@ class Recipe:
     style_boosts: tuple[float, ...] = (1.0,)
     pixel_weights: tuple[float, ...] = (0.0,)
     feature_weights: tuple[float, ...] = (0.0,)
+    grid_weights: tuple[float, ...] = (0.0,)
     gan_weights: tuple[float, ...] = (0.0,)
 
     def of_stages(self, name: str, count: int) -> tuple:
@@ -55,6 +56,7 @@ RECIPES = {  # by kind of model
         batch=8,
         pixel_weights=(1.0, 0.5),
         feature_weights=(0.0, 1.0),
+        grid_weights=(0.0, 5.0),
         gan_weights=(0.0, 0.0, 0.3),
     ),
 }

@@ -15,7 +15,7 @@ from ..engines.gluon import array, autograd, nd, to_numpy
 from ..images.arrays import to_vgg_space
 from ..images.bicubic import shrink_bicubic
 from ..images.resize import resize
-from ..losses.reconstruction import FeatureLoss, pixel_error
+from ..losses.reconstruction import FeatureLoss, grid_error, pixel_error
 from ..networks.chain import UpscaleChain
 from .critic import Critic
 from .options import TrainingOptions
@@ -30,7 +30,7 @@ SQUARES = 1e-6, 255**2  # mean squared errors that PSNR tells apart: from 108 to
 class UpscaleTask(Task):
     """A chain enlarges pictures: its stages learn from pixels, from features of the loss network, from a critic."""
 
-    term_names = ("pixel", "feature")
+    term_names = ("pixel", "feature", "grid")
     critic_layer = "relu1_2"  # before the first pooling, which hides grids from the layers after it
     chain: UpscaleChain
 
@@ -63,7 +63,9 @@ class UpscaleTask(Task):
         for stage in learning:
             picture = cut(self._inside(self.chain.enlarge_padded(stage, small, learning=True)))
             pixel = pixel_error(nd, picture, large)
-            own = {"pixel": self.options.pixel_weights[stage] * pixel, "feature": 0 * pixel}
+            own = {"pixel": self.options.pixel_weights[stage] * pixel, "feature": 0 * pixel, "grid": 0 * pixel}
+            if weight := self.options.grid_weights[stage]:
+                own["grid"] = weight * grid_error(nd, picture, large, self.chain.factor)
             if seen:
                 features = self.loss.features(picture)
                 own["feature"] = self.options.feature_weights[stage] * self.loss.error(features, truths)
