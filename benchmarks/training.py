@@ -5,6 +5,8 @@ python benchmarks/training.py --gpu 0 --size 448 --batch 4
 python benchmarks/training.py --task texture
 """
 
+from __future__ import annotations
+
 import argparse
 import importlib.util
 import os

@@ -228,7 +228,7 @@ def test_its_gradient_is_a_share_of_the_others(training_of):
         return training.task.terms(shares, [2], learner.critic, cut)
 
     (own,) = _gradient_norms(terms, lambda name: name == "gan")
-    (others,) = _gradient_norms(terms, lambda name: name in ("pixel", "feature"))
+    (others,) = _gradient_norms(terms, lambda name: name in ("pixel", "feature", "grid"))
     assert own == pytest.approx(0.25 * others, rel=1e-3) and own > 0
     assert np.array_equal(learner.critic.state()["factors"][:2], [0, 0])
 

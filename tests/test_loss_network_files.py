@@ -1,5 +1,7 @@
 """Loss networks from files: of every format and origin they see what the shipped one sees; strangers' run nothing."""
 
+from __future__ import annotations
+
 import io
 import json
 import pickle
