@@ -29,7 +29,8 @@ SHARE = Number(float, 0, 1)
 MaybeText = Optional[Text]  # these are evaluated, and Python 3.9 knows no Text | None
 MaybeCount = Optional[int]
 # What has one value for each stage, whatever the number of stages.
-LISTS = "steps sizes learning_rates style_boosts pixel_weights feature_weights grid_weights gan_weights".split()
+LISTS: tuple[str, ...] = ("steps", "sizes", "learning_rates", "style_boosts")
+LISTS += ("pixel_weights", "feature_weights", "grid_weights", "gan_weights")
 
 
 def _flat(description: dict) -> dict:
