@@ -24,7 +24,7 @@ __all__ = ["OPSET", "Graph", "TileGraph", "Value"]
 
 OPSET = 17
 END = np.iinfo(np.int64).max  # of a slice that has none
-READABLE = 64  # bytes of a constant at most that its name tells; larger ones are told apart by their sha256
+READABLE = 64  # bytes of a constant at most that its name shows; larger ones are named by their sha256
 
 
 def _arithmetic(operator: str, swapped: bool = False) -> Callable[[Value, Operand], Value]:

@@ -30,7 +30,7 @@ def grid_error(F, picture, truth, factor: int):
 
     picture, truth: (N, 3, H, W), sides multiples of the factor.  In each window the mean error at each of the factor^2
     places is taken; the result is their mean absolute difference from the mean over all places, as a share of 0..255.
-    Features alone are served by a grid where they ask for texture and there is no telling which.
+    Without it the feature error rewards a grid, where the true picture has texture that the small one does not show.
     """
     places = F.space_to_depth(picture - truth, block_size=factor)  # (N, 3 f^2, H / f, W / f): colors change fastest
     means = F.Pooling(places, kernel=(WINDOW, WINDOW), stride=(WINDOW, WINDOW), pool_type="avg")

@@ -16,7 +16,7 @@ from .vgg import CHANNELS, block_of
 
 __all__ = ["Discriminator", "SpectralConvolution"]
 
-BORDER = 8  # pixels of a picture along its border, where zero padding shows, that nothing is told by
+BORDER = 8  # pixels of a picture along its border that do not count, since zero padding shows there
 WIDTH = 64  # channels
 
 

@@ -2,6 +2,7 @@
 
 Such a file is a pickle, a program that could call any function, and the numbers that it asks for by key.  Its
 instructions are followed one by one here, as far as they make plain values and arrays; nothing else is even imported.
+pickletools only lists them: of `pickle` itself, which runs them, nothing is used.
 """
 
 from __future__ import annotations

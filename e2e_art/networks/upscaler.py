@@ -65,7 +65,7 @@ class Compact(Upscaler):
     It sees how pixels differ from the mean of the 5x5 around them, not how bright they are: so flat colors stay what
     they are from the first step on, and an edge is an edge in the dark and in the light.
     After SRVGGNetCompact of X. Wang and others: Real-ESRGAN, arXiv 2107.10833; differs from it in that, in its width,
-    and in leaky ReLUs of one slope.
+    and in leaky ReLUs where that has PReLUs.
     """
 
     kind = "compact"
