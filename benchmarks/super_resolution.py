@@ -35,11 +35,11 @@ import e2e_art
 from e2e_art.engines.gluon import array, nd, to_numpy
 from e2e_art.errors import OptionError, UserError
 from e2e_art.evaluation.grid import grid
-from e2e_art.evaluation.similarity import luma, psnr, ssim
 from e2e_art.images.arrays import to_vgg_space
 from e2e_art.images.bicubic import shrink_bicubic
 from e2e_art.images.io import list_images, read_image, write_image
 from e2e_art.images.sheet import sheet
+from e2e_art.images.similarity import luma, psnr, ssim
 from e2e_art.losses.perceptual import relative_error
 from e2e_art.networks.vgg import load_vgg
 

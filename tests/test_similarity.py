@@ -9,7 +9,7 @@ from skimage import data
 
 from e2e_art.errors import OptionError
 from e2e_art.evaluation.grid import grid
-from e2e_art.evaluation.similarity import luma, psnr, ssim
+from e2e_art.images.similarity import luma, psnr, ssim
 
 PHOTO = data.astronaut()[:64, :80]
 COLORS = {"black": (0, 0, 0), "white": (255, 255, 255), "red": (255, 0, 0), "green": (0, 255, 0), "blue": (0, 0, 255)}

@@ -15,6 +15,7 @@ from ..engines.gluon import array, autograd, nd, to_numpy
 from ..images.arrays import to_vgg_space
 from ..images.bicubic import shrink_bicubic
 from ..images.resize import resize
+from ..images.similarity import psnr
 from ..losses.reconstruction import FeatureLoss, grid_error, pixel_error
 from ..networks.chain import UpscaleChain
 from .critic import Critic
@@ -24,7 +25,7 @@ from .task import Task, as_it_is, in_vgg_space, mean_terms, preview_photo, valid
 __all__ = ["UpscaleTask"]
 
 BORDER = 4  # pixels of small crops that do not count
-SQUARES = 1e-6, 255**2  # mean squared errors that PSNR tells apart: from 108 to 0 decibels, in records too
+DECIBELS = 0.0, 108.0  # that PSNR lies within, in records too, which know no infinite or negative numbers
 
 
 class UpscaleTask(Task):
@@ -103,9 +104,8 @@ class UpscaleTask(Task):
     def _errors(self, picture, truth, truths: Mapping[str, Any]) -> dict[str, float]:
         """Returns the errors of a picture (1, 3, H, W) by the true one and its features, and PSNR in decibels."""
         pixel, feature = pixel_error(nd, picture, truth), self.loss.error(self.loss.features(picture), truths)
-        square = np.clip(np.square(to_numpy(picture - truth)).mean(), *SQUARES)
-        psnr = float(10 * np.log10(255**2 / square))
-        return {"pixel": to_numpy(pixel).item(), "feature": to_numpy(feature).item(), "psnr": psnr}
+        decibels = float(np.clip(psnr(to_numpy(picture), to_numpy(truth)), *DECIBELS))
+        return {"pixel": to_numpy(pixel).item(), "feature": to_numpy(feature).item(), "psnr": decibels}
 
     def evaluate(self, photos: Sequence[Path]) -> tuple[Sequence[Mapping[str, float]], dict[str, bytes]]:
         stages = range(len(self.chain.generators))
