@@ -45,6 +45,7 @@ def test_luma_of_full_range_has_the_lower_psnr():
 def test_equal_pictures():
     levels = luma(PHOTO)
     assert psnr(levels, levels) == math.inf
+    assert psnr(np.full(levels.shape, np.inf, np.float32), levels) == -math.inf  # and without a warning
     assert ssim(levels, levels) == 1
 
 

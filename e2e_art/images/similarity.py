@@ -27,13 +27,15 @@ def luma(image: np.ndarray, full_range: bool = False) -> np.ndarray:
 
 
 def psnr(picture: np.ndarray, truth: np.ndarray, border: int = 0) -> float:
-    """Returns the peak signal-to-noise ratio in decibels, of levels whose peak is 255; inf for equal pictures.
+    """Returns the peak signal-to-noise ratio in decibels, of levels whose peak is 255.
+
+    It is inf for equal pictures, -inf for values that are endlessly far away.
 
     picture, truth: of one shape, (H, W) or (H, W, C).  border: how many pixels are left out on each side.
     """
     difference = _inside(picture, border).astype(np.float64) - _inside(truth, border)
     error = np.mean(np.square(difference))
-    return float(10 * np.log10(255**2 / error)) if error else float("inf")
+    return float(20 * np.log10(255) - 10 * np.log10(error)) if error else float("inf")
 
 
 def ssim(picture: np.ndarray, truth: np.ndarray, border: int = 0) -> float:
