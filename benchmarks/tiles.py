@@ -3,8 +3,7 @@
 python benchmarks/tiles.py PHOTOS
 """
 
-import argparse
-import resource
+import os
 import subprocess
 import sys
 import tempfile
@@ -35,32 +34,34 @@ def wall(photos: list[Path], height: int, width: int) -> np.ndarray:
     return canvas
 
 
-def paint(picture: np.ndarray, folder: Path, options: argparse.Namespace) -> tuple[float, float]:
+def paint(picture: np.ndarray, folder: Path, *flags: object) -> tuple[float, float]:
     """Returns the seconds that `infer.py` takes in all, from file to file, and its peak memory in MiB."""
     write_image(folder / "in.jpg", picture, overwrite=True)
-    command = [sys.executable, INFER, folder / "in.jpg", "-o", folder / "out.jpg", "--overwrite", "--size", "0"]
+    command = [sys.executable, INFER, folder / "in.jpg", "-o", folder / "out.jpg", "--overwrite", *flags]
     started = time.perf_counter()
-    subprocess.run(
-        [*command, "--tile", str(options.tile), "--threads", str(options.threads), "--model", options.model],
-        check=True, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    return time.perf_counter() - started, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**10
+    with subprocess.Popen(list(map(str, command)), stderr=subprocess.DEVNULL) as process:
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"This failed: {' '.join(map(str, command))}")
+    return time.perf_counter() - started, usage.ru_maxrss / 2**10
 
 
 def main() -> None:
     parser = command_line(__doc__)
     parser.add_argument("photos", type=Path)
     parser.add_argument("--model", default="starry_night", help="default: %(default)s")
-    parser.add_argument("--megapixels", type=float, nargs="+", default=[4, 12, 25, 50, 100], help="rising")
+    parser.add_argument("--megapixels", type=float, nargs="+", default=[4, 12, 25, 50, 100])
     parser.add_argument("--tile", type=int, default=TILE, help="default: %(default)s")
     parser.add_argument("--whole", type=float, default=12, help="megapixels to compare at (default: %(default)s)")
     options = parser.parse_args()
     photos, rows = list_images(options.photos), []
+    flags = ["--size", 0, "--tile", options.tile, "--threads", options.threads, "--model", options.model]
     with tempfile.TemporaryDirectory() as folder:
-        for megapixels in options.megapixels:  # rising: what is asked of the peak is that of all children so far
+        for megapixels in options.megapixels:
             height = round((megapixels * 1e6 * 3 / 4) ** 0.5)
             picture = wall(photos, height, height * 4 // 3)
-            seconds, peak = paint(picture, Path(folder), options)
+            seconds, peak = paint(picture, Path(folder), *flags)
             size = f"{picture.shape[1]}x{height}"
             rows.append([f"{megapixels:g}", size, f"{seconds:.1f}", f"{seconds / megapixels:.2f}", f"{peak:.0f}"])
             print(*rows[-1], file=sys.stderr, flush=True)
