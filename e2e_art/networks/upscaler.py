@@ -15,10 +15,10 @@ from .generator import PIXEL_SCALE, Stage, as_colors
 from .inputs import FACTORS
 from .johnson import Residual
 from .layers import Convolution, LeakyReLU, PaddedConv, ReLU, Sequential, UpsampledConv, WideConv, layer
+from .reach import TAPS, reach_of
 
 __all__ = ["Compact", "JohnsonUpscaler", "Upscaler"]
 
-TAPS = 5  # pixels of a row that fixed kernels reach over
 WINDOW = {"kernel": (TAPS, TAPS), "pad": (TAPS // 2, TAPS // 2), "no_bias": True}
 
 
@@ -55,6 +55,11 @@ class Upscaler(Stage):
         if factor not in FACTORS:
             raise OptionError(f"Pictures are enlarged by a factor of {', '.join(map(str, FACTORS))}, not {factor}")
         self.factor = factor
+
+    @property
+    def reach(self) -> int:
+        """How many pixels of the small picture it sees on each side of one."""
+        return reach_of(**self.describe())
 
 
 class Compact(Upscaler):
