@@ -270,6 +270,7 @@ def test_pictures_of_any_size_are_validated_and_previewed(files, tmp_path, small
         (["--super-resolution", "2", "--photos", "{photos}", "--photo-scale", "1"], "such as 0.6 1.4, not 1"),
         (["--super-resolution", "2", "--photos", "{photos}", "--photo-scale", "1.4", "0.6"], "not 1.4 0.6"),
         (["--super-resolution", "2", "--photos", "{photos}", "--stages", "johnson-upscaler"], "--norm batch"),
+        (["--super-resolution", "2", "--photos", "{photos}", "--norm", "batch"], "leave --norm batch out"),
         (
             ["--super-resolution", "2", "--photos", "{photos}", "--pixel-weight", "0", "--gan-weight", "1"],
             "--pixel-weight and --feature-weight are 0 for stage 0, which would learn nothing",

@@ -215,6 +215,12 @@ def test_a_description_with_stages_of_two_forms_is_refused(copied):
         load_upscaler(copied)
 
 
+def test_a_description_with_a_normalization_that_the_network_has_not_is_refused(copied):
+    edit_description(copied, stages=[{**stage, "norm": "batch"} for stage in read_model(copied).stages])
+    with pytest.raises(ModelError, match=r"describes no model .*norm"):
+        load_upscaler(copied)
+
+
 def test_weights_that_are_none(copied, photo):
     forge(copied, **{"stage-1_safetensors": b"no weights at all"})
     with pytest.raises(ModelError, match=r"stage-1.safetensors holds no weights"):

@@ -76,8 +76,10 @@ class Compact(Upscaler):
     kind = "compact"
     arguments = ("factor", "channels", "depth")
 
-    def __init__(self, factor: int = 4, channels: int = 32, depth: int = 8, **options):
-        super().__init__(factor, **options)
+    def __init__(self, factor: int = 4, channels: int = 32, depth: int = 8, norm: str = "instance", **options):
+        super().__init__(factor, norm=norm, **options)
+        if norm != "instance":  # what stages have by default
+            raise OptionError(f"Stages of kind '{self.kind}' have no normalization: leave --norm {norm} out")
         self.channels, self.depth = channels, depth
         widths = [3, *[channels] * (depth + 1)]
         layers = [each for pair in zip(widths, widths[1:]) for each in (Convolution(*pair), LeakyReLU())]
