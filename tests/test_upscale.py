@@ -343,5 +343,19 @@ def test_what_does_not_fit_is_said_before_it_is_painted(shipped, published, phot
         enlarger(np.zeros((4000, 5000, 3), np.uint8), tile=64)
 
 
+def test_every_stage_that_is_enlarged_counts(shipped, published, photo, monkeypatch):
+    from e2e_art import machine
+
+    shipped("photo_x2")
+    painter = EnlargingPainter(published, 2)
+    one, two = 3 * (1 + 4), 3 * (1 + 2 * 4)  # bytes a pixel: of the small picture, and of the large ones
+    need = painter._enlarger(2)._painters[0].need
+    free = need.at(97, 131) + (one + two) / 2 * photo[..., 0].size
+    monkeypatch.setattr(machine, "free_memory", lambda: int(free))
+    with pytest.raises(UserError, match="131x97 pixels take .* would fit"):
+        painter.stages(photo)
+    assert painter(photo).shape == (194, 262, 3)
+
+
 def test_a_class_for_each_name():
     assert load_upscaler.__annotations__["return"] == UpscalePainter.__name__

@@ -131,15 +131,21 @@ class UpscalePainter(ModelPainter):
         return large
 
     def check_size(
-        self, height: int, width: int, tile: int | None = None, fix: str = "a picture of {width}x{height}"
+        self,
+        height: int,
+        width: int,
+        tile: int | None = None,
+        fix: str = "a picture of {width}x{height}",
+        pictures: int = 1,
     ) -> int:
         """Returns the edge of the tiles to enlarge a picture of that size in, 0 for none; tile: as for a call.
 
-        fix: as for `machine.check_memory`.  Raises UserError where it would not fit into the memory that is free.
+        fix: as for `machine.check_memory`.  pictures: how many are enlarged one by one, and all held.
+        Raises UserError where they would not fit into the memory that is free.
         """
         if tile is None:
             tile = TILE if CAUTION * self.need.pixel * height * width > free_memory() + self.held else 0
-        beside = PICTURE_BYTES * (1 + self.factor**2)
+        beside = PICTURE_BYTES * (1 + pictures * self.factor**2)
         if tile:
             rows, columns = (min(side, tile + 2 * self.model.reach) for side in (height, width))
             check_memory(Need(beside, self.need.at(rows, columns)), height, width, fix, held=self.held)
