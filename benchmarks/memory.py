@@ -59,6 +59,26 @@ def enlarging(engine: str, tile: int = 0) -> Callable[[int], object]:
     return lambda edge: upscaler(picture(edge // upscaler.factor), tile=tile)
 
 
+def enlarging_by_johnson(engine: str) -> Callable[[int], object]:
+    """Returns what `enlarging` does, by Johnson's network with the weights that a training begins with."""
+    from pathlib import Path
+    from tempfile import mkdtemp
+
+    from e2e_art import load_upscaler
+    from e2e_art.engines.choice import choose
+    from e2e_art.training.stages import stages_of
+
+    choose("auto" if engine == "onnx" else engine)
+    from e2e_art.engines.gluon import cpu
+    from e2e_art.models.publish import publish
+    from e2e_art.networks.chain import UpscaleChain
+
+    chain = UpscaleChain(stages_of("johnson-x4")[:1])
+    chain.draw_weights(0, [cpu()])
+    upscaler = load_upscaler(publish(chain, Path(mkdtemp()) / "johnson", {}), engine)
+    return lambda edge: upscaler(picture(edge // upscaler.factor), tile=0)
+
+
 def finishing(name: str) -> Callable[[int], object]:
     from e2e_art.images import colors, io, resize, upsample
 
@@ -101,15 +121,20 @@ def training(kind: str, batch: int = 1) -> Callable[[int], object]:
     folder = Path(mkdtemp())
     write_image(folder / "style.png", picture(256), overwrite=True)
     loss = {} if kind == "chain" else {"loss": LossOptions(content_weight=0.0)}
-    stages = {"bing-xu": {"stages": "bing-xu", "coupling": "joint"}}.get(kind, {})
+    more: dict[str, dict] = {"bing-xu": {"kind": "chain", "stages": "bing-xu", "coupling": "joint"}}
+    for stages in ("compact", "johnson-x4"):
+        more[stages] = {"kind": "upscaler", "factor": 4, "stages": stages, "styles": (), "loss": LossOptions()}
+        more[stages] |= {"feature_weights": (1.0,), "gan_weights": (0.0,)}
 
     def step(edge: int) -> None:
         options = TrainingOptions(
-            styles=(str(folder / "style.png"),), photos=str(folder), kind="chain" if kind == "bing-xu" else kind,
-            sizes=(edge,), batch=batch, **loss, **stages,
-        )  # fmt: skip
+            **{
+                **{"styles": (str(folder / "style.png"),), "photos": str(folder), "kind": kind},
+                **{"sizes": (edge,), "batch": batch, **loss, **more.get(kind, {})},
+            }
+        )
         task = Training(options, folder / "checkpoint.npz")
-        planes = {"chain": (edge, edge, 3), "bing-xu": (edge, edge, 3), "texture": (6, edge, edge)}[kind]
+        planes = (6, edge, edge) if kind == "texture" else (edge, edge, 3)
         crops = np.random.default_rng(0).integers(0, 256, (batch, *planes)).astype(np.uint8)
         task.learn(crops if kind != "texture" else [crops.astype(np.float32) / 255], 1e-4)
 
@@ -133,6 +158,9 @@ WAYS: dict[str, Callable[[], Callable[[int], object]]] = {
     "enlarging 4 times, onnx": lambda: enlarging("onnx"),
     "enlarging 4 times, mxnet": lambda: enlarging("mxnet"),
     "enlarging 4 times, torch": lambda: enlarging("torch"),
+    "enlarging 4 times by Johnson's, onnx": lambda: enlarging_by_johnson("onnx"),
+    "enlarging 4 times by Johnson's, mxnet": lambda: enlarging_by_johnson("mxnet"),
+    "enlarging 4 times by Johnson's, torch": lambda: enlarging_by_johnson("torch"),
     "enlarging 4 times in tiles": lambda: enlarging("onnx", 384),
     **{name: partial(finishing, name) for name in ("denoise", "keep_colors", "guided", "resize", "jpeg", "png")},
     "losses of one picture": losses,
@@ -141,6 +169,8 @@ WAYS: dict[str, Callable[[], Callable[[int], object]]] = {
     "step of a chain, batch of 2": lambda: training("chain", 2),
     "step of bing-xu, joint": lambda: training("bing-xu"),
     "step of a texture": lambda: training("texture"),
+    "step of an upscaler": lambda: training("compact"),
+    "step of an upscaler by Johnson": lambda: training("johnson-x4"),
 }
 
 

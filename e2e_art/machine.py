@@ -118,11 +118,17 @@ class Need:
 
 
 # What `python benchmarks/memory.py` and `benchmarks/sizes.py` measure (docs/speed.md).
-PAINTING = {  # whole, by kind of model and engine; of a network of others only input and output are known
+# By kind of model, or by that of its networks where these take more than others in such models do.
+PAINTING = {  # whole, by engine, too; of a network of others only input and output are known
     "chain": {"onnx": Need(400), "mxnet": Need(570), "torch": Need(640)},
     "texture": {"onnx": Need(700), "mxnet": Need(710), "torch": Need(1220)},
     "doodle": {"onnx": Need(920), "mxnet": Need(690), "torch": Need(750)},
     "upscaler": {"onnx": Need(430, large=50), "mxnet": Need(310, large=55), "torch": Need(350, large=35)},
+    "johnson-upscaler": {
+        "onnx": Need(1000, large=1180),
+        "mxnet": Need(1000, large=880),
+        "torch": Need(1000, large=990),
+    },
     "onnx": {"onnx": Need(64)},
 }
 TILED = Need(9)  # beside the tiles: the photo, and the last stage's picture in half precision
@@ -133,6 +139,7 @@ TRAINING = {  # a crop and stage
     "texture": Need(8700, 0.6e9),
     "doodle": Need(8700, 0.6e9),
     "upscaler": Need(2000, 0.6e9),
+    "johnson-upscaler": Need(9400, 0.6e9),
 }
 OPTIMIZE = {"lbfgs": Need(6300, 0.6e9), "adam": Need(4600, 0.6e9), "sgd": Need(4600, 0.6e9)}  # by solver
 

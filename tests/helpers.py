@@ -91,14 +91,18 @@ def tiny_model(folder: Path) -> Path:
     return folder
 
 
-def tiny_upscaler(folder: Path, factor: int = 4, stages: int = 2, seed: int = 3) -> Path:
-    """Publishes a small upscaler of random weights, whose stages differ; returns its folder."""
+def tiny_upscaler(folder: Path, factor: int = 4, stages: int = 2, seed: int = 3, **form) -> Path:
+    """Publishes a small upscaler of random weights, whose stages differ; returns its folder.
+
+    form: arguments of its network, a shallow compact one by default.
+    """
     from e2e_art.engines.gluon import cpu
     from e2e_art.models.publish import publish
     from e2e_art.networks.chain import UpscaleChain
     from e2e_art.networks.layers import xavier
 
-    chain = UpscaleChain([{"kind": "compact", "factor": factor, "channels": 8, "depth": 2}] * stages)
+    form = form or {"kind": "compact", "channels": 8, "depth": 2}
+    chain = UpscaleChain([{**form, "factor": factor}] * stages)
     chain.initialize([cpu()])
     random = np.random.RandomState(seed)
     for stage in range(stages):

@@ -225,7 +225,7 @@ def test_its_gradient_is_a_share_of_the_others(training_of):
     learner._balance(learner.critic, shares)
 
     def terms(cut):
-        return training.task.terms(shares, [2], learner.critic, cut)
+        return training.task.terms(shares, [2], learner.critic, cut)[0]
 
     (own,) = _gradient_norms(terms, lambda name: name == "gan")
     (others,) = _gradient_norms(terms, lambda name: name in ("pixel", "feature", "grid"))

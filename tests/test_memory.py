@@ -4,9 +4,9 @@ import re
 
 import numpy as np
 import pytest
-from helpers import assert_one_sentence, save
+from helpers import assert_one_sentence, save, tiny_upscaler
 
-from e2e_art import load, load_doodle, load_texture, machine
+from e2e_art import load, load_doodle, load_texture, load_upscaler, machine
 from e2e_art.commands.main import main
 from e2e_art.errors import UserError
 from e2e_art.machine import PAINTING, Need, check_memory
@@ -65,6 +65,20 @@ def test_textures_and_doodles(free):
     width, height = map(int, re.findall(r"--size (\d+)x(\d+) would", str(refused.value))[0])
     assert width % 32 == height % 32 == 0
     assert 0.8 * GB < PAINTING["texture"]["onnx"].at(height, width) < GB
+
+
+def test_johnsons_network_takes_more_than_other_upscalers(free, tmp_path, photo, capfd):
+    johnson = load_upscaler(tiny_upscaler(tmp_path / "johnson", kind="johnson-upscaler", channels=8, blocks=1))
+    compact = load_upscaler(tiny_upscaler(tmp_path / "compact"))
+    assert johnson.need.pixel > 10 * compact.need.pixel
+    free(GB)
+    compact.check_size(400, 500, tile=0)
+    with pytest.raises(UserError, match=r"^500x400 pixels take about 4.1 GB of memory, and 1.0 GB are free: tiles"):
+        johnson.check_size(400, 500, tile=0)
+    path = save(tmp_path / "photos" / "photo.png", photo)
+    words = ["train", "--super-resolution", 4, "--photos", path.parent, "--out", tmp_path / "out"]
+    code = main([*map(str, words), "--stages", "johnson-x4", "--norm", "batch"])
+    assert_one_sentence(code, capfd.readouterr().err, "160x160 pixels take about 2.5 GB")
 
 
 def test_photos(free, photo):

@@ -72,7 +72,7 @@ def test_a_site_lists_page_engine_and_styles(engine, published):
 def test_a_site_lists_upscalers_apart(engine, published, tmp_path):
     files = site([read_model(published), read_model(tiny_upscaler(tmp_path / "painted_x2", factor=2))])
     (upscaler,) = json.loads(files["upscalers.json"])
-    assert (upscaler["name"], upscaler["factor"]) == ("painted_x2", 2)
+    assert (upscaler["name"], upscaler["factor"], upscaler["overlap"]) == ("painted_x2", 2, 6)
     assert {f"{upscaler['folder']}/{name}" for name in (upscaler["graph"], *upscaler["files"])} <= set(files)
     assert len(upscaler["files"]) == 1  # one stage is all that the page uses
     assert [style["name"] for style in json.loads(files["styles.json"])] == ["small_model"]

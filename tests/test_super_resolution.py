@@ -88,6 +88,27 @@ def test_padding_hides_the_zeros_of_the_convolutions():
     assert np.abs(part - enlarged(chain, image)[20 + 2 * chain.padding :]).max() <= 1  # rounding
 
 
+@pytest.mark.parametrize(
+    ("form", "reach"),
+    [
+        ({"kind": "compact", "channels": 8, "factor": 4}, 12),
+        ({"kind": "compact", "channels": 8, "factor": 2, "depth": 4}, 8),
+        ({**JOHNSON, "factor": 2, "blocks": 4}, 15),
+        ({**JOHNSON, "factor": 4, "blocks": 4}, 14),
+        ({**JOHNSON, "factor": 8, "blocks": 1}, 8),
+    ],
+)
+def test_an_upscaler_says_how_far_it_sees(form, reach):
+    chain = shaken(chain_of(form), 0.1)
+    assert chain.generators[0].reach == chain.padding == reach
+    photo = to_vgg_space(data.coffee()[100:200, 200:300])
+    changed, factor = photo.copy(), chain.factor
+    changed[:, :, :50] = 100 - changed[:, :, :50]
+    ends = [to_numpy(chain(array(each))[0])[:, :, 50 * factor :] for each in (photo, changed)]
+    (rows,) = np.nonzero(np.abs(ends[0] - ends[1]).max(axis=(0, 1, 3)) > 1e-3)
+    assert rows.max() // factor + 1 == reach  # rows below the last changed one
+
+
 def test_a_flat_gradient_reaches_every_weight():
     chain = shaken(chain_of({**COMPACT, "factor": 2}))
     _, gradient = value_and_gradient(lambda x: chain.enlarge_padded(0, x, learning=True), np.zeros((1, 3, 30, 30)))
@@ -249,6 +270,7 @@ def test_pictures_of_any_size_are_validated_and_previewed(files, tmp_path, small
         (["--super-resolution", "2", "--photos", "{photos}", "--photo-scale", "1"], "such as 0.6 1.4, not 1"),
         (["--super-resolution", "2", "--photos", "{photos}", "--photo-scale", "1.4", "0.6"], "not 1.4 0.6"),
         (["--super-resolution", "2", "--photos", "{photos}", "--stages", "johnson-upscaler"], "--norm batch"),
+        (["--super-resolution", "2", "--photos", "{photos}", "--norm", "batch"], "leave --norm batch out"),
         (
             ["--super-resolution", "2", "--photos", "{photos}", "--pixel-weight", "0", "--gan-weight", "1"],
             "--pixel-weight and --feature-weight are 0 for stage 0, which would learn nothing",

@@ -16,7 +16,7 @@ from e2e_art.models.weights_file import read_weights, write_weights
 from e2e_art.networks.inputs import reflect
 from e2e_art.painting import upscale as module
 from e2e_art.painting.enlarge import Enlarger, EnlargingPainter, find_upscalers
-from e2e_art.painting.upscale import OVERLAP, UpscalePainter
+from e2e_art.painting.upscale import UpscalePainter
 
 pytestmark = pytest.mark.numerical
 
@@ -117,26 +117,22 @@ def test_tiles_are_the_whole_picture(model, photo, tile, engine):
     assert calls == [(done, count) for done in range(1, count + 1)]
 
 
-def test_johnsons_network_enlarges(tmp_path, photo):
-    from e2e_art.engines.gluon import cpu
-    from e2e_art.models.publish import publish
-    from e2e_art.networks.chain import UpscaleChain
-
-    form = {"kind": "johnson-upscaler", "factor": 4, "channels": 8, "blocks": 4, "norm": "batch"}
-    chain = UpscaleChain([form] * 2)
-    chain.draw_weights(1, [cpu()])
-    model = publish(chain, tmp_path / "johnson", {})
+@pytest.mark.parametrize(
+    ("form", "factor"),
+    [
+        ({"kind": "compact", "channels": 8, "depth": 8}, 4),
+        ({"kind": "compact", "channels": 8, "depth": 16}, 2),
+        ({"kind": "johnson-upscaler", "channels": 8, "blocks": 4}, 4),
+        ({"kind": "johnson-upscaler", "channels": 8, "blocks": 16}, 2),
+    ],
+    ids=lambda value: "-".join(map(str, value.values())) if isinstance(value, dict) else str(value),
+)
+def test_tiles_overlap_by_as_much_as_any_upscaler_sees(tmp_path, photo, form, factor):
+    model = tiny_upscaler(tmp_path / "model", factor=factor, **form)
     whole = load_upscaler(model)(photo, 0.5, tile=0)
+    assert np.ptp(whole) > 30
     assert difference(load_upscaler(model, chosen())(photo, 0.5), whole) <= 1
     assert difference(load_upscaler(model)(photo, 0.5, tile=48), whole) <= 1
-
-
-def test_tiles_reach_as_far_as_upscalers_see():
-    from e2e_art.networks.chain import UpscaleChain
-
-    deepest = 16  # that a model.json may ask for
-    assert UpscaleChain.padding <= OVERLAP
-    assert deepest + 2 <= OVERLAP  # convolutions of 3x3
 
 
 def test_tiles_come_by_themselves_where_memory_is_short(model, photo, monkeypatch):
@@ -216,6 +212,12 @@ def test_a_description_with_stages_of_two_forms_is_refused(copied):
     first, second = read_model(copied).stages
     edit_description(copied, stages=[first, {**second, "factor": 2}])
     with pytest.raises(ModelError, match="describes no model .*its stages are not of one form"):
+        load_upscaler(copied)
+
+
+def test_a_description_with_a_normalization_that_the_network_has_not_is_refused(copied):
+    edit_description(copied, stages=[{**stage, "norm": "batch"} for stage in read_model(copied).stages])
+    with pytest.raises(ModelError, match=r"describes no model .*norm"):
         load_upscaler(copied)
 
 
@@ -339,6 +341,20 @@ def test_what_does_not_fit_is_said_before_it_is_painted(shipped, published, phot
         painter(np.zeros((4000, 5000, 3), np.uint8), size=0)
     with pytest.raises(UserError, match="GB are free"):
         enlarger(np.zeros((4000, 5000, 3), np.uint8), tile=64)
+
+
+def test_every_stage_that_is_enlarged_counts(shipped, published, photo, monkeypatch):
+    from e2e_art import machine
+
+    shipped("photo_x2")
+    painter = EnlargingPainter(published, 2)
+    one, two = 3 * (1 + 4), 3 * (1 + 2 * 4)  # bytes a pixel: of the small picture, and of the large ones
+    need = painter._enlarger(2)._painters[0].need
+    free = need.at(97, 131) + (one + two) / 2 * photo[..., 0].size
+    monkeypatch.setattr(machine, "free_memory", lambda: int(free))
+    with pytest.raises(UserError, match="131x97 pixels take .* would fit"):
+        painter.stages(photo)
+    assert painter(photo).shape == (194, 262, 3)
 
 
 def test_a_class_for_each_name():

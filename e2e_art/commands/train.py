@@ -282,7 +282,8 @@ def _subject(flags: argparse.Namespace) -> dict[str, Any]:
 def _check_memory(options: TrainingOptions) -> None:
     """Raises UserError where a step would not fit into the memory that is free."""
     count = options.batch * (1 if options.coupling == "staged" else len(options.sizes))
-    need, size = TRAINING[options.kind], max(options.sizes)
+    need = TRAINING.get(options.generators()[0]["kind"], TRAINING[options.kind])
+    size = max(options.sizes)
     fixes = ("at this --batch, --size {long}", "give a smaller --batch") if options.batch > 1 else ("--size {long}",)
     check_memory(Need(need.pixel * count, need.always), size, size, *fixes, multiple=32)
 

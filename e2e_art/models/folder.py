@@ -23,6 +23,7 @@ from typing import Any
 from ..errors import ModelError, OptionError, plural, reason_of, shortened
 from ..files import check, parse_json, pretrained_folder, read_file, write_folder
 from ..networks.inputs import noise_tile
+from ..networks.reach import reach_of
 from .kinds import KINDS, PHOTO, Kind
 
 __all__ = ["FORMAT", "NOISE_FILE", "STYLE_FILE", "THUMBNAIL", "Model", "find_model", "graph_file", "list_models"]
@@ -90,6 +91,11 @@ class Model:
     def factor(self) -> int:
         """By how much it enlarges: 1 for models that paint."""
         return self.stages[0].get("factor", 1)
+
+    @property
+    def reach(self) -> int:
+        """How many pixels on each side of one it sees; of upscalers alone."""
+        return reach_of(**self.stages[0])
 
     def path(self, name: str) -> Path:
         """Returns the path of one of the model's files; raises ModelError for a file that it does not have."""

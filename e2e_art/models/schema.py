@@ -54,6 +54,7 @@ class _Johnson(_Stage, tag="johnson"):
 
 
 class _Compact(_Stage, tag="compact"):
+    norm: Literal["instance"]  # though it has none
     factor: _Factor
     channels: _Width
     depth: _Depth

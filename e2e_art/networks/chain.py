@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
+from typing import cast
 
 import numpy as np
 
@@ -23,7 +24,7 @@ from .johnson import Johnson
 from .layers import xavier
 from .photo import Conv, Deconv, Pyramid
 from .texture import Texture
-from .upscaler import Compact, JohnsonUpscaler
+from .upscaler import Compact, JohnsonUpscaler, Upscaler
 
 __all__ = ["Chain", "DoodleChain", "TextureChain", "UpscaleChain", "make_generator", "without_constants"]
 
@@ -216,13 +217,12 @@ class UpscaleChain(Chain):
     """Upscalers of one form: each begins as the one before it and learns to make sharper pictures.
 
     They do not stand in a line: a stage enlarges the given picture itself, and what lies between two stages is a mix
-    of their weights.
+    of their weights.  The picture has as much padding as they see, in pixels of the small one.
     X. Wang and others: ESRGAN, arXiv 1809.00219, section 3.4.
     """
 
     kind = "upscaler"
     generator_kinds = ("compact", "johnson-upscaler")
-    padding = 12  # pixels of the small picture: as far as the compact network sees
     uniform = True
 
     def __init__(self, stages: Sequence[dict], share_weights: bool = False):
@@ -230,7 +230,8 @@ class UpscaleChain(Chain):
         first, *others = (generator.describe() for generator in self.generators)
         if any(other != first for other in others):
             raise OptionError("Stages of an upscaler mix their weights: choose --stages of one kind and form")
-        self.factor: int = self.generators[0].factor  # type: ignore[attr-defined]
+        upscaler = cast(Upscaler, self.generators[0])
+        self.factor, self.padding = upscaler.factor, upscaler.reach
 
     def enlarge(self, index: int, photo):
         """Returns what stage `index` makes of photos (N, 3, H, W): (N, 3, f H, f W)."""

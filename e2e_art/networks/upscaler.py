@@ -15,10 +15,10 @@ from .generator import PIXEL_SCALE, Stage, as_colors
 from .inputs import FACTORS
 from .johnson import Residual
 from .layers import Convolution, LeakyReLU, PaddedConv, ReLU, Sequential, UpsampledConv, WideConv, layer
+from .reach import TAPS, reach_of
 
 __all__ = ["Compact", "JohnsonUpscaler", "Upscaler"]
 
-TAPS = 5  # pixels of a row that fixed kernels reach over
 WINDOW = {"kernel": (TAPS, TAPS), "pad": (TAPS // 2, TAPS // 2), "no_bias": True}
 
 
@@ -56,6 +56,11 @@ class Upscaler(Stage):
             raise OptionError(f"Pictures are enlarged by a factor of {', '.join(map(str, FACTORS))}, not {factor}")
         self.factor = factor
 
+    @property
+    def reach(self) -> int:
+        """How many pixels of the small picture it sees on each side of one."""
+        return reach_of(**self.describe())
+
 
 class Compact(Upscaler):
     """A plain chain of 3x3 convolutions, as runtimes compute fastest, beside bicubic enlargement.
@@ -71,8 +76,10 @@ class Compact(Upscaler):
     kind = "compact"
     arguments = ("factor", "channels", "depth")
 
-    def __init__(self, factor: int = 4, channels: int = 32, depth: int = 8, **options):
-        super().__init__(factor, **options)
+    def __init__(self, factor: int = 4, channels: int = 32, depth: int = 8, norm: str = "instance", **options):
+        super().__init__(factor, norm=norm, **options)
+        if norm != "instance":  # what stages have by default
+            raise OptionError(f"Stages of kind '{self.kind}' have no normalization: leave --norm {norm} out")
         self.channels, self.depth = channels, depth
         widths = [3, *[channels] * (depth + 1)]
         layers = [each for pair in zip(widths, widths[1:]) for each in (Convolution(*pair), LeakyReLU())]

@@ -149,7 +149,8 @@ class ModelPainter:
     ):
         self.engine = self._make_engine(model, engine, threads, gpu)
         self.model = self.engine.model
-        self.need = PAINTING[self.model.kind.name][self.engine.name].enlarging(self.model.factor)
+        needs = PAINTING.get(self.model.stages[0].get("kind", ""), PAINTING[self.model.kind.name])
+        self.need = needs[self.engine.name].enlarging(self.model.factor)
         self.held = 0.0  # bytes that the engine keeps of pictures before
 
     @property

@@ -6,6 +6,7 @@ import logging
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -61,10 +62,10 @@ class Enlarger:
         soft = resize(levels, *self.output_size(*opacity.shape))[..., 0]
         return np.where((soft == 0) | (soft == 255), soft, self(levels, strength, tile=tile)[..., 1])
 
-    def check_size(self, height: int, width: int, tile: int | None = None, **fix: str) -> None:
+    def check_size(self, height: int, width: int, tile: int | None = None, **options: Any) -> None:
         """Raises UserError where a picture of that size would not fit into memory; all as for `UpscalePainter`."""
         for painter in self._painters:
-            painter.check_size(height, width, tile, **fix)
+            painter.check_size(height, width, tile, **options)
             height, width = painter.factor * height, painter.factor * width
 
     def output_size(self, height: int, width: int) -> tuple[int, int]:
@@ -110,7 +111,8 @@ class EnlargingPainter(Painter):
             raise OptionError("An upscaler enlarges paintings in place of guided, and of as_painted: choose one")
         factor, (height, width) = self._plan(photo.shape, size)
         if factor > 1:  # what does not fit is said before anything is painted
-            self._enlarger(factor).check_size(*size_to_paint(photo.shape, size), fix="--size {long}")
+            count = len(self.model.check_stages(stages))
+            self._enlarger(factor).check_size(*size_to_paint(photo.shape, size), fix="--size {long}", pictures=count)
         pictures = super().stages(photo, stages, size=size, as_painted=True, **options)
         if factor > 1:
             pictures = [self._enlarger(factor)(painting) for painting in pictures]

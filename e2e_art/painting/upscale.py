@@ -20,10 +20,9 @@ from ..models.weights_file import read_weights
 from .engines import GluonEngine, ModelPainter, OnnxEngine
 from .photo import STRONGEST
 
-__all__ = ["OVERLAP", "TILE", "UpscalePainter"]
+__all__ = ["TILE", "UpscalePainter"]
 
 TILE = 384  # pixels of the edge of a tile of the small picture, its overlap aside
-OVERLAP = 20  # pixels on each side: farther than an upscaler sees
 CAUTION = 2  # times what enlarging a picture whole takes: where less is free, it is enlarged in tiles
 
 Weights = Mapping[str, np.ndarray]
@@ -120,10 +119,11 @@ class UpscalePainter(ModelPainter):
         if not tile:
             return self._enlarged(image, strength)
         large = np.empty((self.factor * height, self.factor * width, 3), np.uint8)
+        overlap = self.model.reach
         grid = [(top, left) for top in range(0, height, tile) for left in range(0, width, tile)]
         for done, (top, left) in enumerate(grid, start=1):
-            above, before = max(0, top - OVERLAP), max(0, left - OVERLAP)
-            part = self._enlarged(image[above : top + tile + OVERLAP, before : left + tile + OVERLAP], strength)
+            above, before = max(0, top - overlap), max(0, left - overlap)
+            part = self._enlarged(image[above : top + tile + overlap, before : left + tile + overlap], strength)
             part = part[self.factor * (top - above) :, self.factor * (left - before) :]
             place = large[self.factor * top :, self.factor * left :][: self.factor * tile, : self.factor * tile]
             place[:] = part[: place.shape[0], : place.shape[1]]
@@ -131,17 +131,23 @@ class UpscalePainter(ModelPainter):
         return large
 
     def check_size(
-        self, height: int, width: int, tile: int | None = None, fix: str = "a picture of {width}x{height}"
+        self,
+        height: int,
+        width: int,
+        tile: int | None = None,
+        fix: str = "a picture of {width}x{height}",
+        pictures: int = 1,
     ) -> int:
         """Returns the edge of the tiles to enlarge a picture of that size in, 0 for none; tile: as for a call.
 
-        fix: as for `machine.check_memory`.  Raises UserError where it would not fit into the memory that is free.
+        fix: as for `machine.check_memory`.  pictures: how many are enlarged one by one, and all held.
+        Raises UserError where they would not fit into the memory that is free.
         """
         if tile is None:
             tile = TILE if CAUTION * self.need.pixel * height * width > free_memory() + self.held else 0
-        beside = PICTURE_BYTES * (1 + self.factor**2)
+        beside = PICTURE_BYTES * (1 + pictures * self.factor**2)
         if tile:
-            rows, columns = (min(side, tile + 2 * OVERLAP) for side in (height, width))
+            rows, columns = (min(side, tile + 2 * self.model.reach) for side in (height, width))
             check_memory(Need(beside, self.need.at(rows, columns)), height, width, fix, held=self.held)
         else:
             self.check_memory(height, width, f"tiles (--tile {TILE})", beside)

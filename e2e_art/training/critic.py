@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,13 +18,20 @@ from ..networks.vgg import VGGFeatures
 from .muon import Adam, sum_gradients
 from .options import TrainingOptions
 
-__all__ = ["Critic"]
+__all__ = ["Critic", "Pair"]
 
 log = logging.getLogger(__name__)
 
 BETA_1 = 0.5  # of Adam: pictures change as it learns, so it looks back less far
 WARM_UP = 100  # steps in which it learns alone, a quarter of its phase at most
 _PROBE = np.random.default_rng(0).uniform(-128, 128, (1, 3, 64, 64))  # its features have about the size of a photo's
+
+
+class Pair(NamedTuple):
+    """What a critic learns to tell apart: features of pictures of a stage, and of as many real ones, (N, C, H, W)."""
+
+    fake: Any
+    real: Any
 
 
 class Critic:
@@ -34,7 +41,7 @@ class Critic:
     Its term has a factor of 0 until `balance` is called.
     """
 
-    term_names = ("gan", "critic")  # what the stages learn from it, and what it learns itself
+    term_names = ("gan", "critic")  # what the stages learn from it, and its own errors
 
     def __init__(self, options: TrainingOptions, network: VGGFeatures, layer: str, devices: Sequence):
         self._weights, self._rate = options.gan_weights, options.critic_rate
@@ -56,30 +63,25 @@ class Critic:
         """Counts a step; returns the rates that it takes, as `Adam.rates` does."""
         return self._optimizer.rates(self._rate)
 
-    def terms(self, stage: int, fake, real) -> dict[str, Any]:
-        """Returns the term of a stage's pictures, by their features, (N,), and what it is to learn from, for `learn`.
-
-        fake, real: features of pictures of the stage, and of as many real ones, (N, C, H, W).
-        """
+    def term(self, stage: int, fake):
+        """Returns the term of a stage's pictures, (N,), by their features, (N, C, H, W)."""
         factor = self._factors[device_of(fake)][stage : stage + 1]
-        error = generator_error(nd, self.discriminator(fake))
-        return {"gan": nd.broadcast_mul(error, factor), "critic": (fake.detach(), real)}
+        return nd.broadcast_mul(generator_error(nd, self.discriminator(fake)), factor)
 
-    def learn(self, terms: Sequence[Sequence[dict[str, Any]]], rates) -> None:
-        """Takes a step, and puts its errors, (N,), into the terms of each device and stage.
+    def learn(self, pairs: Sequence[Pair], rates) -> list:
+        """Takes a step; returns the errors by each pair, (N,).
 
         rates: as `rates` returns them, an array.
         """
-        errors = []
         with autograd.record():
-            for stage in (stage for stages in terms for stage in stages):
-                fake, real = map(self.discriminator, stage["critic"])
-                stage["critic"] = fake_error(nd, fake) + real_error(nd, real)
-                errors.append(stage["critic"].sum())
-        autograd.backward(errors, list(self._learning.values()))
+            scores = [map(self.discriminator, pair) for pair in pairs]
+            errors = [fake_error(nd, fake) + real_error(nd, real) for fake, real in scores]
+            totals = [error.sum() for error in errors]
+        autograd.backward(totals, list(self._learning.values()))
         gradients = {name: each.list_grad() for name, each in self._learning.items()}
         self._optimizer.step(sum_gradients(gradients), rates)
         self.discriminator.iterate()
+        return errors
 
     def balance(self, terms: Callable[[Callable], list[dict[str, Any]]], learning: Sequence[int]) -> None:
         """Sets the factors: by its weight, the gradient of the term is a share of that of all others to the pictures.
@@ -89,7 +91,7 @@ class Critic:
         """
         self._set_factors(np.ones(len(self._weights)))
         own = _gradient_norms(terms, lambda name: name == "gan")
-        others = _gradient_norms(terms, lambda name: name not in self.term_names)
+        others = _gradient_norms(terms, lambda name: name != "gan")
         factors = np.zeros(len(self._weights))
         for stage, norm, other in zip(learning, own, others):
             factors[stage] = self._weights[stage] * other / max(norm, 1e-12)

@@ -67,21 +67,21 @@ class Learner:
 
     def _balance(self, critic: Critic, arrays: Sequence) -> None:
         own = [to_device(each, self._devices[0]) for each in arrays]
-        critic.balance(lambda cut: self._task.terms(own, self._learning, critic, cut), self._learning)
+        critic.balance(lambda cut: self._task.terms(own, self._learning, critic, cut)[0], self._learning)
 
     def _compute_step(self, rates, *arrays) -> list:
         """Takes a step, of arrays alone: the rates of the optimizers, and then what each device works on.
 
         Returns the losses on each device, (stages, terms, N), and the norm of the gradient, (1,).
         """
-        terms, totals, share = [], [], len(arrays) // len(self._devices)
+        terms, pairs, totals, share = [], [], [], len(arrays) // len(self._devices)
         for place, device in enumerate(self._devices):
             own = [to_device(each, device) for each in arrays[place * share :][:share]]
             with autograd.record():
-                terms.append(self._task.terms(own, self._learning, self.critic))
-                totals.append(
-                    sum(term.sum() for stage in terms[-1] for name, term in stage.items() if name != "critic")
-                )
+                stages, shown = self._task.terms(own, self._learning, self.critic)
+                totals.append(sum(term.sum() for stage in stages for term in stage.values()))
+            terms.append(stages)
+            pairs += shown
         autograd.backward(totals, list(self._parameters.values()))
         gradients = sum_gradients({name: parameter.list_grad() for name, parameter in self._parameters.items()})
         count = sum(len(stages[0][self._task.term_names[0]]) for stages in terms)
@@ -89,7 +89,9 @@ class Learner:
         rates = to_device(rates, self._devices[0])
         self.optimizer.step(gradients, rates[0])
         if self.critic:
-            self.critic.learn(terms, rates[1])
+            errors = self.critic.learn(pairs, rates[1])
+            for stage, error in zip((stage for stages in terms for stage in stages), errors):
+                stage["critic"] = error
         names = self.term_names
         losses = [nd.stack(*(nd.stack(*(stage[name] for name in names)) for stage in stages)) for stages in terms]
         return [*map(nd.BlockGrad, losses), norm]

@@ -25,7 +25,7 @@ from ..models.folder import STYLE_FILE
 from ..models.kinds import DOODLE, KINDS, TEXTURE
 from ..networks.chain import Chain
 from ..networks.inputs import NOISE_PERIOD, seeded_noise
-from .critic import Critic
+from .critic import Critic, Pair
 from .options import TrainingOptions
 from .paintings import PaintingFeatures
 from .task import PROBE_SIZE, Task, as_it_is, in_vgg_space, mean_terms, preview_photo, validation_photo
@@ -127,7 +127,7 @@ class StyleTask(Task):
 
     def terms(
         self, arrays: Sequence, learning: Sequence[int], critic: Critic | None = None, cut: Callable = as_it_is
-    ) -> list[dict[str, Any]]:
+    ) -> tuple[list[dict[str, Any]], list[Pair]]:
         """Returns what `Task.terms` does; gradients flow as the coupling says."""
         coupling, (samples, *beside, shift) = self.options.coupling, arrays
         *beside, real = beside if self.real else (*beside, None)
@@ -137,7 +137,7 @@ class StyleTask(Task):
             picture, conditioning = self.chain.begin(inputs, (shift[:1], shift[1:]))
             for stage in range(learning[0]):  # stages that have learned before
                 picture = self.chain.paint(stage, picture, conditioning)
-        terms = []
+        terms, pairs = [], []
         for stage in learning:
             before = picture
             below = before if coupling == "joint" else before.detach()
@@ -147,11 +147,12 @@ class StyleTask(Task):
             shown = cut(self.chain.crop(picture, inputs))
             if critic:
                 losses, (seen,) = self.loss.look(shown, features)
-                losses |= critic.terms(stage, seen, real)
+                losses["gan"] = critic.term(stage, seen)
+                pairs.append(Pair(seen.detach(), real))
             else:
                 losses = self.losses(self.loss, shown, features)
             terms.append({**losses, "style": losses["style"] * self.options.style_boosts[stage]})
-        return terms
+        return terms, pairs
 
 
 class PhotoTask(StyleTask):

@@ -18,7 +18,7 @@ from ..images.io import read_image
 from ..images.resize import resize_short_edge, with_most_pixels
 from ..networks.chain import Chain
 from ..networks.vgg import VGGFeatures
-from .critic import Critic
+from .critic import Critic, Pair
 from .options import TrainingOptions
 
 __all__ = ["Task", "as_it_is", "in_vgg_space", "mean_terms", "preview_photo", "validation_photo"]
@@ -68,10 +68,10 @@ class Task(ABC):
     @abstractmethod
     def terms(
         self, arrays: Sequence, learning: Sequence[int], critic: Critic | None = None, cut: Callable = as_it_is
-    ) -> list[dict[str, Any]]:
-        """Returns the weighted terms of each learning stage, (N,) each.
+    ) -> tuple[list[dict[str, Any]], list[Pair]]:
+        """Returns the weighted terms of each learning stage, (N,) each, and what a critic learns from each.
 
-        arrays: one device's of what `arrays` returns, there.  critic: where it has a say; its terms come in addition.
+        arrays: one device's of what `arrays` returns, there.  critic: where it has a say; its term comes in addition.
         cut: called with the picture of each stage, whose terms are those of what it returns.
         """
 

@@ -18,7 +18,7 @@ from ..images.resize import resize
 from ..images.similarity import psnr
 from ..losses.reconstruction import FeatureLoss, grid_error, pixel_error
 from ..networks.chain import UpscaleChain
-from .critic import Critic
+from .critic import Critic, Pair
 from .options import TrainingOptions
 from .task import Task, as_it_is, in_vgg_space, mean_terms, preview_photo, validation_photo
 
@@ -54,13 +54,13 @@ class UpscaleTask(Task):
 
     def terms(
         self, arrays: Sequence, learning: Sequence[int], critic: Critic | None = None, cut: Callable = as_it_is
-    ) -> list[dict[str, Any]]:
+    ) -> tuple[list[dict[str, Any]], list[Pair]]:
         seen = critic or any(self.options.feature_weights[stage] for stage in learning)
         with autograd.pause():
             small, large = map(in_vgg_space, arrays)
             large = self._inside(large)
             truths = self.loss.features(large) if seen else {}
-        terms = []
+        terms, pairs = [], []
         for stage in learning:
             picture = cut(self._inside(self.chain.enlarge_padded(stage, small, learning=True)))
             pixel = pixel_error(nd, picture, large)
@@ -71,9 +71,11 @@ class UpscaleTask(Task):
                 features = self.loss.features(picture)
                 own["feature"] = self.options.feature_weights[stage] * self.loss.error(features, truths)
             if critic:
-                own |= critic.terms(stage, features[self.critic_layer], truths[self.critic_layer])
+                fake, real = (each[self.critic_layer] for each in (features, truths))
+                own["gan"] = critic.term(stage, fake)
+                pairs.append(Pair(fake.detach(), real))
             terms.append(own)
-        return terms
+        return terms, pairs
 
     def _inside(self, pictures):
         """Returns pictures without their borders, where the network sees zeros instead of what lies beyond."""

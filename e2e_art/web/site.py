@@ -14,7 +14,7 @@ from urllib.parse import quote
 from ..errors import UserError
 from ..files import write_folder
 from ..models.folder import THUMBNAIL, Model, graph_file
-from ..models.kinds import KINDS, PHOTO
+from ..models.kinds import KINDS, PHOTO, UPSCALER
 
 __all__ = ["HEADERS", "MEDIA_TYPES", "site", "write_site"]
 
@@ -86,6 +86,8 @@ def _offer(model: Model) -> tuple[dict, dict[str, Path]]:
         "files": beside,
         "bytes_in_all": sum(path.stat().st_size for path in wanted.values()),
     }
+    if model.kind is UPSCALER:
+        entry["overlap"] = model.reach
     if "palette" in model.record:
         entry["palette"] = model.record["palette"]
     if THUMBNAIL in model.files:

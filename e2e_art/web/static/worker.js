@@ -14,7 +14,6 @@ const WAYS = { load, paint, enlarge, doodle };
 const VENDOR = new URL("vendor/", import.meta.url).href;
 const MOST_THREADS = 8;
 const TILE = 256; // pixels of a tile to enlarge, all of one shape: others may fail on WebGPU, which uses buffers again
-const OVERLAP = 20; // of two tiles: farther than an upscaler sees
 
 let engine; // {ort, name, provider}
 let session;
@@ -155,9 +154,9 @@ function scaled(rgba, width, height, wide, high, left = wide, upper = high) {
 
 async function enlarge({ id, pixels, width, height }) {
   const rgba = new Uint8ClampedArray(pixels);
-  const { factor } = style;
+  const { factor, overlap } = style; // overlap: pixels on each side of a tile, as far as the upscaler sees
   const large = new Uint8ClampedArray(4 * factor * width * factor * height);
-  const corners = starts(height).flatMap((top) => starts(width).map((left) => [top, left]));
+  const corners = starts(height, overlap).flatMap((top) => starts(width, overlap).map((left) => [top, left]));
   for (const [done, [top, left]] of corners.entries()) {
     const tile = new engine.ort.Tensor("float32", planes(rgba, width, height, TILE, TILE, top, left), [1, 3, TILE, TILE]);
     const results = await session.run({ image: tile });
@@ -165,7 +164,7 @@ async function enlarge({ id, pixels, width, height }) {
     const [tall, broad] = [height - top, width - left].map((side) => factor * Math.min(TILE, side));
     const part = rgbaOf(result.data, broad, tall, factor * TILE, factor * TILE);
     result.dispose();
-    const [above, before] = [top, left].map((start) => (start ? factor * OVERLAP : 0)); // the tiles there know better
+    const [above, before] = [top, left].map((start) => (start ? factor * overlap : 0)); // the tiles there know better
     for (let row = above; row < tall; row++) {
       const to = (factor * top + row) * factor * width + factor * left + before;
       large.set(part.subarray(4 * (row * broad + before), 4 * (row + 1) * broad), 4 * to);
@@ -176,9 +175,9 @@ async function enlarge({ id, pixels, width, height }) {
 }
 
 // Where tiles begin on a side: they overlap, and the last one ends with it.
-function starts(length) {
+function starts(length, overlap) {
   const found = [0];
-  while (found.at(-1) + TILE < length) found.push(Math.min(found.at(-1) + TILE - 2 * OVERLAP, length - TILE));
+  while (found.at(-1) + TILE < length) found.push(Math.min(found.at(-1) + TILE - 2 * overlap, length - TILE));
   return found;
 }
 
