@@ -74,7 +74,7 @@ def test_a_site_lists_upscalers_apart(engine, published, tmp_path):
     (upscaler,) = json.loads(files["upscalers.json"])
     assert (upscaler["name"], upscaler["factor"]) == ("painted_x2", 2)
     assert {f"{upscaler['folder']}/{name}" for name in (upscaler["graph"], *upscaler["files"])} <= set(files)
-    assert len(upscaler["files"]) == 1  # one stage is all that the page uses
+    assert upscaler["files"] == ["stage-0.safetensors", "stage-1.safetensors"]  # which the page mixes
     assert [style["name"] for style in json.loads(files["styles.json"])] == ["small_model"]
 
 
