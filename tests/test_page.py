@@ -185,10 +185,11 @@ def test_a_painting_is_enlarged_as_sharply_as_infer_does(open_page, models, file
 def test_sharpness_is_asked_for_where_an_upscaler_has_stages_to_mix(open_page, models, tmp_path):
     upscalers = [tiny_upscaler(tmp_path / f"painted_x{factor}", factor, stages) for factor, stages in ((2, 1), (4, 2))]
     with served(site([*models, *map(read_model, upscalers)])) as address:
-        page = open_page(address)
-        for label, visible in (("not", False), ("4 times", True), ("2 times", False)):
+        page = open_page(address, viewport={"width": 360, "height": 740})
+        for label, visible in (("not", False), ("2 times", False), ("4 times", True)):
             page.select_option("#enlarge", label=label)
             assert page.is_visible("#sharpness") == visible, label
+        assert page.evaluate("document.documentElement.scrollWidth") == 360  # on a phone
 
 
 def test_without_an_upscaler_there_is_no_choice(open_page):
