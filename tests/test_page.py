@@ -163,6 +163,35 @@ def test_a_painting_is_enlarged_before_it_is_saved(open_page, models, tmp_path, 
         assert page.is_enabled("#download")
 
 
+def test_a_painting_is_enlarged_as_sharply_as_infer_does(open_page, models, files, tmp_path):
+    folders = {
+        factor: tiny_upscaler(tmp_path / f"painted_x{factor}", factor, stages) for factor, stages in ((2, 3), (4, 2))
+    }
+    with served(site([*models, *map(read_model, folders.values())])) as address:
+        page = open_page(address, "?style=small_model")
+        give(page, files / "rocket.png")
+        painting = canvas(page).astype(np.uint8)
+        for factor, strength in ((2, 0.35), (2, 1), (2, 1.65), (2, 0), (4, 1), (4, 0.35), (4, 2), (2, 2)):
+            page.select_option("#enlarge", label=f"{factor} times")
+            page.fill("#sharpness", str(strength))
+            assert page.inner_text("output[for=sharpness]") == f"{strength:.2f}"
+            with page.expect_download() as download:
+                page.click("#download")
+            download.value.save_as(tmp_path / "large.png")
+            expected = load_upscaler(folders[factor])(painting, strength)
+            assert difference(pixels(tmp_path / "large.png"), expected) <= 1, (factor, strength)
+
+
+def test_sharpness_is_asked_for_where_an_upscaler_has_stages_to_mix(open_page, models, tmp_path):
+    upscalers = [tiny_upscaler(tmp_path / f"painted_x{factor}", factor, stages) for factor, stages in ((2, 1), (4, 2))]
+    with served(site([*models, *map(read_model, upscalers)])) as address:
+        page = open_page(address, viewport={"width": 360, "height": 740})
+        for label, visible in (("not", False), ("2 times", False), ("4 times", True)):
+            page.select_option("#enlarge", label=label)
+            assert page.is_visible("#sharpness") == visible, label
+        assert page.evaluate("document.documentElement.scrollWidth") == 360  # on a phone
+
+
 def test_without_an_upscaler_there_is_no_choice(open_page):
     page = open_page(query="?style=small_model")
     assert page.is_hidden("#enlarge") and not page.is_visible("text=Enlarge")

@@ -15,8 +15,11 @@ import pytest
 from helpers import ROOT, assert_one_sentence, tiny_upscaler
 
 from e2e_art.commands.main import main
+from e2e_art.commands.serve import page_models
 from e2e_art.errors import UserError
+from e2e_art.models import folder as folder_module
 from e2e_art.models.folder import ModelError, read_model
+from e2e_art.painting import enlarge
 from e2e_art.web import site as site_module
 from e2e_art.web.server import make_server
 from e2e_art.web.site import ENGINE, HEADERS, PAGES, site, write_site
@@ -74,8 +77,20 @@ def test_a_site_lists_upscalers_apart(engine, published, tmp_path):
     (upscaler,) = json.loads(files["upscalers.json"])
     assert (upscaler["name"], upscaler["factor"], upscaler["overlap"]) == ("painted_x2", 2, 6)
     assert {f"{upscaler['folder']}/{name}" for name in (upscaler["graph"], *upscaler["files"])} <= set(files)
-    assert len(upscaler["files"]) == 1  # one stage is all that the page uses
+    assert upscaler["files"] == ["stage-0.safetensors", "stage-1.safetensors"]  # which the page mixes
     assert [style["name"] for style in json.loads(files["styles.json"])] == ["small_model"]
+
+
+def test_the_page_takes_the_upscalers_that_infer_takes_for_paintings(engine, published, tmp_path, monkeypatch):
+    for module in (folder_module, enlarge):
+        monkeypatch.setattr(module, "pretrained_folder", lambda: tmp_path / "pretrained")
+    shutil.copytree(published, tmp_path / "pretrained" / "small_model")
+    for name, factor in (("photo_x4", 4), ("photo_x2", 2), ("painted_x2", 2)):
+        tiny_upscaler(tmp_path / "pretrained" / "upscalers" / name, factor, stages=1)
+    upscalers = json.loads(site(page_models([]))["upscalers.json"])
+    for factor, name in ((2, "painted_x2"), (4, "photo_x4")):
+        first, *_ = (upscaler["name"] for upscaler in upscalers if upscaler["factor"] == factor)
+        assert [first] == enlarge.find_upscalers(factor, enlarge.OF_PAINTINGS) == [name]
 
 
 def test_the_page_names_no_other_host_and_holds_no_script_or_style_of_its_own():

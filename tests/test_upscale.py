@@ -3,6 +3,7 @@
 import shutil
 
 import numpy as np
+import onnx
 import pytest
 from helpers import edit_description, forge, tiny_upscaler
 from PIL import Image
@@ -92,6 +93,14 @@ def test_strengths_move_evenly_through_three_stages(tmp_path, photo, engine):
     picture = load_upscaler(folder, engine)(photo, 1)
     assert difference(picture, load_upscaler(middle, chosen())(photo, 0)) <= 1
     assert difference(picture, load_upscaler(folder, engine)(photo, 1.5)) > 5
+
+
+def test_graphs_find_each_weight_at_its_own_place(model):
+    """A file of mixed weights takes the place of a stage's, whose biases here are all alike."""
+    graph = onnx.load(model / "stage-0.onnx", load_external_data=False).graph
+    kept = [{entry.key: entry.value for entry in tensor.external_data} for tensor in graph.initializer]
+    found = [int(entries["offset"]) for entries in kept if entries]
+    assert len(found) == len(set(found)) == len(weights_of(model, 0))
 
 
 def test_one_stage_knows_no_strength(tmp_path, photo, engine):

@@ -115,13 +115,16 @@ class Graph:
             self.parameters[parameter] = self.constant(to_numpy(parameter.list_data()[0]))
         return self.parameters[parameter]
 
-    def store(self, constant: Value, file: str, content: bytes) -> None:
-        """Moves a constant out of the graph, to where a file beside it holds the same numbers (ONNX external data)."""
+    def store(self, constant: Value, file: str, content: bytes, offset: int = 0) -> None:
+        """Moves a constant out of the graph, to where a file beside it holds the same numbers (ONNX external data).
+
+        offset: the byte of the content at which they begin.
+        """
         tensor = self.constants[constant.name]
-        begin, length = content.find(tensor.raw_data), len(tensor.raw_data)
-        if begin < 0:
+        length = len(tensor.raw_data)
+        if content[offset : offset + length] != tensor.raw_data:
             raise ValueError(f"{file} does not hold {constant.name}")
-        onnx.external_data_helper.set_external_data(tensor, file, begin, length)
+        onnx.external_data_helper.set_external_data(tensor, file, offset, length)
         tensor.ClearField("raw_data")
         tensor.data_location = TensorProto.EXTERNAL
 

@@ -107,16 +107,9 @@ class Model:
         """Returns the weight file of each stage; stages that share weights share a file."""
         return [stage["file"] for stage in self.stages]
 
-    @property
-    def default_stage(self) -> int:
-        """The stage that makes what a strength of 1 does, or the next sharper one of an upscaler."""
-        count = len(self.stages)
-        return count // 2 if self.kind.mixes else count - 1
-
-    def files_of_graph(self, stage: int) -> list[str]:
-        """Returns the files that the graph of a stage points into."""
-        weights = self.stage_files()[stage if self.kind.mixes else 0 : stage + 1]
-        return [*dict.fromkeys(weights), *{NOISE_FILE} & self.files.keys()]
+    def weight_files(self) -> list[str]:
+        """Returns the files that its graphs point into, each once: the weights, stage by stage, and the noise."""
+        return [*dict.fromkeys(self.stage_files()), *{NOISE_FILE} & self.files.keys()]
 
     def check_stages(self, stages: Sequence[int] | None = None) -> list[int]:
         """Returns numbers of stages, all by default; raises OptionError for one that there is not."""

@@ -17,6 +17,7 @@ from ..networks.inputs import noise_tile
 from .folder import NOISE_FILE, graph_file, tile_file, weight_name
 from .kinds import KINDS
 from .quantization import SCALE
+from .weights_file import offsets
 
 __all__ = ["noise_graphs", "photo_graphs", "upscaler_graphs"]
 
@@ -137,7 +138,7 @@ class _Exporter:
         if arrays[name].dtype == np.float32:
             return graph.constant(arrays[name], name=name)
         kept = graph.constant(arrays[name], arrays[name].dtype, name=weight_name(stage, key))
-        graph.store(kept, file, self.files[file])
+        graph.store(kept, file, self.files[file], offsets(self.files[file])[key])
         if name + SCALE not in arrays:
             return graph.add("Cast", kept, name=name, to=TensorProto.FLOAT)
         scales = graph.constant(arrays[name + SCALE], name=name + SCALE)

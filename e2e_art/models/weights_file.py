@@ -5,6 +5,7 @@ A file is the length of its header, the header (JSON: type, shape and place of e
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
@@ -15,7 +16,7 @@ from safetensors.numpy import load, save
 
 from ..files import Count, Name, check, parse_json
 
-__all__ = ["read_weights", "write_weights"]
+__all__ = ["offsets", "read_weights", "write_weights"]
 
 _MOST_HEADER = 2**18  # bytes: the largest generator that a model.json may describe takes an eighth of them
 
@@ -31,6 +32,12 @@ class _Array(Struct, forbid_unknown_fields=True):
 def write_weights(arrays: Mapping[str, np.ndarray]) -> bytes:
     """Returns a safetensors file of arrays by name, in single or half precision or 8 bits."""
     return save({name: np.ascontiguousarray(array) for name, array in arrays.items()})
+
+
+def offsets(content: bytes) -> dict[str, int]:
+    """Returns the byte at which each array of a safetensors file of ours begins, by name."""
+    header = 8 + int.from_bytes(content[:8], "little")
+    return {name: header + array["data_offsets"][0] for name, array in json.loads(content[8:header]).items()}
 
 
 def read_weights(content: bytes) -> dict[str, np.ndarray]:

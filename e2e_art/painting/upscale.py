@@ -177,4 +177,5 @@ def _mixed(stages: Sequence[Weights], share: float) -> dict[str, np.ndarray]:
     if {key: weight.shape for key, weight in one.items()} != {key: weight.shape for key, weight in other.items()}:
         raise ValueError("the weights of its stages are not of one form")
     first, second = np.float32(1 - share), np.float32(share)
+    one, other = ({key: weight.astype(np.float32) for key, weight in stage.items()} for stage in stages)
     return {key: (first * one[key] + second * other[key]).astype(np.float16) for key in one}

@@ -21,7 +21,7 @@ __all__ = ["HEADERS", "MEDIA_TYPES", "site", "write_site"]
 FOLDER = Path(__file__).resolve().parent / "static"
 PAGES = (
     "index.html", "draw.html", "style.css", "icon.svg", "app.js", "board.js", "camera.js", "choices.js", "draw.js",
-    "noise.js", "painter.js", "pictures.js", "worker.js",
+    "noise.js", "painter.js", "pictures.js", "weights.js", "worker.js",
 )  # fmt: skip
 ENGINE = (
     "ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm", "ort.webgpu.min.mjs",
@@ -73,8 +73,8 @@ def site(models: Sequence[Model]) -> dict[str, Path | bytes]:
 
 def _offer(model: Model) -> tuple[dict, dict[str, Path]]:
     """Returns what a page has to know of a model, and the files that it needs, by name."""
-    count, stage = len(model.stages), model.default_stage
-    graph, beside = graph_file(stage, count), model.files_of_graph(stage)
+    count, beside = len(model.stages), model.weight_files()
+    graph = graph_file(0 if model.kind.mixes else count - 1, count)  # an upscaler's takes the weights of any strength
     wanted = {name: model.path(name) for name in (graph, *beside)}
     entry = {
         "name": model.name,

@@ -54,6 +54,10 @@ function showFactors() {
   $("enlarge").parentElement.hidden = !factors.length;
 }
 
+function upscaler() {
+  return upscalers.find(({ factor }) => factor === Number($("enlarge").value));
+}
+
 function stage() {
   const chosen = document.querySelector("input[name=stage]:checked");
   return chosen ? Number(chosen.value) : undefined;
@@ -136,19 +140,19 @@ function showWork() {
 
 async function save() {
   const name = `${(photo?.name ?? "camera").replace(/\.[^.]*$/, "")}_${style.name}`;
-  const upscaler = upscalers.find(({ factor }) => factor === Number($("enlarge").value));
-  if (!upscaler) return download($("painting"), `${name}.png`);
+  const chosen = upscaler();
+  if (!chosen) return download($("painting"), `${name}.png`);
   leaveCamera();
   const mine = ++turn;
   try {
-    say(`Enlarging ${upscaler.factor} times ...`, "enlarging");
+    say(`Enlarging ${chosen.factor} times ...`, "enlarging");
     busy(0);
-    if (!enlarger.holds(upscaler)) await enlarger.load(upscaler, engine);
-    const large = await enlarger.enlarge(pixels($("painting")), busy);
+    if (!enlarger.holds(chosen)) await enlarger.load(chosen, engine);
+    const large = await enlarger.enlarge(pixels($("painting")), Number($("sharpness").value), busy);
     if (mine !== turn) return;
     const canvas = document.createElement("canvas");
     show(canvas, large);
-    await download(canvas, `${name}_x${upscaler.factor}.png`);
+    await download(canvas, `${name}_x${chosen.factor}.png`);
     say(`Saved, ${large.width} x ${large.height} pixels, enlarged in ${enlarger.seconds.toFixed(1)} seconds.`, "saved");
   } catch (error) {
     if (mine !== turn) return;
@@ -244,11 +248,14 @@ function listen() {
   });
   $("stages").addEventListener("change", showWork);
   $("keep-colors").addEventListener("change", showWork);
-  $("strength").addEventListener("input", () => ($("strength").nextElementSibling.value = strength().toFixed(2)));
+  for (const slider of [$("strength"), $("sharpness")]) {
+    slider.addEventListener("input", () => (slider.nextElementSibling.value = Number(slider.value).toFixed(2)));
+  }
   $("strength").addEventListener("change", paint);
   $("size").addEventListener("change", paint);
   $("divide").addEventListener("input", () => $("painting").style.setProperty("--divide", `${$("divide").value}%`));
   $("cancel").addEventListener("click", () => (camera.running ? leaveCamera() : stop()));
+  $("enlarge").addEventListener("change", () => ($("sharpness").parentElement.hidden = !(upscaler()?.stages > 1)));
   $("download").addEventListener("click", save);
   receive($("drop"), take);
 }

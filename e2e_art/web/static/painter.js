@@ -31,11 +31,12 @@ export class Painter {
     return stages.map((buffer) => new ImageData(new Uint8ClampedArray(buffer), width, height));
   }
 
-  // Enlarges an ImageData by the upscaler that was loaded; returns an ImageData.  progress(share): called after each tile.
-  async enlarge({ data, width, height }, progress) {
+  // Enlarges an ImageData by the upscaler that was loaded; returns an ImageData.  strength: 0 is the most faithful, 1 the
+  // default, 2 the sharpest.  progress(share): called after each tile.
+  async enlarge({ data, width, height }, strength, progress) {
     const started = performance.now();
     const pixels = data.slice().buffer;
-    const { picture, factor } = await this.#ask({ type: "enlarge", pixels, width, height }, progress, [pixels]);
+    const { picture, factor } = await this.#ask({ type: "enlarge", pixels, width, height, strength }, progress, [pixels]);
     this.seconds = (performance.now() - started) / 1000;
     return new ImageData(new Uint8ClampedArray(picture), factor * width, factor * height);
   }

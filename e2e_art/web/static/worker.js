@@ -2,13 +2,14 @@
 //
 // Messages in:  {type: "load", id, style, engine}                     style as styles.json describes it, or one that was dropped
 //               {type: "paint", id, pixels, width, height, strength}  pixels: the ArrayBuffer of an ImageData (RGBA)
-//               {type: "enlarge", id, pixels, width, height}          by the upscaler that was loaded
+//               {type: "enlarge", id, pixels, width, height, strength}  by the upscaler that was loaded, 0..2: from faithful to sharp
 //               {type: "doodle", id, labels, width, height, regions, seed}  labels: the region of each pixel, 0..regions - 1
 // Messages out: {type: "progress", id, share}                         of the bytes of a style, of the tiles of a picture
 //               {type: "done", id, ...}                               engine after "load"; ArrayBuffers (RGBA): stages after "paint", picture after "doodle" and "enlarge"
 //               {type: "failed", id, reason}
 
 import { seededNoise } from "./noise.js";
+import { weightsAt } from "./weights.js";
 
 const WAYS = { load, paint, enlarge, doodle };
 const VENDOR = new URL("vendor/", import.meta.url).href;
@@ -17,7 +18,8 @@ const TILE = 256; // pixels of a tile to enlarge, all of one shape: others may f
 
 let engine; // {ort, name, provider}
 let session;
-let style;
+let upscaler; // the one loaded: {factor, overlap, graph, stages, strength}; overlap: of tiles, as far as it sees, in
+// pixels of the small picture; strength: what the session was opened for
 let noise = {}; // {values, like}: what the last drawing was painted on
 
 self.onmessage = async ({ data }) => {
@@ -38,19 +40,13 @@ function meaning(reason) {
 }
 
 async function load({ id, style: wanted, engine: asked }) {
-  const [graph, externalData] = await fetchFiles(wanted, (share) => self.postMessage({ type: "progress", id, share }));
-  session?.release();
-  session = undefined;
+  const [graph, files] = await fetchFiles(wanted, (share) => self.postMessage({ type: "progress", id, share }));
   engine ??= await start(asked);
-  try {
-    session = await open(graph, externalData);
-  } catch (error) {
-    if (engine.provider === "wasm") throw error;
-    engine = await start("wasm"); // a graphics driver that cannot
-    session = await open(graph, externalData);
-  }
+  const { factor, overlap } = wanted;
+  upscaler = factor > 1 ? { factor, overlap, graph, stages: files } : undefined;
+  if (upscaler) await openAt(1);
+  else await open(graph, files);
   if (wanted.bytes) checkInputs();
-  style = wanted;
   const outputs = isOurs() ? session.outputNames.length : 1;
   return [{ engine: engine.name, threaded: engine.threaded, outputs }, []];
 }
@@ -66,9 +62,30 @@ function isOurs() {
   return session.inputNames.includes("strength");
 }
 
-function open(graph, externalData) {
+// Opens a graph in place of the last one.
+async function open(graph, externalData) {
+  session?.release();
+  session = undefined;
+  try {
+    session = await create(graph, externalData);
+  } catch (error) {
+    if (engine.provider === "wasm") throw error;
+    engine = await start("wasm"); // a graphics driver that cannot
+    session = await create(graph, externalData);
+  }
+}
+
+function create(graph, externalData) {
   const providers = engine.provider === "webgpu" ? ["webgpu", "wasm"] : ["wasm"];
   return engine.ort.InferenceSession.create(graph, { executionProviders: providers, externalData, logSeverityLevel: 3 });
+}
+
+// Opens the upscaler at a strength: its graph is that of the first stage, whose file then holds other weights.
+async function openAt(strength) {
+  const { graph, stages } = upscaler;
+  upscaler.strength = undefined;
+  await open(graph, [{ path: stages[0].path, data: weightsAt(strength, stages.map(({ data }) => data)) }]);
+  upscaler.strength = strength;
 }
 
 // WebGPU where there is a graphics adapter; else WebAssembly, with threads where the page's headers allow them.
@@ -152,9 +169,10 @@ function scaled(rgba, width, height, wide, high, left = wide, upper = high) {
   return context.getImageData(0, 0, left, upper).data;
 }
 
-async function enlarge({ id, pixels, width, height }) {
+async function enlarge({ id, pixels, width, height, strength }) {
+  if (strength !== upscaler.strength) await openAt(strength);
   const rgba = new Uint8ClampedArray(pixels);
-  const { factor, overlap } = style; // overlap: pixels on each side of a tile, as far as the upscaler sees
+  const { factor, overlap } = upscaler;
   const large = new Uint8ClampedArray(4 * factor * width * factor * height);
   const corners = starts(height, overlap).flatMap((top) => starts(width, overlap).map((left) => [top, left]));
   for (const [done, [top, left]] of corners.entries()) {
