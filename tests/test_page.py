@@ -14,8 +14,13 @@ from onnx import TensorProto, helper
 from skimage import data
 
 from e2e_art import load, load_upscaler
+from e2e_art.images.resize import resize
+from e2e_art.models import folder as folder_module
 from e2e_art.models.folder import read_model
 from e2e_art.models.onnx_file import onnx_file
+from e2e_art.painting import enlarge
+from e2e_art.painting.enlarge import EnlargingPainter
+from e2e_art.painting.photo import Painter
 from e2e_art.web.site import site, write_site
 
 pytestmark = needs_browser
@@ -154,7 +159,7 @@ def test_a_painting_is_enlarged_before_it_is_saved(open_page, models, tmp_path, 
         page.select_option("#enlarge", label="2 times")
         with page.expect_download() as download:
             page.click("#download")
-        assert download.value.suggested_filename == "rocket_small_model_x2.png"
+        assert download.value.suggested_filename == f"rocket_small_model_{2 * width}x{2 * height}.png"
         assert f"Saved, {2 * width} x {2 * height} pixels, enlarged in" in wait(page, "saved")
         download.value.save_as(tmp_path / "large.png")
         expected = load_upscaler(upscaler)(canvas(page).astype(np.uint8))
@@ -172,14 +177,87 @@ def test_a_painting_is_enlarged_as_sharply_as_infer_does(open_page, models, file
         give(page, files / "rocket.png")
         painting = canvas(page).astype(np.uint8)
         for factor, strength in ((2, 0.35), (2, 1), (2, 1.65), (2, 0), (4, 1), (4, 0.35), (4, 2), (2, 2)):
-            page.select_option("#enlarge", label=f"{factor} times")
-            page.fill("#sharpness", str(strength))
+            large = saved(page, tmp_path, f"{factor} times", strength)
             assert page.inner_text("output[for=sharpness]") == f"{strength:.2f}"
-            with page.expect_download() as download:
-                page.click("#download")
-            download.value.save_as(tmp_path / "large.png")
             expected = load_upscaler(folders[factor])(painting, strength)
-            assert difference(pixels(tmp_path / "large.png"), expected) <= 1, (factor, strength)
+            assert difference(large, expected) <= 1, (factor, strength)
+
+
+def saved(page, folder, choice: str, sharpness: float = 1) -> np.ndarray:
+    """Returns the picture that the page saves by a choice of "Enlarge"."""
+    page.select_option("#enlarge", label=choice)
+    page.fill("#sharpness", str(sharpness))
+    with page.expect_download() as download:
+        page.click("#download")
+    download.value.save_as(folder / "large.png")
+    return pixels(folder / "large.png")
+
+
+@pytest.mark.parametrize("edge", [500, 1500], ids=["2 times", "4 times, then 2 times"])
+def test_a_painting_gets_the_size_of_its_photo_as_by_infer(open_page, models, tmp_path, monkeypatch, edge):
+    folders = [tiny_upscaler(tmp_path / "pretrained" / "upscalers" / f"painted_x{factor}", factor) for factor in (2, 4)]
+    for module in (folder_module, enlarge):
+        monkeypatch.setattr(module, "pretrained_folder", lambda: tmp_path / "pretrained")
+    photo = resize(data.rocket(), edge * 2 // 3 + 1, edge)
+    save(tmp_path / "rocket.png", photo)
+    with served(site([*models, *map(read_model, folders)])) as address:
+        page = open_page(address, "?style=small_model")
+        assert page.is_disabled("#to-photo")
+        give(page, tmp_path / "rocket.png")
+        change(page, "#size", "320")
+        large = saved(page, tmp_path, "to the photo's size")
+        assert f"Saved, {edge} x {edge * 2 // 3 + 1} pixels, enlarged in" in wait(page, "saved")
+        painting = canvas(page).astype(np.uint8)
+        monkeypatch.setattr(Painter, "stages", lambda *_, **__: [painting])  # what infer.py makes of the same painting
+        assert difference(large, EnlargingPainter(models[1], None)(photo, size=320)) <= 2
+        change(page, "#size", "0")  # as large as the photo
+        assert page.is_disabled("#to-photo") and page.input_value("#enlarge") == "1"
+
+
+def test_the_size_of_a_photo_is_reached_by_the_upscalers_that_are_there(open_page):
+    page = open_page()
+    plan = """async ([times, factors]) => {
+        const { upscalersFor } = await import("./enlarging.js");
+        return upscalersFor(times, factors.map((factor) => ({ factor }))).map(({ factor }) => factor);
+    }"""
+    for factors, expected in (
+        ([2, 4], {1: [], 1.01: [2], 2.2: [2], 2.21: [4], 4: [4], 4.4: [4], 4.41: [4, 2], 99: [4, 2]}),
+        ([2, 4, 8], {5: [8], 99: [8]}),
+        ([2], {1.5: [2], 3: [2], 99: [2]}),
+        ([4], {1.5: [4], 99: [4]}),
+        ([], {2: []}),
+    ):
+        for times, way in expected.items():
+            assert page.evaluate(plan, [times, factors]) == way, (times, factors)
+
+
+@pytest.mark.parametrize("height, width", [(60, 171), (97, 131), (130, 200), (61, 300)])
+def test_pictures_are_resized_as_by_infer(open_page, photo, height, width):
+    resized = open_page().evaluate(
+        """async ([rgba, before, after]) => {
+            const { resize } = await import("./resize.js");
+            return Array.from(resize(new ImageData(new Uint8ClampedArray(rgba), ...before), ...after).data);
+        }""",
+        [np.dstack([photo, np.full(photo.shape[:2], 255)]).ravel().tolist(), photo.shape[1::-1], [width, height]],
+    )
+    resized = np.reshape(resized, (height, width, 4))
+    assert difference(resized[..., :3], resize(photo, height, width)) <= 1
+    assert (resized[..., 3] == 255).all()
+
+
+def test_a_browser_without_half_floats_enlarges_at_the_sharpness_of_a_stage(open_page, models, files, tmp_path):
+    upscaler = tiny_upscaler(tmp_path / "painted_x2", factor=2)
+    older = site([*models, read_model(upscaler)])
+    older["weights.js"] = b"delete DataView.prototype.getFloat16;\n" + older["weights.js"].read_bytes()
+    with served(older) as address:
+        page = open_page(address, "?style=small_model")
+        give(page, files / "rocket.png")
+        page.select_option("#enlarge", label="2 times")
+        page.click("#download")
+        assert "too old for a sharpness between two stages" in wait(page, "wrong")
+        for strength in (0, 2):
+            expected = load_upscaler(upscaler)(canvas(page).astype(np.uint8), strength)
+            assert difference(saved(page, tmp_path, "2 times", strength), expected) <= 1
 
 
 def test_sharpness_is_asked_for_where_an_upscaler_has_stages_to_mix(open_page, models, tmp_path):

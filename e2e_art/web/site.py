@@ -21,7 +21,7 @@ __all__ = ["HEADERS", "MEDIA_TYPES", "site", "write_site"]
 FOLDER = Path(__file__).resolve().parent / "static"
 PAGES = (
     "index.html", "draw.html", "style.css", "icon.svg", "app.js", "board.js", "camera.js", "choices.js", "draw.js",
-    "noise.js", "painter.js", "pictures.js", "weights.js", "worker.js",
+    "enlarging.js", "noise.js", "painter.js", "pictures.js", "resize.js", "weights.js", "worker.js",
 )  # fmt: skip
 ENGINE = (
     "ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm", "ort.webgpu.min.mjs",

@@ -2,6 +2,7 @@
 
 import { Camera } from "./camera.js";
 import { choice, titled } from "./choices.js";
+import { missing, upscalersFor } from "./enlarging.js";
 import { Canceled, Painter } from "./painter.js";
 import { download, draw, keepColors, paintingSize, pixels, read, receive, show } from "./pictures.js";
 
@@ -13,7 +14,7 @@ let styles = [];
 let upscalers = []; // of a factor the first one counts: by their names those trained on paintings, where there are any
 let style; // the one chosen
 let photo; // {canvas, name}
-let work; // {image, stages}: what was painted last, and all of its stages
+let work; // {image, stages, photo}: what was painted last, and all of its stages; no photo: by the camera
 let turn = 0; // counts paintings asked for: an old one must not show after a new one
 
 const parameters = new URLSearchParams(location.search);
@@ -50,12 +51,25 @@ function showStages(count) {
 
 function showFactors() {
   const factors = [...new Set(upscalers.map(({ factor }) => factor))].sort((one, other) => one - other);
-  $("enlarge").append(...factors.map((factor) => new Option(`${factor} times`, factor)));
+  $("to-photo").before(...factors.map((factor) => new Option(`${factor} times`, factor)));
   $("enlarge").parentElement.hidden = !factors.length;
 }
 
-function upscaler() {
-  return upscalers.find(({ factor }) => factor === Number($("enlarge").value));
+// The size of the photo is a choice where its painting is smaller.
+function showToPhoto() {
+  const offered = Boolean(work.photo) && missing(work.image, work.photo.canvas) > 1;
+  $("to-photo").hidden = $("to-photo").disabled = !offered;
+  if (!offered && $("to-photo").selected) $("enlarge").value = 1;
+  showSharpness();
+}
+
+function showSharpness() {
+  $("sharpness").parentElement.hidden = !chosenUpscalers().some(({ stages }) => stages > 1);
+}
+
+function chosenUpscalers() {
+  const times = $("to-photo").selected ? missing(work.image, work.photo.canvas) : Number($("enlarge").value);
+  return upscalersFor(times, upscalers);
 }
 
 function stage() {
@@ -94,7 +108,7 @@ async function paint() {
     busy(null);
     const stages = await painter.paint(image, strength(), (seconds) => advance(mine, seconds));
     if (mine !== turn) return;
-    work = { image, stages };
+    work = { image, stages, photo };
     showWork();
     say(`${photo.name}, after ${style.title}, ${width} x ${height} pixels in ${painter.seconds.toFixed(1)} seconds.`, "painted");
   } catch (error) {
@@ -134,30 +148,38 @@ function showWork() {
   show($("photo"), work.image);
   show($("painting"), $("keep-colors").checked ? keepColors(painted, work.image) : painted);
   $("stand").hidden = false;
+  showToPhoto();
 }
 
 // Saving
 
 async function save() {
-  const name = `${(photo?.name ?? "camera").replace(/\.[^.]*$/, "")}_${style.name}`;
-  const chosen = upscaler();
-  if (!chosen) return download($("painting"), `${name}.png`);
+  const name = `${(work.photo?.name ?? "camera").replace(/\.[^.]*$/, "")}_${style.name}`;
+  const chosen = chosenUpscalers();
+  if (!chosen.length) return download($("painting"), `${name}.png`);
+  const whole = $("to-photo").selected ? work.photo.canvas : undefined;
   leaveCamera();
   const mine = ++turn;
   try {
-    say(`Enlarging ${chosen.factor} times ...`, "enlarging");
+    say(`Enlarging ${chosen.map(({ factor }) => factor).join(" times, then ")} times ...`, "enlarging");
     busy(0);
-    if (!enlarger.holds(chosen)) await enlarger.load(chosen, engine);
-    const large = await enlarger.enlarge(pixels($("painting")), Number($("sharpness").value), busy);
+    const started = performance.now();
+    let large = pixels($("painting"));
+    for (const upscaler of chosen) {
+      if (!enlarger.holds(upscaler)) await enlarger.load(upscaler, engine);
+      large = await enlarger.enlarge(large, Number($("sharpness").value), busy);
+    }
+    if (whole) large = await enlarger.resize(large, whole.width, whole.height);
     if (mine !== turn) return;
+    const seconds = (performance.now() - started) / 1000;
     const canvas = document.createElement("canvas");
     show(canvas, large);
-    await download(canvas, `${name}_x${chosen.factor}.png`);
-    say(`Saved, ${large.width} x ${large.height} pixels, enlarged in ${enlarger.seconds.toFixed(1)} seconds.`, "saved");
+    await download(canvas, `${name}_${large.width}x${large.height}.png`);
+    say(`Saved, ${large.width} x ${large.height} pixels, enlarged in ${seconds.toFixed(1)} seconds.`, "saved");
   } catch (error) {
     if (mine !== turn) return;
     if (error instanceof Canceled) say("Canceled.", "canceled");
-    else say(`The painting could not be enlarged (${error.message}): choose a smaller size.`, "wrong");
+    else say(`The painting could not be enlarged (${error.message}): try a smaller size, or a sharpness of 0 or 2.`, "wrong");
   }
   busy();
 }
@@ -255,7 +277,7 @@ function listen() {
   $("size").addEventListener("change", paint);
   $("divide").addEventListener("input", () => $("painting").style.setProperty("--divide", `${$("divide").value}%`));
   $("cancel").addEventListener("click", () => (camera.running ? leaveCamera() : stop()));
-  $("enlarge").addEventListener("change", () => ($("sharpness").parentElement.hidden = !(upscaler()?.stages > 1)));
+  $("enlarge").addEventListener("change", showSharpness);
   $("download").addEventListener("click", save);
   receive($("drop"), take);
 }

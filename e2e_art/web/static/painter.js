@@ -34,11 +34,14 @@ export class Painter {
   // Enlarges an ImageData by the upscaler that was loaded; returns an ImageData.  strength: 0 is the most faithful, 1 the
   // default, 2 the sharpest.  progress(share): called after each tile.
   async enlarge({ data, width, height }, strength, progress) {
-    const started = performance.now();
     const pixels = data.slice().buffer;
     const { picture, factor } = await this.#ask({ type: "enlarge", pixels, width, height, strength }, progress, [pixels]);
-    this.seconds = (performance.now() - started) / 1000;
     return new ImageData(new Uint8ClampedArray(picture), factor * width, factor * height);
+  }
+
+  // Returns an ImageData in another size.
+  async resize(image, width, height) {
+    return (await this.#ask({ type: "resize", image, width, height })).picture;
   }
 
   // Paints a doodle, {width, height, labels: the number of each pixel's region}; returns an ImageData.

@@ -11,6 +11,7 @@ export function weightsAt(strength, stages) {
 
 // share: of the second file, 0..1.
 function mixed(one, other, share) {
+  if (!DataView.prototype.getFloat16) throw new Error("this browser is too old for a sharpness between two stages");
   const result = one.slice();
   const [to, from] = [result, other].map(({ buffer, byteOffset, byteLength }) => new DataView(buffer, byteOffset, byteLength));
   const begin = 8 + Number(to.getBigUint64(0, true)); // after the length of the header, and the header

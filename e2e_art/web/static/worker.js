@@ -3,15 +3,18 @@
 // Messages in:  {type: "load", id, style, engine}                     style as styles.json describes it, or one that was dropped
 //               {type: "paint", id, pixels, width, height, strength}  pixels: the ArrayBuffer of an ImageData (RGBA)
 //               {type: "enlarge", id, pixels, width, height, strength}  by the upscaler that was loaded, 0..2: from faithful to sharp
+//               {type: "resize", id, image, width, height}            image: an ImageData, to be of that size
 //               {type: "doodle", id, labels, width, height, regions, seed}  labels: the region of each pixel, 0..regions - 1
 // Messages out: {type: "progress", id, share}                         of the bytes of a style, of the tiles of a picture
 //               {type: "done", id, ...}                               engine after "load"; ArrayBuffers (RGBA): stages after "paint", picture after "doodle" and "enlarge"
+//                                                                     an ImageData, picture, after "resize"
 //               {type: "failed", id, reason}
 
 import { seededNoise } from "./noise.js";
+import { resize } from "./resize.js";
 import { weightsAt } from "./weights.js";
 
-const WAYS = { load, paint, enlarge, doodle };
+const WAYS = { load, paint, enlarge, resize: inSize, doodle };
 const VENDOR = new URL("vendor/", import.meta.url).href;
 const MOST_THREADS = 8;
 const TILE = 256; // pixels of a tile to enlarge, all of one shape: others may fail on WebGPU, which uses buffers again
@@ -44,11 +47,11 @@ async function load({ id, style: wanted, engine: asked }) {
   engine ??= await start(asked);
   const { factor, overlap } = wanted;
   upscaler = factor > 1 ? { factor, overlap, graph, stages: files } : undefined;
-  if (upscaler) await openAt(1);
-  else await open(graph, files);
+  const answer = { engine: engine.name, threaded: engine.threaded };
+  if (upscaler) return [answer, []]; // opened at the strength that is asked for
+  await open(graph, files);
   if (wanted.bytes) checkInputs();
-  const outputs = isOurs() ? session.outputNames.length : 1;
-  return [{ engine: engine.name, threaded: engine.threaded, outputs }, []];
+  return [{ ...answer, outputs: isOurs() ? session.outputNames.length : 1 }, []];
 }
 
 // Throws where a file from elsewhere takes other than one picture.
@@ -190,6 +193,10 @@ async function enlarge({ id, pixels, width, height, strength }) {
     self.postMessage({ type: "progress", id, share: (done + 1) / corners.length });
   }
   return [{ picture: large.buffer, factor }, [large.buffer]];
+}
+
+function inSize({ image, width, height }) {
+  return [{ picture: resize(image, width, height) }, []];
 }
 
 // Where tiles begin on a side: they overlap, and the last one ends with it.
