@@ -255,8 +255,13 @@ def test_the_gallery_shows_every_shipped_model_with_the_figures_of_its_record():
 def test_what_is_shipped_is_small_and_each_stage_lowers_the_loss():
     for model in list_models():
         assert sum(path.stat().st_size for path in model.folder.iterdir()) <= 6e6
-        totals = [stage["total"] for stage in model.record["validation"]]
-        assert totals == sorted(totals, reverse=True)
+        stages = model.record["validation"]
+        if model.kind.mixes:  # the first is true to the pixels, the others are nearer in what a network sees
+            assert all(first["psnr"] > other["psnr"] for first in stages[:1] for other in stages[1:])
+            assert all(first["feature"] > other["feature"] for first in stages[:1] for other in stages[1:])
+        else:
+            totals = [stage["total"] for stage in stages]
+            assert totals == sorted(totals, reverse=True)
 
 
 def shipped(kind: str) -> list:
