@@ -4,7 +4,7 @@
 # make test-numerical  what computes, with either engine, as on an ordinary processor: AVX2, no bfloat16
 # make test-python     both of these, quick and numerical: make test-python PYTHON=python3.9 ENV=.venv-3.9
 # make lint    checks style, form, which package imports which, and types
-# make gallery paints docs/gallery.md anew: every shipped model on three photos
+# make gallery paints docs/gallery.md and docs/upscaled.md anew: every shipped model of photos, every upscaler
 # make web     paints in the browser: fetches the page's painting engine, once, and opens the page
 # make bench   times painting and training beside PyTorch
 # make release tests, checks and builds dist/, where tag, version and CHANGELOG.md agree
@@ -74,6 +74,7 @@ lint: $(ENV)/e2e-art-lint
 
 gallery: $(ENV)/e2e-art
 	@$(VENV) docs/gallery.py
+	@$(VENV) docs/upscaled.py
 
 page-engine: $(ENGINE)
 

@@ -252,6 +252,20 @@ def test_the_gallery_shows_every_shipped_model_with_the_figures_of_its_record():
         assert picture.shape[1] > 3 * 320
 
 
+def test_the_page_of_enlarged_pictures_shows_every_shipped_upscaler_in_a_megabyte():
+    page = (TOP / "docs" / "upscaled.md").read_text(encoding="utf-8")
+    upscalers = shipped("upscaler")
+    assert page.count("\n## ") == len(upscalers)
+    for model in upscalers:
+        (section,) = (part for part in page.split("\n## ") if part.startswith(f"{model.name}\n"))
+        figures = " → ".join(f"{stage['psnr']:.2f}" for stage in model.record["validation"])
+        assert f"{model.record['validation_photos']} others: {figures} dB" in section
+        assert f"--upscale {model.name} " in section
+    pictures = sorted((TOP / "docs" / "pictures").glob("upscaled_*.jpg"))
+    assert [path.stem for path in pictures] == sorted(f"upscaled_{model.name}" for model in upscalers)
+    assert sum(path.stat().st_size for path in pictures) < 1e6
+
+
 def test_what_is_shipped_is_small_and_each_stage_lowers_the_loss():
     for model in list_models():
         assert sum(path.stat().st_size for path in model.folder.iterdir()) <= 6e6
