@@ -129,7 +129,9 @@ class EnlargingPainter(Painter):
             return self._factor, (self._factor * rows, self._factor * columns)
         missing = max(height / rows, width / columns)
         if missing <= 1:
-            log.info("the painting has the photo's size, and is not enlarged: --size paints a smaller one")
+            log.info(
+                "the painting has the photo's size, and is not enlarged: a smaller --size leaves something to enlarge"
+            )
             return 1, (height, width)
         factor = next((each for each in FACTORS if each * MISSED >= missing), max(FACTORS))
         return self._enlarger(factor).factor, (height, width)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import cv2
 import numpy as np
 
 from ..errors import ModelError, OptionError, reason_of
@@ -100,11 +101,12 @@ class UpscalePainter(ModelPainter):
         tile: int | None = None,
         on_tile: Callable[[int, int], None] = lambda done, count: None,
     ) -> np.ndarray:
-        """Returns a picture enlarged, uint8 (factor H, factor W, 3).
+        """Returns a picture enlarged, uint8 (factor H, factor W, 3); a gray one stays gray.
 
         image: uint8 (H, W, 3) RGB, any H, W >= 1.  strength: 0 is the most faithful, 1 the default, 2 the sharpest.
         tile: edge of the tiles to enlarge, which join without a seam; 0 enlarges the picture whole, None decides by the
-        memory that is left.  on_tile: called after each tile with how many are done, and how many there are.
+        memory that is left, and none is shorter than the network sees.  on_tile: called after each tile with how many
+        are done, and how many there are.
 
         Raises OptionError for options out of range, UserError where memory does not suffice.
         """
@@ -114,10 +116,15 @@ class UpscalePainter(ModelPainter):
             raise OptionError(f"--tile must be 0 pixels or more, not {tile}")
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
             raise OptionError(f"A picture is uint8 (H, W, 3), not {image.dtype} {image.shape}: use read_image")
+        tile = self.check_size(*image.shape[:2], tile)
+        large = self._tiled(image, strength, tile, on_tile) if tile else self._enlarged(image, strength)
+        if np.array_equal(image[..., 0], image[..., 1]) and np.array_equal(image[..., 0], image[..., 2]):
+            large[:] = cv2.cvtColor(large, cv2.COLOR_RGB2GRAY)[..., np.newaxis]
+        return large
+
+    def _tiled(self, image: np.ndarray, strength: float, tile: int, on_tile: Callable[[int, int], None]) -> np.ndarray:
+        """Returns a picture enlarged tile by tile."""
         height, width = image.shape[:2]
-        tile = self.check_size(height, width, tile)
-        if not tile:
-            return self._enlarged(image, strength)
         large = np.empty((self.factor * height, self.factor * width, 3), np.uint8)
         overlap = self.model.reach
         grid = [(top, left) for top in range(0, height, tile) for left in range(0, width, tile)]
@@ -145,6 +152,7 @@ class UpscalePainter(ModelPainter):
         """
         if tile is None:
             tile = TILE if CAUTION * self.need.pixel * height * width > free_memory() + self.held else 0
+        tile = max(tile, self.model.reach) if tile else 0
         beside = PICTURE_BYTES * (1 + pictures * self.factor**2)
         if tile:
             rows, columns = (min(side, tile + 2 * self.model.reach) for side in (height, width))

@@ -175,7 +175,8 @@ class TrainingOptions:
             raise OptionError(f"--photo-scale takes the least and the greatest factor, such as 0.6 1.4, not {given}")
         if wrong := [stage["factor"] for stage in generators if stage.get("factor", self.factor) != self.factor]:
             fix = f"ask for --super-resolution {wrong[0]}, or choose other --stages"
-            raise OptionError(f"--stages {self.stages} enlarges {wrong[0]} times, not {self.factor}: {fix}")
+            missed = f", not {self.factor}" if self.factor else ""
+            raise OptionError(f"--stages {self.stages} enlarges {wrong[0]} times{missed}: {fix}")
         self._check_kind()
 
     def _check_kind(self) -> None:
