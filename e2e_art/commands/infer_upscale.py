@@ -62,8 +62,9 @@ def enlarge_photos(photos: Sequence[str], enlarger: Enlarger, options: Mapping[s
 
     def make(name: str, picture: Picture) -> Made:
         with tile_bar() as on_tile:
-            large = enlarger(picture.pixels, **options, on_tile=on_tile)
-        opacity = None if picture.opacity is None else enlarger.opacity(picture.opacity, **options)
-        return Made([large], opacity=opacity)
+            if picture.opacity is None:
+                return Made([enlarger(picture.pixels, **options, on_tile=on_tile)])
+            large, opacity = enlarger.see_through(picture.pixels, picture.opacity, **options, on_tile=on_tile)
+            return Made([large], opacity=opacity)
 
     paint_batch(targets, make, enlarger.models[0].name, output, notes, verb="enlarged")

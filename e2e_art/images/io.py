@@ -18,10 +18,10 @@ from PIL import Image
 
 from ..errors import ImageError
 from ..files import write_atomically
-from .arrays import rounded
 from .folder import find_images, list_images, passed_over
 from .formats import IMAGE_SUFFIXES, WRITABLE_SUFFIXES, register_heif
 from .metadata import Metadata, into_profile
+from .opacity import off_white
 from .reading.decode import MAX_PIXELS, Picture, decode
 
 __all__ = [
@@ -118,12 +118,6 @@ def encode_image(
         height, width = image.shape[:2]
         raise ImageError(f"{width}x{height} pixels do not fit into a {suffix} ({error}): choose .png") from error
     return file.getvalue()
-
-
-def off_white(image: np.ndarray, opacity: np.ndarray) -> np.ndarray:
-    """Returns the colors of a picture that lies on white with an opacity; all uint8, (H, W, 3) and (H, W)."""
-    share = np.maximum(opacity, 1)[..., np.newaxis] / np.float32(255)
-    return rounded(255 - (255 - image.astype(np.float32)) / share)
 
 
 def encode_animation(frames: list[np.ndarray], pause: int = 80, rest: int = 2000) -> bytes:

@@ -12,6 +12,7 @@ import numpy as np
 
 from ..errors import OptionError
 from ..files import pretrained_folder
+from ..images.opacity import off_white, on_white, spread_colors
 from ..images.resize import resize
 from ..models.folder import Model, model_folders
 from ..models.kinds import UPSCALER
@@ -55,6 +56,15 @@ class Enlarger:
         for painter in self._painters:
             image = painter(image, strength, **options)
         return image
+
+    def see_through(self, image: np.ndarray, opacity: np.ndarray, strength: float = 1.0, **options) -> list[np.ndarray]:
+        """Returns a picture and its opacity enlarged, (factor H, factor W, 3) and (factor H, factor W).
+
+        image, opacity: uint8 (H, W, 3) as it looks on white, and (H, W).  All else as for a call.
+        """
+        colors = self(spread_colors(off_white(image, opacity), opacity), strength, **options)
+        large = self.opacity(opacity, strength, options.get("tile"))
+        return [on_white(colors, large), large]
 
     def opacity(self, opacity: np.ndarray, strength: float = 1.0, tile: int | None = None) -> np.ndarray:
         """Returns an opacity enlarged as the picture is, uint8 (factor H, factor W); clear stays clear, full full."""
