@@ -52,7 +52,7 @@ RECIPES = {  # by kind of model
         steps=(9000, 1500, 1500),
         sizes=(160,),
         learning_rates=(1e-3, 5e-4, 3e-4),
-        loss=replace(_LOSS, content_layers=("relu2_2", "relu3_3"), content_layer_weights=(2.0, 1.0)),
+        loss=replace(_LOSS, content_layers=("relu1_2", "relu2_2", "relu3_3"), content_layer_weights=(2.0, 1.0, 1.0)),
         batch=8,
         pixel_weights=(1.0, 0.5),
         feature_weights=(0.0, 1.0),
