@@ -1,8 +1,8 @@
 """Draws pages of colored text, which upscalers learn from beside photos, so that letters stay letters.
 
-python examples/pages.py TEXT FONTS OUT [--count 100]
+python examples/pages.py TEXT OUT [--fonts FOLDER] [--count 100]
 
-TEXT: a file of words, such as a README.  FONTS: a folder of .ttf files.  OUT: a folder that PNG files are written to.
+TEXT: a file of words, such as a README.  OUT: a folder that PNG files are written to.  FOLDER: has .ttf files.
 """
 
 import argparse
@@ -23,7 +23,7 @@ def page(words: list[str], fonts: list[Path], random: np.random.Generator) -> Im
     draw, top = ImageDraw.Draw(image), 8
     while top < HEIGHT:
         size = round(float(np.exp(random.uniform(*np.log(SIZES)))))
-        font = ImageFont.truetype(random.choice(fonts), size)
+        font = ImageFont.truetype(random.choice(fonts), size) if fonts else ImageFont.load_default(size)
         line = " ".join(random.choice(words, 20))
         draw.text((8, top), line, tuple((ink if random.random() < 0.7 else other).tolist()), font)
         top += round(1.3 * size)
@@ -33,11 +33,12 @@ def page(words: list[str], fonts: list[Path], random: np.random.Generator) -> Im
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("text", type=Path)
-    parser.add_argument("fonts", type=Path)
     parser.add_argument("out", type=Path)
+    parser.add_argument("--fonts", type=Path, help="a folder of .ttf files (default: the one font that Pillow has)")
     parser.add_argument("--count", type=int, default=100, help="default: %(default)s")
     options = parser.parse_args()
-    words, fonts = options.text.read_text(encoding="utf-8").split(), sorted(options.fonts.rglob("*.ttf"))
+    words = options.text.read_text(encoding="utf-8").split()
+    fonts = sorted(options.fonts.rglob("*.ttf")) if options.fonts else []
     random = np.random.default_rng(0)
     options.out.mkdir(parents=True, exist_ok=True)
     for number in range(options.count):

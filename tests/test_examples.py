@@ -49,6 +49,14 @@ def test_a_folder_is_painted_and_what_is_no_photo_is_skipped(tmp_path, photo):
 
 
 @pytest.mark.slow
+def test_pages_of_text_are_drawn(tmp_path):
+    run("pages.py", TOP / "README.md", tmp_path, "--count", 2)
+    first, second = (read_image(tmp_path / f"page_{number:03}.png") for number in (0, 1))
+    assert first.shape == second.shape == (600, 800, 3)
+    assert first.std() > 20 and (first != second).mean() > 0.1
+
+
+@pytest.mark.slow
 def test_textures_are_made_and_tiled(tmp_path):
     run("texture.py", "brick", tmp_path, "--size", "96x64", "--seeds", 1, 2)
     one, other = (read_image(tmp_path / f"seed-{seed}.png") for seed in (1, 2))
