@@ -204,6 +204,7 @@ def test_a_stopped_training_goes_on_as_if_nothing_had_happened(brick, tmp_path):
 @pytest.mark.training
 def test_a_collapse_is_told(brick, tmp_path, caplog):
     training = Training(options_of(brick), tmp_path / "checkpoint.npz", bfloat16=False)
+    caplog.clear()  # of what is said before
     with caplog.at_level(logging.WARNING):
         assert training.task.validate((), [0])[0]["diversity"] > 0.1
         assert not caplog.records

@@ -33,7 +33,7 @@ def spread_colors(colors: np.ndarray, opacity: np.ndarray) -> np.ndarray:
     if not known.any():
         return colors
     _, nearest = cv2.distanceTransformWithLabels(
-        np.uint8(~known), cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
+        (~known).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
     )
     palette = np.zeros((nearest.max() + 1, 3), np.uint8)
     palette[nearest[known]] = colors[known]

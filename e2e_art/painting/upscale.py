@@ -116,7 +116,8 @@ class UpscalePainter(ModelPainter):
             raise OptionError(f"--tile must be 0 pixels or more, not {tile}")
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
             raise OptionError(f"A picture is uint8 (H, W, 3), not {image.dtype} {image.shape}: use read_image")
-        tile = self.check_size(*image.shape[:2], tile)
+        height, width = image.shape[:2]
+        tile = self.check_size(height, width, tile)
         large = self._tiled(image, strength, tile, on_tile) if tile else self._enlarged(image, strength)
         if np.array_equal(image[..., 0], image[..., 1]) and np.array_equal(image[..., 0], image[..., 2]):
             large[:] = cv2.cvtColor(large, cv2.COLOR_RGB2GRAY)[..., np.newaxis]
