@@ -122,7 +122,7 @@ def test_the_gradient_is_the_slope(kind, inputs):
         values.append((paint(generator, x).astype(np.float64) * weights).sum())
     slope = (values[0] - values[1]) / (2 * step)
     along = [(gradient * direction).sum() for gradient, direction in zip(gradients, directions)]
-    assert sum(along) == pytest.approx(slope, abs=0.02 * sum(map(abs, along)))  # corners of ReLUs lie in between
+    assert sum(along) == pytest.approx(slope, abs=float(0.02 * sum(map(abs, along))))  # corners of ReLUs lie in between
 
 
 # Normalization

@@ -339,7 +339,7 @@ def test_gradient_is_what_finite_differences_find(pictures, covariance):
         step = array(0.05 * direction)
         difference = to_numpy(total(picture + step) - total(picture - step))[0] / 0.1
         expected = np.sum(gradient * direction)
-        assert difference == pytest.approx(expected, rel=0.02, abs=0.01 * np.linalg.norm(gradient))
+        assert difference == pytest.approx(expected, rel=0.02, abs=float(0.01 * np.linalg.norm(gradient)))
 
 
 # Several paintings
