@@ -85,7 +85,8 @@ class Model:
             for engine, own in (record.get("engine_seconds") or single).items():
                 seconds["" if engine.startswith("MXNet") else f" by {engine}"] += own
             record = record.get("started_from", {})
-        return " and ".join(plural(round(each / 60), "minute") + by for by, each in reversed(seconds.items()))
+        times = (plural(round(each / 60), "minute") + by for by, each in reversed(seconds.items()) if each)
+        return " and ".join(times) or "0 minutes"
 
     @property
     def factor(self) -> int:
