@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
-__all__ = ["ImageError", "ModelError", "OptionError", "UserError", "first_line", "listed", "plural", "reason_of"]
-__all__ += ["shortened", "unknown"]
+__all__ = ["ImageError", "MemoryShortage", "ModelError", "OptionError", "UserError", "first_line", "listed", "naming"]
+__all__ += ["plural", "reason_of", "shortened", "unknown"]
 
 LONGEST = 200  # characters of what a sentence quotes
 
@@ -27,6 +28,19 @@ class ImageError(UserError, ValueError):
 
 class ModelError(UserError):
     """A model is missing, damaged or from the future; the message names folder, reason and fix."""
+
+
+class MemoryShortage(UserError):
+    """Work on a picture does not fit into memory; the message names the size and the fix, `naming` adds the file."""
+
+
+@contextmanager
+def naming(file: object) -> Iterator[None]:
+    """Puts the name of the file that is worked on before what is said of memory."""
+    try:
+        yield
+    except MemoryShortage as error:
+        raise MemoryShortage(f"{file}: {error}") from error
 
 
 def first_line(error: BaseException) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psutil
 
-from .errors import UserError
+from .errors import MemoryShortage
 
 __all__ = ["Need", "bfloat16_is_fast", "check_memory", "cores", "free_memory", "limit_threads"]
 
@@ -153,12 +153,13 @@ def check_memory(
     *,
     multiple: int = 1,
     held: float = 0,
+    becomes: str = "",
 ) -> None:
-    """Raises UserError where work on a picture of that size would not fit into the memory that is free.
+    """Raises MemoryShortage where work on a picture of that size would not fit into the memory that is free.
 
     fix: how people ask for another size, with {width}, {height}, {long} or {short} edge in place of what would fit, in
     multiples of `multiple`.  otherwise: what they can do where no size fits.  held: bytes that work before this one
-    still holds, and this one takes over.
+    still holds, and this one takes over.  becomes: what the pixels are made into, for messages.
     """
     needed, free = need.at(height, width), free_memory() + held
     if needed <= free:
@@ -170,7 +171,7 @@ def check_memory(
     takes = f"about {needed / 1e9:,.1f} GB of" if needed < 1e15 else "more"
     smaller = otherwise if max(height, width) < MOST_SIDE else "choose smaller sides"
     end = f"{fix.format(**sides)} would fit" if min(fits) else smaller
-    raise UserError(
-        f"{size} pixels take {takes} memory{'' if needed < 1e15 else ' than any computer has'}, and "
+    raise MemoryShortage(
+        f"{size} pixels{becomes} take {takes} memory{'' if needed < 1e15 else ' than any computer has'}, and "
         f"{free / 1e9:.1f} GB are free: {end}"
     )

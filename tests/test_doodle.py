@@ -319,7 +319,7 @@ def test_what_doodles_refuse(model, files, tmp_path, capsys):
     learn = ["train", "--doodle", files / "painting.png", "--out", out]
     paint = ["infer", "--model", model, "-o", out.with_suffix(".png")]
     for words, says in (
-        ([*learn], "Say what to learn"),
+        ([*learn], "--doodle paints by regions: add --mask MASK"),
         ([*learn, "--mask", single], "single color"),
         ([*learn, "--mask", tall], "its painting"),
         ([*learn, "--mask", text], "text.png"),

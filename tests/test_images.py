@@ -18,7 +18,8 @@ from e2e_art.errors import ImageError
 from e2e_art.images import io as images
 from e2e_art.images.arrays import from_vgg_space, to_vgg_space
 from e2e_art.images.colors import denoise
-from e2e_art.images.io import read_image, write_image
+from e2e_art.images.formats import FORMATS, LONGEST
+from e2e_art.images.io import check_sides, read_image, write_image
 from e2e_art.images.resize import resize, resize_long_edge, resize_short_edge
 
 RED, GREEN, WHITE = (255, 0, 0), (0, 255, 0), (255, 255, 255)
@@ -92,9 +93,9 @@ def test_srgb_profile_changes_nothing(tmp_path):
 
 
 def test_color_profile_applies_beside_opacity_and_to_grey(tmp_path):
-    see_through = np.dstack([picture_of((200, 50, 30)), np.full((4, 6), 255, np.uint8)])
-    see_through[0, 0, 3] = 0
-    image = read_image(saved(tmp_path / "swapped.png", see_through, icc_profile=swapped_profile()))
+    with_opacity = np.dstack([picture_of((200, 50, 30)), np.full((4, 6), 255, np.uint8)])
+    with_opacity[0, 0, 3] = 0
+    image = read_image(saved(tmp_path / "swapped.png", with_opacity, icc_profile=swapped_profile()))
     assert tuple(image[0, 0]) == WHITE
     assert np.abs(image[1, 1].astype(int) - (50, 200, 30)).max() <= 2
     grey = np.full((4, 6), 100, np.uint8)
@@ -273,6 +274,24 @@ def test_what_is_written_can_be_read(tmp_path, suffix, error):
     assert os.listdir(path.parent) == [path.name]
 
 
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".tif", ".bmp", ".avif", ".heic"])
+def test_the_longest_sides_of_a_format(tmp_path, suffix):
+    """What is said to fit is written and read, and what is said not to is refused before it is encoded."""
+    path = tmp_path / f"long{suffix}"
+    longest = next((most for kind, most in LONGEST.items() if suffix in FORMATS[kind]), 70_000)
+    for turned in (False, True):
+        picture = picture_of(RED, 64, longest)
+        picture = picture.transpose(1, 0, 2) if turned else picture
+        check_sides(path, *picture.shape[:2])
+        write_image(path, picture, overwrite=True)
+        assert read_image(path).shape == picture.shape
+    if longest != 70_000:
+        why = f"{longest + 1}x1 pixels do not fit into a {suffix}, which takes {longest} a side: choose .png"
+        for refuse in (check_sides, lambda path, *size: write_image(path, np.zeros((*size, 3), np.uint8), True)):
+            with pytest.raises(ImageError, match=rf"long{suffix} cannot be written: {why}"):
+                refuse(path, 1, longest + 1)
+
+
 def test_jpeg_keeps_full_color_resolution(tmp_path):
     stripes = picture_of(RED, 32, 32)
     stripes[:, ::2] = (0, 0, 255)
@@ -295,9 +314,9 @@ def test_what_cannot_be_written_is_refused_in_one_sentence(tmp_path):
         ("a.xyz", picture_of(RED), r"a.xyz cannot be written: .* as '.xyz': choose one of .jpg, "),
         ("a", picture_of(RED), "a cannot be written: it has no suffix, and is no folder: choose one of .jpg, "),
         ("file/a.png", picture_of(RED), "a.png cannot be written .*: choose a folder"),
-        ("a.webp", picture_of(RED, 1, 17000), r"a.webp .* 17000x1 pixels do not fit into a .webp .*: choose .png"),
-        ("a.avif", picture_of(RED, 1, 33000), r"a.avif .* 33000x1 pixels do not fit into a .avif .*: choose .png"),
-        ("a.jpg", picture_of(RED, 1, 70000), r"a.jpg .* 70000x1 pixels do not fit into a .jpg .*: choose .png"),
+        ("a.webp", picture_of(RED, 1, 17000), "a.webp .* 17000x1 pixels do not fit into a .webp, .* choose .png"),
+        ("a.avif", picture_of(RED, 1, 33000), "a.avif .* 33000x1 pixels do not fit into a .avif, .* choose .png"),
+        ("a.jpg", picture_of(RED, 1, 70000), "a.jpg .* 70000x1 pixels do not fit into a .jpg, .* choose .png"),
         ("a.png", picture_of(RED).astype(float), "a.png .* is none"),
         ("a.png", picture_of(RED)[..., 0], "a.png .* is none"),
         ("a.png", picture_of(RED)[:0], "a.png .* is none"),

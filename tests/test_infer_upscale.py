@@ -280,7 +280,7 @@ def test_what_makes_no_sense(given, shipped, published, refused, words, says):
     refused("photo.png", *words, "-o", "large.png", says=says)
 
 
-def test_a_photo_too_large_for_memory(given, model, refused, monkeypatch):
+def test_a_photo_too_large_for_memory(given, model, shipped, refused, monkeypatch):
     from e2e_art import machine
 
     monkeypatch.setattr(machine, "free_memory", lambda: 106_500_000)
@@ -292,8 +292,14 @@ def test_a_photo_too_large_for_memory(given, model, refused, monkeypatch):
         "large.png",
         "--tile",
         "0",
-        says="and 0.1 GB are free: tiles (--tile 384) would fit",
+        says="photo.png: 131x97 pixels, enlarged to 262x194, take about 0.1 GB of memory, and 0.1 GB are free: tiles "
+        "(--tile 384) would fit",
     )
+    tiny_upscaler(shipped.parent / "photo_x4")
+    says = "photo.png: 131x97 pixels, enlarged to 1048x776, take about 0.1 GB of memory, and 0.1 GB are free: "
+    for free in (101_000_000, 102_500_000):  # too little for the first of two upscalers, and for the second alone
+        monkeypatch.setattr(machine, "free_memory", lambda free=free: free)
+        refused("photo.png", "--upscale", 8, "-o", "large.png", "--tile", 1, says=says)
 
 
 def test_other_commands_know_the_kind(given, model, capsys, refused):

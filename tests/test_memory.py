@@ -73,7 +73,10 @@ def test_johnsons_network_takes_more_than_other_upscalers(free, tmp_path, photo,
     assert johnson.need.pixel > 10 * compact.need.pixel
     free(GB)
     compact.check_size(400, 500, tile=0)
-    with pytest.raises(UserError, match=r"^500x400 pixels take about 4.1 GB of memory, and 1.0 GB are free: tiles"):
+    with pytest.raises(
+        UserError,
+        match=r"^500x400 pixels, enlarged to 2000x1600, take about 4.1 GB of memory, and 1.0 GB are free: tiles",
+    ):
         johnson.check_size(400, 500, tile=0)
     path = save(tmp_path / "photos" / "photo.png", photo)
     words = ["train", "--super-resolution", 4, "--photos", path.parent, "--out", tmp_path / "out"]
@@ -134,4 +137,5 @@ def test_every_command_asks_first(free, photo, tmp_path, capfd, words):
     code = main([str(places.get(word, word)) for word in words])
     said = capfd.readouterr()
     assert_one_sentence(code, said.err, "memory", "2.0 GB are free", " would fit")
+    assert ("PHOTO" in words and words[0] in ("infer", "compare")) == (f"e2e-art: {places['PHOTO']}: " in said.err)
     assert not (tmp_path / "a.png").exists()

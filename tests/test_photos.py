@@ -18,7 +18,7 @@ from skimage import data
 
 from e2e_art.data import listing, photos
 from e2e_art.data.listing import PhotoError, list_photos
-from e2e_art.data.photos import PhotoStream
+from e2e_art.data.photos import Photos, PhotoStream
 
 
 def save(path: Path, array, **options) -> Path:
@@ -112,7 +112,7 @@ def test_names_that_are_no_text(folder):
     assert len(found) == 13
     assert list_photos(folder) == found
     assert json.loads((folder / ".e2e-art-photos.json").read_bytes())["version"] == 2
-    assert take(PhotoStream(folder, 8, batch=13), 1).shape == (13, 8, 8, 3)
+    assert take(PhotoStream(Photos(folder), 8, batch=13), 1).shape == (13, 8, 8, 3)
 
 
 def test_a_list_file(folder, tmp_path):
@@ -129,8 +129,8 @@ def test_a_list_file(folder, tmp_path):
         "b/my photo.jpg copy 1.JPEG",
     ]
     names.write_text("b/class 1/0001.jpg 3\n")
-    with PhotoStream(folder, 16, list_file=names) as stream:
-        assert stream.photos == ["b/class 1/0001.jpg"]
+    with PhotoStream(Photos(folder, list_file=names), 16) as stream:
+        assert stream.photos.names == ["b/class 1/0001.jpg"]
         assert next(stream).shape == (1, 16, 16, 3)
 
 
@@ -162,44 +162,44 @@ def test_nothing_to_list_is_said_in_one_sentence(folder, tmp_path):
 
 
 def test_crops_have_the_promised_form(folder):
-    with PhotoStream(folder, 32, batch=3) as stream:
+    with PhotoStream(Photos(folder), 32, batch=3) as stream:
         assert iter(stream) is stream
         crops = next(stream)
         assert crops.shape == (3, 32, 32, 3)
         assert crops.dtype == np.uint8
         assert stream.position == 3
-        assert stream.skipped == {}
+        assert stream.photos.skipped == {}
     assert list(stream) == []  # closed
 
 
 def test_the_seed_decides(folder):
-    first = take(PhotoStream(folder, 24, batch=2, seed=7), 20)
-    assert np.array_equal(take(PhotoStream(folder, 24, batch=2, seed=7), 20), first)
-    assert not np.array_equal(take(PhotoStream(folder, 24, batch=2, seed=8), 20), first)
+    first = take(PhotoStream(Photos(folder, seed=7), 24, batch=2), 20)
+    assert np.array_equal(take(PhotoStream(Photos(folder, seed=7), 24, batch=2), 20), first)
+    assert not np.array_equal(take(PhotoStream(Photos(folder, seed=8), 24, batch=2), 20), first)
     assert len({crop.tobytes() for crop in first}) == 40  # no crop comes twice in three epochs
 
 
 def test_resume_equals_uninterrupted(folder):
-    whole = take(PhotoStream(folder, 24, batch=5, seed=1), 8)
-    with PhotoStream(folder, 24, batch=5, seed=1) as stream:
+    whole = take(PhotoStream(Photos(folder, seed=1), 24, batch=5), 8)
+    with PhotoStream(Photos(folder, seed=1), 24, batch=5) as stream:
         begun = [next(stream) for _ in range(3)]
-    resumed = take(PhotoStream(folder, 24, batch=5, seed=1, position=stream.position), 5)
+    resumed = take(PhotoStream(Photos(folder, seed=1), 24, batch=5, position=stream.position), 5)
     assert np.array_equal(np.concatenate([*begun, resumed]), whole)
-    assert np.array_equal(take(PhotoStream(folder, 24, batch=1, seed=1), 40), whole)
+    assert np.array_equal(take(PhotoStream(Photos(folder, seed=1), 24, batch=1), 40), whole)
 
 
 def test_one_worker_equals_three(folder):
     (folder / "a" / "class 0" / "0000.jpg").write_bytes(b"broken")
-    one = take(PhotoStream(folder, 24, batch=4, workers=1), 10)
-    assert np.array_equal(take(PhotoStream(folder, 24, batch=4, workers=3), 10), one)
-    with PhotoStream(folder, 24, batch=4, position=20) as resumed:  # that knows of no broken photo yet
+    one = take(PhotoStream(Photos(folder), 24, batch=4, workers=1), 10)
+    assert np.array_equal(take(PhotoStream(Photos(folder), 24, batch=4, workers=3), 10), one)
+    with PhotoStream(Photos(folder), 24, batch=4, position=20) as resumed:  # that knows of no broken photo yet
         assert np.array_equal(np.concatenate([next(resumed) for _ in range(5)]), one[20:])
 
 
 def test_an_epoch_shows_every_photo_once(tmp_path):
     for shade in range(0, 250, 10):
         save(tmp_path / f"{shade}.png", np.full((20, 30, 3), shade))
-    crops = take(PhotoStream(tmp_path, 8, batch=5), 15)
+    crops = take(PhotoStream(Photos(tmp_path), 8, batch=5), 15)
     assert (crops == crops[:, :1, :1, :1]).all()
     orders = crops[:, 0, 0, 0].reshape(3, 25).tolist()
     for order in orders:
@@ -208,13 +208,11 @@ def test_an_epoch_shows_every_photo_once(tmp_path):
 
 
 def test_limit_samples_by_the_seed(folder):
-    with PhotoStream(folder, 8, limit=5, seed=3) as one, PhotoStream(folder, 8, limit=5, seed=3) as same:
-        assert len(one.photos) == 5
-        assert one.photos == same.photos == sorted(one.photos)
-    with PhotoStream(folder, 8, limit=5, seed=4) as other:
-        assert other.photos != one.photos
-    with PhotoStream(folder, 8, limit=500) as everything:
-        assert everything.photos == list_photos(folder)
+    names = Photos(folder, limit=5, seed=3).names
+    assert len(names) == 5
+    assert names == Photos(folder, limit=5, seed=3).names == sorted(names)
+    assert names != Photos(folder, limit=5, seed=4).names
+    assert Photos(folder, limit=500).names == list_photos(folder)
 
 
 def test_crops_vary_in_place_scale_and_side(tmp_path, monkeypatch):
@@ -223,7 +221,7 @@ def test_crops_vary_in_place_scale_and_side(tmp_path, monkeypatch):
     slope[..., 0] = np.arange(200)  # the value tells where a pixel was
     slope[..., 1] = np.arange(100)[:, np.newaxis]
     save(tmp_path / "slope.png", slope)
-    crops = take(PhotoStream(tmp_path, 50), 200).astype(int)
+    crops = take(PhotoStream(Photos(tmp_path), 50), 200).astype(int)
     width = crops[:, 25, -1, 0] - crops[:, 25, 0, 0]
     assert 0.3 < (width < 0).mean() < 0.7  # flipped
     assert 48 <= np.abs(width).min() < 56  # scale 2 shows 50 of 100 rows
@@ -237,7 +235,7 @@ def test_crops_vary_in_place_scale_and_side(tmp_path, monkeypatch):
 def test_small_photos_are_scaled_up_and_large_ones_down(tmp_path):
     save(tmp_path / "dot.png", [[[200, 100, 50]]])
     save(tmp_path / "large.jpg", np.full((900, 1500, 3), (200, 100, 50)), quality=100)
-    for crop in take(PhotoStream(tmp_path, 64), 4):
+    for crop in take(PhotoStream(Photos(tmp_path), 64), 4):
         assert np.abs(crop.astype(int) - (200, 100, 50)).max() <= 3
 
 
@@ -252,7 +250,7 @@ def test_photos_are_upright_and_of_any_kind(tmp_path, monkeypatch):
     Image.fromarray(picture).convert("CMYK").save(tmp_path / "inks.jpg")
     Image.fromarray(picture).convert("P").save(tmp_path / "palette.gif")
     Image.fromarray(picture[..., 0].astype(np.uint16) * 257).save(tmp_path / "deep.png")
-    for crop in take(PhotoStream(tmp_path, 30), 12):
+    for crop in take(PhotoStream(Photos(tmp_path), 30), 12):
         assert crop[:12].min() > 240  # ... in every crop
         assert crop[-12:].max() < 15
 
@@ -265,22 +263,27 @@ def test_one_broken_photo_among_many_is_skipped_logged_once_and_counted(tmp_path
         save(tmp_path / f"{number:02}.jpg", data.chelsea()[:40, number : number + 40])
     whole = (tmp_path / "05.jpg").read_bytes()
     (tmp_path / "05.jpg").write_bytes(whole[: len(whole) // 2])
-    with PhotoStream(tmp_path, 16, batch=4, workers=2) as stream:
+    with PhotoStream(Photos(tmp_path), 16, batch=4, workers=2) as stream:
         for _ in range(30):
             next(stream)
-        assert list(stream.skipped) == ["05.jpg"]
-        assert "05.jpg is damaged or cut short" in stream.skipped["05.jpg"]
+        assert list(stream.photos.skipped) == ["05.jpg"]
+        assert "05.jpg is damaged or cut short" in stream.photos.skipped["05.jpg"]
     assert caplog.text.count("05.jpg") == 1
     assert [record.levelname for record in caplog.records] == ["WARNING"]
 
 
-@pytest.mark.parametrize(("count", "broken"), [(100, 50), (24, 12), (10, 5), (4, 2), (30, 30)])
-def test_many_broken_photos_end_the_stream_with_a_sentence(tmp_path, count, broken):
+def broken(folder: Path, count: int, bad: int) -> Path:
+    """Writes photos, some of which are none, among the others."""
     for number in range(count):
-        save(tmp_path / f"{number:02}.png", data.chelsea()[:10, number : number + 10])
-    for number in range(broken):
-        (tmp_path / f"{2 * number % count + 2 * number // count:02}.png").write_bytes(b"broken")
-    with PhotoStream(tmp_path, 8) as stream, pytest.raises(PhotoError) as error:
+        save(folder / f"{number:02}.png", data.chelsea()[:10, number : number + 10])
+    for number in [*range(0, count, 2), *range(1, count, 2)][:bad]:
+        (folder / f"{number:02}.png").write_bytes(b"broken")
+    return folder
+
+
+@pytest.mark.parametrize(("count", "bad"), [(100, 50), (24, 12), (30, 30), (3, 3), (1, 1)])
+def test_many_broken_photos_end_the_stream_with_a_sentence(tmp_path, count, bad):
+    with PhotoStream(Photos(broken(tmp_path, count, bad)), 8) as stream, pytest.raises(PhotoError) as error:
         for _ in range(10 * count):
             next(stream)
     pattern = (
@@ -289,12 +292,14 @@ def test_many_broken_photos_end_the_stream_with_a_sentence(tmp_path, count, brok
     assert re.fullmatch(pattern, str(error.value))
 
 
-def test_fewer_photos_than_a_batch(folder, tmp_path):
-    with pytest.raises(PhotoError, match="gives 12 photos for batches of 13: add photos"):
-        PhotoStream(folder, 16, batch=13)
-    (folder / "a" / "class 0" / "0000.jpg").write_bytes(b"broken")
-    with PhotoStream(folder, 16, batch=12) as stream, pytest.raises(PhotoError, match="1 of the .* cannot be read"):
-        next(stream)
+@pytest.mark.parametrize(("count", "bad"), [(10, 5), (4, 2), (3, 2), (2, 1), (19, 18)])
+def test_of_few_photos_one_is_enough(tmp_path, caplog, count, bad):
+    photos = Photos(broken(tmp_path, count, bad))
+    for position in (0, 40):  # as two stages of a training
+        with PhotoStream(photos, 8, batch=8, position=position) as stream:
+            for _ in range(5):
+                assert next(stream).shape == (8, 8, 8, 3)
+    assert len(photos.skipped) == bad == len(caplog.records)
 
 
 @pytest.mark.parametrize(
@@ -303,14 +308,18 @@ def test_fewer_photos_than_a_batch(folder, tmp_path):
         {"size": 0},
         {"batch": 0},
         {"workers": 0},
-        {"limit": 0},
-        {"seed": -1},
         {"position": -1},
     ],
 )
 def test_senseless_options_are_refused(folder, options):
     with pytest.raises(PhotoError, match="must be 1 or more"):
-        PhotoStream(folder, **{"size": 8, **options})
+        PhotoStream(Photos(folder), **{"size": 8, **options})
+
+
+@pytest.mark.parametrize("options", [{"limit": 0}, {"seed": -1}])
+def test_senseless_choices_are_refused(folder, options):
+    with pytest.raises(PhotoError, match="must be 1 or more"):
+        Photos(folder, **options)
 
 
 # Threads
@@ -321,7 +330,7 @@ def test_an_exception_in_a_worker_reaches_the_consumer(folder, monkeypatch):
         raise ZeroDivisionError("in a worker")
 
     monkeypatch.setattr(photos, "read_image", fail)
-    with PhotoStream(folder, 8, workers=2) as stream:
+    with PhotoStream(Photos(folder), 8, workers=2) as stream:
         for _ in range(3):
             with pytest.raises(ZeroDivisionError, match="in a worker"):
                 next(stream)
@@ -341,11 +350,11 @@ def until(condition) -> bool:
 
 def test_workers_end_with_their_stream(folder):
     before = workers_alive()
-    with PhotoStream(folder, 8, batch=3, workers=3) as stream:
+    with PhotoStream(Photos(folder), 8, batch=3, workers=3) as stream:
         next(stream)
         assert before < workers_alive() <= before + 3
     assert until(lambda: workers_alive() == before)
-    forgotten = PhotoStream(folder, 8, workers=3)
+    forgotten = PhotoStream(Photos(folder), 8, workers=3)
     next(forgotten)
     del forgotten
     assert until(lambda: workers_alive() == before)
@@ -354,9 +363,9 @@ def test_workers_end_with_their_stream(folder):
 def test_as_many_workers_as_it_takes(folder, monkeypatch):
     """One where the crops are ready in time; one more with each batch that is waited for, up to the cores."""
     monkeypatch.setattr("e2e_art.data.stream.cores", lambda: 3)
-    one = take(PhotoStream(folder, 24, batch=4, workers=1), 10)
+    one = take(PhotoStream(Photos(folder), 24, batch=4, workers=1), 10)
     before = workers_alive()
-    with PhotoStream(folder, 24, batch=4) as stream:
+    with PhotoStream(Photos(folder), 24, batch=4) as stream:
         first = next(stream)
         for _ in range(4):
             assert until(lambda: all(item.done() for item in stream._pending))
@@ -372,7 +381,7 @@ def test_as_many_workers_as_it_takes(folder, monkeypatch):
 def test_only_a_few_batches_are_prepared(folder, monkeypatch):
     read, names = photos.read_image, []
     monkeypatch.setattr(photos, "read_image", lambda path, at_least: names.append(path) or read(path, at_least))
-    with PhotoStream(folder, 8, batch=2) as stream:
+    with PhotoStream(Photos(folder), 8, batch=2) as stream:
         next(stream)
         assert until(lambda: len(names) == 8)
         time.sleep(0.1)
@@ -384,8 +393,8 @@ def test_a_program_ends_without_close_once_the_crops_ahead_are_cut(tmp_path):
         save(tmp_path / f"{number}.png", np.zeros((1500, 2000, 3)))
     script = f"""
 import time
-from e2e_art.data.photos import PhotoStream
-stream = PhotoStream({str(tmp_path)!r}, 64, batch=2, workers=2)
+from e2e_art.data.photos import Photos, PhotoStream
+stream = PhotoStream(Photos({str(tmp_path)!r}), 64, batch=2, workers=2)
 next(stream)
 print(time.time())
 """

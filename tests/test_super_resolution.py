@@ -9,7 +9,7 @@ from PIL import Image
 from skimage import data
 
 from e2e_art.commands.main import main
-from e2e_art.data.photos import PatchStream
+from e2e_art.data.photos import PatchStream, Photos
 from e2e_art.engines.gluon import array, cpu, nd, to_numpy
 from e2e_art.errors import OptionError
 from e2e_art.images.arrays import from_vgg_space, to_vgg_space
@@ -135,7 +135,7 @@ def test_a_network_whose_tiles_would_differ_is_refused():
 def test_patches_are_parts_of_the_photos(tmp_path):
     photo = data.astronaut()[:80, :120]
     save(tmp_path / "photo.png", photo)
-    with PatchStream(tmp_path, 32, photo_scales=(1.0, 1.0)) as stream:
+    with PatchStream(Photos(tmp_path), 32, photo_scales=(1.0, 1.0)) as stream:
         patches = [patch for _ in range(12) for patch in next(stream)]
     windows = np.lib.stride_tricks.sliding_window_view(photo, (32, 32, 3))[:, :, 0]
     for patch in patches:
@@ -146,10 +146,10 @@ def test_patches_are_parts_of_the_photos(tmp_path):
 def test_patches_go_on_where_they_stopped_and_fit_any_photo(tmp_path):
     photo_folder(tmp_path, 3)
     save(tmp_path / "small.png", data.rocket()[:20, :300])  # a short edge shorter than a patch
-    options = {"photo_scales": (0.6, 1.4), "seed": 3}
-    with PatchStream(tmp_path, 48, 2, **options) as stream:
+    photos, options = Photos(tmp_path, seed=3), {"photo_scales": (0.6, 1.4)}
+    with PatchStream(photos, 48, 2, **options) as stream:
         first, second, third = (next(stream) for _ in range(3))
-    with PatchStream(tmp_path, 48, 2, position=4, **options) as stream:
+    with PatchStream(photos, 48, 2, position=4, **options) as stream:
         assert (next(stream) == third).all()
     assert first.shape == second.shape == (2, 48, 48, 3)
 
@@ -244,6 +244,22 @@ def test_a_training_makes_a_model(files, tmp_path, small_presets, capsys):
             assert np.abs(weight - weights[name]).max() <= 1e-3 * max(1, np.abs(weight).max())  # half precision
 
 
+@pytest.mark.training
+def test_one_photo_of_three_is_enough(tmp_path, small_presets, capsys, caplog):
+    caplog.set_level("INFO")
+    photos = photo_folder(tmp_path / "photos", 3)
+    for path in sorted(photos.rglob("*.jpg"))[:2]:
+        path.write_bytes(b"no picture")
+    (photos / "notes.txt").write_text("of three photos")
+    words = ["--super-resolution", "2", "--photos", str(photos), "--out", str(tmp_path / "x2"), "--size", "64"]
+    assert main(["train", *words, "--steps", "2", "2", "2"]) == 0
+    assert "2 photos could not be read and were skipped: a/000.jpg, a/002.jpg" in capsys.readouterr().out
+    assert read_model(tmp_path / "x2").record["skipped"] == 2
+    said = [record.getMessage() for record in caplog.records]
+    assert sum("Skipped a photo" in each for each in said) == 2
+    assert sum("passed over" in each for each in said) == 1
+
+
 def test_pictures_of_any_size_are_validated_and_previewed(files, tmp_path, small_presets):
     training = Training(options_for(files / "photos", stages="compact"), tmp_path / "checkpoint.npz", bfloat16=False)
     dot, flat = (
@@ -263,7 +279,15 @@ def test_pictures_of_any_size_are_validated_and_previewed(files, tmp_path, small
     "words, part",
     [
         (["--super-resolution", "3"], "choose 2, 4 or 8"),
-        (["--super-resolution", "4"], "--photos DIR"),
+        (["--super-resolution", "4"], "--super-resolution learns from photos: add --photos DIR"),
+        (["--style", "{painting}"], "--style learns from photos: add --photos DIR"),
+        (["--photos", "{photos}"], "Say what to learn: --style PAINTING and --photos DIR, --texture"),
+        (
+            ["--super-resolution", "4", "--photos", "{photos}", "--style", "{painting}"],
+            "--style and --super-resolution are two trainings: choose one",
+        ),
+        (["--super-resolution", "4", "--texture", "{painting}"], "--texture and --super-resolution are two trainings"),
+        (["--super-resolution", "4", "--doodle", "{painting}"], "--doodle and --super-resolution are two trainings"),
         (["--super-resolution", "4", "--photos", "{photos}", "--style-weight", "2"], "--style-weight goes with"),
         (["--super-resolution", "2", "--photos", "{photos}", "--stages", "johnson-x4"], "enlarges 4 times"),
         (["--super-resolution", "2", "--photos", "{photos}", "--stages", "pyramid"], "make no upscaler"),

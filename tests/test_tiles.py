@@ -122,5 +122,5 @@ def test_a_model_without_tiles_says_so(models, large):
     painter.model = dataclasses.replace(model, files={n: s for n, s in model.files.items() if not n.startswith("tile")})
     with pytest.raises(OptionError, match="has no graphs for tiles: train it again, or leave --tile out"):
         painter(large, tile=512)
-    with pytest.raises(OptionError, match="--tile must be 0 pixels or more, not -5"):
+    with pytest.raises(OptionError, match="tile takes a whole number of 0 or more, not -5"):
         painter(large, tile=-5)

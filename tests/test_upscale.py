@@ -1,5 +1,6 @@
 """Upscalers at work: by hand, by every engine, in tiles, at every strength; and those of strangers."""
 
+import re
 import shutil
 
 import numpy as np
@@ -9,9 +10,9 @@ from helpers import edit_description, forge, tiny_upscaler
 from PIL import Image
 from skimage import data
 
-from e2e_art import load, load_upscaler
+from e2e_art import load, load_upscaler, read_picture, write_image
 from e2e_art.engines.choice import chosen
-from e2e_art.errors import ModelError, OptionError, UserError
+from e2e_art.errors import ImageError, ModelError, OptionError, UserError
 from e2e_art.models.folder import read_model
 from e2e_art.models.weights_file import read_weights, write_weights
 from e2e_art.networks.inputs import reflect
@@ -172,25 +173,62 @@ def test_a_picture_too_large_for_memory(model, monkeypatch):
     painter = load_upscaler(model)
     monkeypatch.setattr(machine, "free_memory", lambda: 1_000_000_000)
     large = np.broadcast_to(np.uint8(7), (8000, 9000, 3))
-    with pytest.raises(UserError, match=r"^9000x8000 pixels take .* are free: tiles \(--tile 384\) would fit"):
+    with pytest.raises(
+        UserError, match=r"^9000x8000 pixels, enlarged to 36000x32000, take .* free: tiles \(--tile 384\) would"
+    ):
         painter(large, tile=0)
-    with pytest.raises(UserError, match=r"^9000x8000 pixels take .* GB are free: a picture of \d+x\d+ would fit$"):
+    with pytest.raises(UserError, match=r"^9000x8000 pixels, .* GB are free: a picture of \d+x\d+ would fit$"):
         painter(large, tile=256)
 
 
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"strength": 2.1}, "A strength lies in 0..2, not at 2.1"),
-        ({"strength": float("nan")}, "A strength lies in 0..2, not at nan"),
-        ({"tile": -1}, "--tile must be 0 pixels or more, not -1"),
-        ({"image": np.zeros((4, 4), np.uint8)}, r"A picture is uint8 \(H, W, 3\), not uint8 \(4, 4\): use read_image"),
+        ({"strength": 2.1}, "strength takes a number from 0 to 2, not 2.1"),
+        ({"strength": float("nan")}, "strength takes a number from 0 to 2, not nan"),
+        ({"strength": "x"}, "strength takes a number from 0 to 2, not 'x'"),
+        ({"strength": None}, "strength takes a number from 0 to 2, not None"),
+        ({"tile": -1}, "tile takes a whole number of 0 or more, not -1"),
+        ({"tile": "x"}, "tile takes a whole number of 0 or more, not 'x'"),
+        ({"tile": 64.0}, "tile takes a whole number of 0 or more, not 64.0"),
+        (
+            {"image": np.zeros((4, 4), np.uint8)},
+            r"A picture is uint8 \(H, W, 3\), not uint8 \(4, 4\): use read_picture",
+        ),
+        ({"image": np.zeros((4, 4, 4), np.uint8)}, r"not uint8 \(4, 4, 4\): use read_picture, and with_opacity"),
         ({"image": np.zeros((4, 4, 3))}, r"not float64 \(4, 4, 3\)"),
+        ({"image": "photo.jpg"}, "not str: use read_picture"),
     ],
 )
 def test_options_that_make_no_sense(model, photo, options, says):
     with pytest.raises(OptionError, match=says):
         load_upscaler(model)(**{"image": photo, **options})
+    with pytest.raises(OptionError, match=says):
+        load_upscaler(model).with_opacity(**{"image": photo, "opacity": None, **options})
+
+
+@pytest.mark.parametrize("opacity", ["x", np.zeros((4, 5), np.uint8), np.ones((97, 131))])
+def test_an_opacity_of_another_picture(model, photo, opacity):
+    with pytest.raises(
+        ImageError, match=r"An opacity is uint8 \(97, 131\) for such a picture, not .*: use read_picture"
+    ):
+        load_upscaler(model).with_opacity(photo, opacity)
+
+
+def test_a_picture_and_its_opacity_in_python(tmp_path, model, photo, engine):
+    """The picture that one program reads is the one that another enlarges, as `infer --upscale` does."""
+    opacity = np.clip(4 * photo[..., 0].astype(int) - 200, 0, 255).astype(np.uint8)
+    Image.fromarray(np.dstack([photo, opacity])).save(tmp_path / "cut.png")
+    upscaler, picture = load_upscaler(model, engine), read_picture(tmp_path / "cut.png")
+    large, levels = upscaler.with_opacity(picture.pixels, picture.opacity, strength=0.5)
+    assert (large.shape, levels.shape) == ((388, 524, 3), (388, 524))
+    write_image(tmp_path / "large.png", large, opacity=levels)
+    again = read_picture(tmp_path / "large.png")
+    assert np.array_equal(again.opacity, levels)
+    assert difference(again.pixels, large) <= 1
+    assert difference(large, Enlarger([model]).with_opacity(picture.pixels, picture.opacity, 0.5)[0]) <= 1
+    plain, none = upscaler.with_opacity(photo, None)
+    assert none is None and np.array_equal(plain, upscaler(photo))
 
 
 # On disk
@@ -314,11 +352,12 @@ def test_two_upscalers_in_turn(shipped, photo):
 def test_opacity_stays_clear_and_full_where_it_is(model):
     y, x = np.mgrid[:40, :50]
     opacity = np.where((x - 25) ** 2 + (y - 20) ** 2 < 200, 255, 0).astype(np.uint8)
-    large = Enlarger([model]).opacity(opacity)
+    _, large = load_upscaler(model).with_opacity(np.zeros((40, 50, 3), np.uint8), opacity)
     assert large.shape == (160, 200)
     assert large[80, 100] == 255 and large[0, 0] == 0
     flat = np.full((9, 8), 255, np.uint8)
-    assert np.array_equal(Enlarger([model]).opacity(flat), np.full((36, 32), 255))
+    _, large = Enlarger([model]).with_opacity(np.zeros((9, 8, 3), np.uint8), flat)
+    assert np.array_equal(large, np.full((36, 32), 255))
 
 
 @pytest.mark.parametrize(
@@ -360,8 +399,25 @@ def test_what_does_not_fit_is_said_before_it_is_painted(shipped, published, phot
     monkeypatch.setattr(machine, "free_memory", lambda: 2_000_000_000)
     with pytest.raises(UserError, match="GB are free: --size [0-9]+ would fit"):
         painter(np.zeros((4000, 5000, 3), np.uint8), size=0)
-    with pytest.raises(UserError, match="GB are free"):
-        enlarger(np.zeros((4000, 5000, 3), np.uint8), tile=64)
+    for side in (4000, 2000):  # too large for the first, and for the second alone
+        with pytest.raises(UserError) as error:
+            enlarger(np.zeros((side, 5000, 3), np.uint8), tile=64)
+        asked = rf"^5000x{side} pixels, enlarged to 40000x{8 * side}, take .* free: a picture of (\d+)x(\d+) would fit$"
+        width, height = map(int, re.match(asked, str(error.value)).groups())
+        enlarger.check_size(height, width, 64)
+
+
+def test_memory_that_ends_at_work_is_said_of_the_size_asked_for(shipped, photo, monkeypatch, engine):
+    shipped("photo_x2", "photo_x4")
+    enlarger = Enlarger(find_upscalers(8), engine)
+
+    def fail(*arguments):
+        raise MemoryError("photo_x2 takes more memory than there is")
+
+    monkeypatch.setattr(enlarger._painters[1].engine, "run", fail)
+    for tile in (0, 64):
+        with pytest.raises(UserError, match="^photo_x2 takes more memory than there is, for 240x160 pixels: give a sm"):
+            enlarger(photo[:20, :30], tile=tile)
 
 
 def test_every_stage_that_is_enlarged_counts(shipped, published, photo, monkeypatch):
@@ -373,7 +429,7 @@ def test_every_stage_that_is_enlarged_counts(shipped, published, photo, monkeypa
     need = painter._enlarger(2)._painters[0].need
     free = need.at(97, 131) + (one + two) / 2 * photo[..., 0].size
     monkeypatch.setattr(machine, "free_memory", lambda: int(free))
-    with pytest.raises(UserError, match="131x97 pixels take .* would fit"):
+    with pytest.raises(UserError, match="131x97 pixels, enlarged to 262x194, take .* would fit"):
         painter.stages(photo)
     assert painter(photo).shape == (194, 262, 3)
 

@@ -21,7 +21,7 @@ import numpy as np
 from tqdm import tqdm
 
 from ..engines.choice import choose
-from ..errors import ImageError, OptionError, plural
+from ..errors import ImageError, OptionError, naming, plural
 from ..evaluation.baseline import baseline_curve, equivalent_evaluations_text
 from ..evaluation.charts import plot_worth
 from ..files import write_atomically
@@ -91,7 +91,7 @@ def run(flags: argparse.Namespace) -> None:
     if flags.out and (double := find_double(model.name for model in models)):
         raise OptionError(f"Two models are called {double}, and so would their files: rename one, or leave -o out")
     need = OPTIMIZE["lbfgs"] if flags.evaluations else LOSSES
-    photos = [_resized(read_image(path), flags.short_edge, crop, need) for path in paths]
+    photos = [_resized(path, flags.short_edge, crop, need) for path in paths]
     for path, (height, width, _) in zip(paths, (photo.shape for photo in photos)):
         if min(height, width) < SMALLEST:
             raise OptionError(f"{path} at {width}x{height} pixels is too small: its sides need {SMALLEST} or more")
@@ -155,13 +155,14 @@ def _report(figures: _Figures, name: str, out: Path | None) -> None:
             plot_worth(curve, [loss["total"] for loss in means[1:]], out / f"{name}_worth.png", title)
 
 
-def _resized(photo: np.ndarray, short_edge: int, crop: tuple[int, int] | None, need: Need) -> np.ndarray:
-    """Returns the photo in the size to compare at; crop: height and width.  Raises UserError where memory is short."""
+def _resized(path: Path, short_edge: int, crop: tuple[int, int] | None, need: Need) -> np.ndarray:
+    """Returns a photo in the size to compare at; crop: height and width.  Raises UserError where memory is short."""
+    photo = read_image(path)
+    height, width = crop or (with_short_edge(photo.shape, short_edge) if short_edge else photo.shape[:2])
+    with naming(path):
+        check_memory(need, height, width, "--crop {width}x{height}" if crop else "--short-edge {short}")
     if crop is None:
-        height, width = with_short_edge(photo.shape, short_edge) if short_edge else photo.shape[:2]
-        check_memory(need, height, width, "--short-edge {short}")
         return resize(photo, height, width)
-    check_memory(need, *crop, "--crop {width}x{height}")
     scale = max(edge / side for edge, side in zip(crop, photo.shape))
     rows, columns = (max(1, round(edge / scale)) for edge in crop)
     top, left = (photo.shape[0] - rows) // 2, (photo.shape[1] - columns) // 2

@@ -24,7 +24,7 @@ from ..models.folder import Model, read_model
 from ..networks.inputs import SEEDS
 from ..painting import external
 from ..painting.engines import ENGINES
-from ..painting.photo import STRONGEST
+from ..painting.photo import STRENGTHS, STRONGEST
 from .flags import GPU, add_engine, add_overwrite, check_job, gpu, number, parse_edge, whole
 from .infer_noise import make_textures, paint_doodle
 from .infer_photos import paint_photos
@@ -97,7 +97,7 @@ def add_arguments(parser) -> None:
     instead.add_argument("--info", action="store_true", help="print how the model was trained")
     look = parser.add_argument_group("look of the painting")
     strength = f"0: the photo, 1: as trained, up to {STRONGEST:g}; of --upscale alone: from true to sharp"
-    look.add_argument("--strength", type=number(Number(float, 0, STRONGEST)), default=1.0, metavar="X", help=strength)
+    look.add_argument("--strength", type=number(STRENGTHS), default=1.0, metavar="X", help=strength)
     look.add_argument("--keep-colors", action="store_true", help="keep the photo's colors")
     stage = "stop at stage K, from 0: nearer to the photo, and faster"
     look.add_argument("--stage", type=whole(), metavar="K", help=stage)

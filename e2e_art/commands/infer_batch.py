@@ -16,8 +16,8 @@ from typing import NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from ..errors import ModelError, OptionError, UserError, plural
-from ..images.io import Metadata, Picture, encode_image, read_picture, write_image
+from ..errors import ModelError, OptionError, UserError, naming, plural
+from ..images.io import Metadata, Picture, check_sides, encode_image, read_picture, write_image
 from .console import read_bytes, write_bytes
 from .infer_targets import STREAM, Output, Target
 from .progress import Progress
@@ -45,6 +45,7 @@ class Made(NamedTuple):
 
 
 Make = Callable[[str, Picture], Made]
+Size = Callable[[int, int], tuple[int, int]]
 
 
 @dataclass
@@ -70,11 +71,13 @@ def paint_batch(
     output: Output,
     notes: Sequence[str] = (),
     verb: str = PAINTED,
+    size: Size = lambda height, width: (0, 0),
 ) -> None:
     """Makes and writes the pictures of photos; photos that fail are skipped and counted where there are others.
 
     targets: the photos, and the files of each.  make: returns the pictures for the files of a photo, given its name and
     itself.  model: the name to report.  notes: what else to say at the end.  verb: what is done, for messages.
+    size: returns height and width of the paintings of a photo of that size, as far as they are known before.
 
     Raises UserError where none could be painted, and for what would meet all photos alike: wrong options, a full disk.
     Ctrl-C is answered between two photos.
@@ -92,7 +95,7 @@ def paint_batch(
     try:
         with bar or nullcontext(), closing(_read_ahead(todo)) as decoded:
             for target, picture in zip(todo, decoded):
-                tally.ends[_paint(target, picture, make, model, output, several)] += 1
+                tally.ends[_paint(target, picture, make, model, output, several, size)] += 1
                 if bar:
                     bar.step()
     except KeyboardInterrupt:
@@ -110,13 +113,18 @@ def paint_batch(
         raise UserError(f"None of the {len(targets)} photos could be {end}: the lines above say why")
 
 
-def _paint(target: Target, decoded: Future[Picture], make: Make, model: str, output: Output, several: bool) -> str:
+def _paint(
+    target: Target, decoded: Future[Picture], make: Make, model: str, output: Output, several: bool, size: Size
+) -> str:
     """Makes and writes the pictures of one photo; returns what came of it."""
     started, step = time.perf_counter(), "read"
     try:
         photo = decoded.result()
         step = PAINTED
-        made = make(target.photo, photo)
+        for file in target.files[:1]:  # the others are of its kind, or contact sheets
+            check_sides(file, *size(*photo.pixels.shape[:2]))
+        with naming("standard input" if target.photo == STREAM else target.photo):
+            made = make(target.photo, photo)
         step = "written"
         _write(target, made, None if output.strip else photo.metadata, output)
     except UserError as error:

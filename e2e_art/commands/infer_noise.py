@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import OptionError
-from ..images.io import check_suffix, encode_image, read_image, write_image
+from ..errors import OptionError, naming
+from ..images.io import check_sides, check_suffix, encode_image, read_image, write_image
 from ..images.resize import resize
 from ..images.sheet import sheet
 from ..painting.noise import DoodlePainter, TexturePainter, seam
@@ -32,6 +32,7 @@ def make_textures(
     """Makes a texture for each seed, and of several a sheet; tile_check: print how well each continues at its edges."""
     paths = _files(output, seeds, TEXTURE_USAGE, "_sheet.jpg")
     height, width = parse_size(EDGE if size is None else size, "--size", shape=(1, 1))
+    check_sides(paths[0], height, width)
     name = painter.model.name
     textures = _make(lambda seed: painter(height, width, seed, output.stage), seeds, paths, output, name)
     if tile_check:
@@ -53,10 +54,11 @@ def paint_doodle(
     check_kept(doodles, paths)
     name = "standard input" if doodles[0] == STREAM else doodles[0]
     doodle = read_image(read_bytes() if doodles[0] == STREAM else name)
-    if size not in (None, "0"):
-        height, width = parse_size(size, "--size", doodle.shape)
+    height, width = doodle.shape[:2] if size in (None, "0") else parse_size(size, "--size", doodle.shape)
+    check_sides(paths[0], height, width)
+    with naming(name):
         painter.check_memory(height, width)
-        doodle = resize(doodle, height, width)
+    doodle = resize(doodle, height, width)
     _make(lambda seed: painter(doodle, seed, output.stage, name), seeds, paths, output, painter.model.name, doodles[0])
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,7 +52,8 @@ def paint_photos(
         labels = [Path(name).name, *_labels(evaluator(), photo, pictures)]
         return Made([pictures[-1], *pictures], [sheet([photo, *pictures], labels, painter.model.title)])
 
-    paint_batch(targets, make, painter.model.name, output, notes)
+    size = partial(painter.output_size, size=look["size"], as_painted=look["as_painted"])
+    paint_batch(targets, make, painter.model.name, output, notes, size=size)
 
 
 def _paint(painter: Painter, photo: np.ndarray, stages: Sequence[int], look: Mapping[str, Any]) -> list[np.ndarray]:

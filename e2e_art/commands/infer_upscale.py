@@ -62,9 +62,7 @@ def enlarge_photos(photos: Sequence[str], enlarger: Enlarger, options: Mapping[s
 
     def make(name: str, picture: Picture) -> Made:
         with tile_bar() as on_tile:
-            if picture.opacity is None:
-                return Made([enlarger(picture.pixels, **options, on_tile=on_tile)])
-            large, opacity = enlarger.see_through(picture.pixels, picture.opacity, **options, on_tile=on_tile)
+            large, opacity = enlarger.with_opacity(picture.pixels, picture.opacity, **options, on_tile=on_tile)
             return Made([large], opacity=opacity)
 
-    paint_batch(targets, make, enlarger.models[0].name, output, notes, verb="enlarged")
+    paint_batch(targets, make, enlarger.models[0].name, output, notes, "enlarged", enlarger.output_size)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..clips.formats import ANIMATED, FORMATS, READABLE, format_of
-from ..errors import OptionError, UserError, plural
+from ..errors import OptionError, UserError, naming, plural
 from ..files import sha256_of
 from ..images.io import IMAGE_SUFFIXES, count_frames
 from ..models.folder import Model
@@ -108,7 +108,7 @@ def _paint(
     clip = Camera(source) if camera else open_clip(source)
     if output.strip:
         clip.metadata = {}
-    with closing(clip), Progress(total=clip.count or None, unit="frame") as bar:
+    with closing(clip), Progress(total=clip.count or None, unit="frame", delay=0.01) as bar:
 
         def on_frame(frames: int) -> None:
             bar.n = frames - 1
@@ -117,7 +117,8 @@ def _paint(
         try:
             size = painter.output_size(*clip.size, **{key: look[key] for key in look if key == "size"})
             paint, request = partial(painter, **look), _request(clip, painter.models, look, size)
-            done = paint_clip(clip, target, paint, **options, size=size, request=request, on_frame=on_frame)
+            with naming(clip.name):
+                done = paint_clip(clip, target, paint, **options, size=size, request=request, on_frame=on_frame)
         except KeyboardInterrupt:
             ends = f"{target} ends after {plural(int(bar.n), 'frame')}"
             if camera:

@@ -28,7 +28,7 @@ from ..evaluation.charts import plot_curves
 from ..files import write_atomically, write_lines
 from ..images.arrays import from_vgg_space
 from ..images.colors import keep_colors, recolor
-from ..images.io import check_suffix, encode_animation, read_image, write_image
+from ..images.io import check_sides, check_suffix, encode_animation, read_image, write_image
 from ..images.regions import MOST_SEGMENTS, match_regions, one_hot, present, segment
 from ..images.resize import resize, resize_long_edge
 from ..losses.options import LossOptions, Number, check_blend
@@ -133,6 +133,7 @@ def run(flags: argparse.Namespace) -> None:
     photo = read_image(flags.photo) if flags.photo else None
     masks = [read_image(path) for path in (flags.style_mask, flags.mask)] if flags.mask else []
     size = _size(flags.size, masks[1] if masks and photo is None else photo, preset)
+    check_sides(out, *size)
     need = OPTIMIZE[options.optimizer]
     patches = PATCH_BYTES if options.loss.patch_weight else 0
     check_memory(Need(need.pixel + patches, need.always), *size)

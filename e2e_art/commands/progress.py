@@ -44,6 +44,7 @@ def tile_bar() -> Iterator[Callable[[int, int], None]]:
         def on_tile(done: int, count: int) -> None:
             if not shown:
                 shown.append(bars.enter_context(tqdm(total=count, unit="tile", leave=False, delay=1)))
+            shown[0].total = count  # of the next upscaler, where several work in turn
             shown[0].update(done - shown[0].n)
 
         yield on_tile

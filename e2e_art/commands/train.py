@@ -135,6 +135,7 @@ def run(flags: argparse.Namespace) -> None:
     _check(flags, checkpoint)
     options = _options(flags)
     _check_memory(options)
+    photos = options.find_photos()
     choose(flags.engine, flags.gpus)
     from ..data.listing import PhotoError
     from ..engines.gluon import devices
@@ -154,6 +155,7 @@ def run(flags: argparse.Namespace) -> None:
         start_from=load_chain(started_from) if started_from else None,
         bfloat16=False if flags.no_bfloat16 else None,
         workers=flags.workers,
+        photos=photos,
     )
     samples = training.task.samples(flags.preview)
     new = not working.exists()
@@ -188,8 +190,8 @@ def run(flags: argparse.Namespace) -> None:
         overwrite=flags.overwrite,
     )
     if skipped := training.state.skipped:
-        photos = plural(len(skipped), "photo could not be read and was", "photos could not be read and were")
-        print(f"{photos} skipped: {', '.join(skipped)}")
+        count = plural(len(skipped), "photo could not be read and was", "photos could not be read and were")
+        print(f"{count} skipped: {', '.join(skipped)}")
     print(f"{model.folder} is trained: e2e-art infer {model.kind.usage} {model.folder} -o OUT")
 
 
@@ -225,13 +227,18 @@ def _text(losses: Mapping[str, float]) -> str:
 def _check(flags: argparse.Namespace, checkpoint: Path) -> None:
     """Raises OptionError for flags that do not go together, and where a model, a training or another's folder is."""
     given = [job for job in (*PAINTINGS, UPSCALERS) if getattr(flags, job.strip("-").replace("-", "_"))]
-    if len(given) == 1:
-        check_job(flags.given, given[0], FLAGS)
-    if len(given) != 1 or bool(flags.photos) != (given[0] in OF_PHOTOS) or bool(flags.mask) != (given == [DOODLES]):
+    if not given:
         raise OptionError(
             "Say what to learn: --style PAINTING and --photos DIR, --texture PAINTING, --doodle PAINTING and --mask "
             "MASK, or --super-resolution 4 and --photos DIR"
         )
+    if len(given) > 1:
+        raise OptionError(f"{given[0]} and {given[1]} are two trainings: choose one")
+    check_job(flags.given, given[0], FLAGS)
+    if given[0] in OF_PHOTOS and not flags.photos:
+        raise OptionError(f"{given[0]} learns from photos: add --photos DIR")
+    if given[0] == DOODLES and not flags.mask:
+        raise OptionError(f"{DOODLES} paints by regions: add --mask MASK, with the painting's in flat colors")
     if flags.gpus and "--cpu-devices" in flags.given:
         raise OptionError("--cpu-devices tries what --gpus does without any: leave one out")
     if double := find_double(path.stem for path in flags.preview):

@@ -21,7 +21,7 @@ from .listing import PhotoError, list_photos
 from .randomness import CROP, ORDER, SAMPLE
 from .stream import Stream
 
-__all__ = ["PatchStream", "PhotoStream"]
+__all__ = ["PatchStream", "PhotoStream", "Photos"]
 
 log = logging.getLogger(__name__)
 
@@ -30,46 +30,79 @@ LARGEST_EDGE = 512  # pixels of the short edge of a photo that patches are cut f
 _TOLERATED, _FEW = 0.05, 20  # the share of unreadable photos, and how many have to be tried before it counts
 
 
+class Photos:
+    """The photos of a training, listed once, whatever streams show them.
+
+    folder, list_file: as in list_photos.  limit: keep only so many, chosen by the seed, an integer of 0 or more.
+    names: of the photos.  skipped: why, of those that could not be read.
+    """
+
+    def __init__(
+        self, folder: Path | str, list_file: Path | str | None = None, limit: int | None = None, seed: int = 0
+    ):
+        if seed < 0 or (limit is not None and limit < 1):
+            raise PhotoError("limit must be 1 or more, seed 0 or more")
+        self.folder, self.seed = Path(folder), seed
+        self.names = list_photos(folder, list_file)
+        if limit is not None and limit < len(self.names):
+            chosen = np.random.default_rng((seed, SAMPLE, 0)).choice(len(self.names), limit, replace=False)
+            self.names = [self.names[index] for index in np.sort(chosen)]
+        self.skipped: dict[str, str] = {}
+        self._tried = np.zeros(len(self.names), bool)
+        self._lock = threading.Lock()  # guards `skipped`
+
+    def read(self, number: int, edge: int | None) -> np.ndarray | None:
+        """Reads a photo, its short edge no shorter than `edge` where it has so many pixels; None where it cannot.
+
+        Raises PhotoError where all cannot be read, or clearly more than 5 % of those tried: three standard deviations
+        more, once 20 have been tried.
+        """
+        name = self.names[number]
+        self._tried[number] = True
+        if name not in self.skipped:
+            try:
+                return read_image(self.folder / name, at_least=edge)
+            except ImageError as error:
+                self._skip(name, str(error))
+        self._check_readable()
+        return None
+
+    def _skip(self, name: str, why: str) -> None:
+        with self._lock:
+            if name not in self.skipped:
+                self.skipped[name] = why
+                log.warning("Skipped a photo: %s", why)
+
+    def _check_readable(self) -> None:
+        with self._lock:
+            skipped, first = len(self.skipped), next(iter(self.skipped.values()))
+        tried = int(self._tried.sum())
+        most = tried * _TOLERATED + 3 * math.sqrt(tried * _TOLERATED * (1 - _TOLERATED))
+        if skipped == len(self.names) or (tried >= _FEW and skipped > most):
+            raise PhotoError(
+                f"{self.folder}: {skipped} of the {tried} photos tried cannot be read, remove them or copy them again "
+                f"(the first: {first})"
+            )
+
+
 class PhotoStream(Stream[np.ndarray]):
     """Random crops of random photos, batch after batch, without end: an iterator, and a context manager.
 
-    folder, list_file: as in list_photos.  size: the side of the crops, in pixels.
-    seed: an integer of 0 or more.  limit: draw only so many of the photos, chosen by the seed.
+    photos: what to show, by the seed that they have.  size: the side of the crops, in pixels.
     batch, position, workers: as for `Stream`; position is how many crops were delivered before.
 
     Yields uint8 RGB, (batch, size, size, 3).  Every photo is shown once, in an order drawn anew, before any is shown
-    again.  A photo that cannot be read is replaced by another one, drawn at random, and kept with the reason in
-    `skipped`.  Raises PhotoError where there are fewer readable photos than `batch`, and where clearly more than 5 %
-    of those tried cannot be read: three standard deviations more, once 20 (or all) have been tried.
+    again.  A photo that cannot be read is replaced by another one, drawn at random.  Raises PhotoError where `Photos`
+    does.
     """
 
     scales = SCALES
 
-    def __init__(
-        self,
-        folder: Path | str,
-        size: int,
-        batch: int = 1,
-        *,
-        seed: int = 0,
-        limit: int | None = None,
-        list_file: Path | str | None = None,
-        position: int = 0,
-        workers: int | None = None,
-    ):
-        if min(size, batch, *(each for each in (workers, limit) if each is not None)) < 1 or min(seed, position) < 0:
-            raise PhotoError("size, batch, workers and limit must be 1 or more, seed and position 0 or more")
+    def __init__(self, photos: Photos, size: int, batch: int = 1, *, position: int = 0, workers: int | None = None):
+        if min(size, batch, 1 if workers is None else workers) < 1 or position < 0:
+            raise PhotoError("size, batch and workers must be 1 or more, position 0 or more")
         super().__init__(batch, position, workers)
-        self.folder = Path(folder)
-        self.photos = list_photos(folder, list_file)
-        if limit is not None and limit < len(self.photos):
-            chosen = np.random.default_rng((seed, SAMPLE, 0)).choice(len(self.photos), limit, replace=False)
-            self.photos = [self.photos[index] for index in np.sort(chosen)]
-        if len(self.photos) < batch:
-            raise PhotoError(f"{folder} gives {len(self.photos)} photos for batches of {batch}: add photos")
-        self.size, self.seed = size, seed
-        self._tried = np.zeros(len(self.photos), bool)
-        self._lock = threading.Lock()  # guards `skipped`
+        self.photos, self.size = photos, size
 
     def __iter__(self) -> PhotoStream:
         return self
@@ -79,14 +112,14 @@ class PhotoStream(Stream[np.ndarray]):
 
     def _make(self, number: int) -> np.ndarray:
         """Cuts crop `number` from its photo, or from another one if that cannot be read: (size, size, 3)."""
-        epoch, place = divmod(number, len(self.photos))
-        photo = int(_order(self.seed, epoch, len(self.photos))[place])
-        random = np.random.default_rng((self.seed, CROP, number))
+        count, seed = len(self.photos.names), self.photos.seed
+        epoch, place = divmod(number, count)
+        photo = int(_order(seed, epoch, count)[place])
+        random = np.random.default_rng((seed, CROP, number))
         scale = random.uniform(*self.scales)
         across, down, flip = random.random(3)
-        while (image := self._read(photo, self._edge(scale))) is None:
-            self._check_readable()
-            photo = int(random.integers(len(self.photos)))
+        while (image := self.photos.read(photo, self._edge(scale))) is None:
+            photo = int(random.integers(count))
         crop = self._cut(image, scale, down, across)
         return crop[:, ::-1] if flip < 0.5 else crop
 
@@ -101,32 +134,6 @@ class PhotoStream(Stream[np.ndarray]):
         top, left = int(down * (height - side + 1)), int(across * (width - side + 1))
         return resize(image[top : top + side, left : left + side], self.size, self.size)
 
-    def _read(self, photo: int, edge: int | None) -> np.ndarray | None:
-        """Reads a photo, its short edge no shorter than `edge` where it has so many pixels; None if it cannot."""
-        name = self.photos[photo]
-        if name in self.skipped:
-            return None
-        self._tried[photo] = True
-        try:
-            return read_image(self.folder / name, at_least=edge)
-        except ImageError as error:
-            with self._lock:
-                if name not in self.skipped:
-                    self.skipped[name] = str(error)
-                    log.warning("Skipped a photo: %s", error)
-        return None
-
-    def _check_readable(self) -> None:
-        with self._lock:
-            skipped, first = len(self.skipped), next(iter(self.skipped.values()))
-        tried, total = int(self._tried.sum()), len(self.photos)
-        most = tried * _TOLERATED + 3 * math.sqrt(tried * _TOLERATED * (1 - _TOLERATED))
-        if (tried >= min(_FEW, total) and skipped > most) or total - skipped < self.batch:
-            raise PhotoError(
-                f"{self.folder}: {skipped} of the {tried} photos tried cannot be read, remove them or copy them again "
-                f"(the first: {first})"
-            )
-
 
 class PatchStream(PhotoStream):
     """Small crops that show a photo's details: a photo is shrunk by a little only, and a part of it is cut out.
@@ -136,9 +143,9 @@ class PatchStream(PhotoStream):
     All else as for `PhotoStream`.
     """
 
-    def __init__(self, folder: Path | str, size: int, batch: int = 1, *, photo_scales: tuple[float, float], **options):
+    def __init__(self, photos: Photos, size: int, batch: int = 1, *, photo_scales: tuple[float, float], **options):
         self.scales = photo_scales
-        super().__init__(folder, size, batch, **options)
+        super().__init__(photos, size, batch, **options)
 
     def _edge(self, scale: float) -> None:
         return None

@@ -25,8 +25,6 @@ class Stream(ABC, Generic[Item]):
 
     def __init__(self, batch: int, position: int, workers: int | None):
         self.batch, self.position = batch, position
-        self.photos: list[str] = []  # where samples come from, if from files
-        self.skipped: dict[str, str] = {}  # why, of those that could not be read
         self._most = workers or cores()
         self._threads = [self._new_thread() for _ in range(workers or 1)]
         self._pending: deque[Future[Item]] = deque()  # the samples from `position` on

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["CHANNEL_MEANS", "from_vgg_space", "rounded", "to_uint8", "to_vgg_space"]
+__all__ = ["CHANNEL_MEANS", "from_vgg_space", "no_picture", "rounded", "to_uint8", "to_vgg_space"]
 
 # RGB means of ImageNet as the Oxford group subtracted them.
 CHANNEL_MEANS = (123.68, 116.779, 103.939)
+
+
+def no_picture(image: object) -> str:
+    """Says what is given for a picture, as "float64 (40, 50)" or "str"; "" where it is one, uint8 (H, W, 3)."""
+    if not isinstance(image, np.ndarray):
+        return type(image).__name__
+    fits = image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3 and image.size
+    return "" if fits else f"{image.dtype} {image.shape}"
 
 
 def to_vgg_space(image: np.ndarray) -> np.ndarray:

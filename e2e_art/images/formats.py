@@ -10,6 +10,7 @@ from ..errors import ImageError
 __all__ = [
     "FORMATS",
     "IMAGE_SUFFIXES",
+    "LONGEST",
     "RAW_SUFFIXES",
     "WRITABLE_SUFFIXES",
     "camera_raw",
@@ -41,6 +42,9 @@ FORMATS = {
 IMAGE_SUFFIXES = frozenset(suffix for suffixes in FORMATS.values() for suffix in suffixes)
 
 WRITABLE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".avif", ".heic", ".heif")
+
+# Pixels of a side at most; what is written with more is not read again, if it is written.  The others hold any picture.
+LONGEST = {"AVIF": 2**15, "HEIF": 65_500, "JPEG": 65_500, "WEBP": 16_383}
 
 RAW_SUFFIXES = frozenset((
     ".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dcr", ".dng", ".erf", ".fff", ".iiq", ".k25", ".kdc", ".mef", ".mos",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import io
+import math
 import os
 from contextlib import suppress
 from pathlib import Path
@@ -18,21 +19,21 @@ from PIL import Image
 
 from ..errors import ImageError
 from ..files import write_atomically
+from .arrays import no_picture
 from .folder import find_images, list_images, passed_over
-from .formats import IMAGE_SUFFIXES, WRITABLE_SUFFIXES, register_heif
+from .formats import IMAGE_SUFFIXES, LONGEST, WRITABLE_SUFFIXES, register_heif
 from .metadata import Metadata, into_profile
-from .opacity import off_white
+from .opacity import check_opacity, off_white
 from .reading.decode import MAX_PIXELS, Picture, decode
 
 __all__ = [
-    "IMAGE_SUFFIXES", "MAX_PIXELS", "WRITABLE_SUFFIXES", "Metadata", "Picture", "check_suffix", "encode_animation",
-    "encode_image", "find_images", "count_frames", "list_images", "passed_over", "read_image", "read_picture",
-    "write_image",
+    "IMAGE_SUFFIXES", "MAX_PIXELS", "WRITABLE_SUFFIXES", "Metadata", "Picture", "check_sides", "check_suffix",
+    "count_frames", "encode_animation", "encode_image", "find_images", "list_images", "passed_over", "read_image",
+    "read_picture", "write_image",
 ]  # fmt: skip
 
 _SHORT_SUFFIXES = {".jpg": "JPEG", ".tif": "TIFF", ".heic": "HEIF"}  # the others are the names of their formats
 _SEE_THROUGH = ("PNG", "WEBP", "TIFF", "AVIF", "HEIF")  # formats that hold an opacity
-LONGEST_AVIF = 2**15  # pixels of a side: libavif writes longer ones, and does not read them
 _ENCODER_OPTIONS: dict[str, dict[str, Any]] = {
     "JPEG": {"quality": 95, "subsampling": 0},
     "TIFF": {"compression": "tiff_adobe_deflate"},
@@ -94,9 +95,12 @@ def encode_image(
     opacity: uint8 (H, W), of a picture that is given as it looks on white; JPEG and BMP leave it so.
     Raises ImageError for other arrays, and where the format cannot hold so large a picture.
     """
-    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
-        raise ImageError(f"A picture is uint8 of shape (H, W, 3): {image.dtype} of shape {image.shape} is none")
-    kind = _SHORT_SUFFIXES.get(suffix.lower(), suffix[1:].upper())
+    if wrong := no_picture(image):
+        raise ImageError(f"A picture is uint8 (H, W, 3): {wrong} is none")
+    check_opacity(image, opacity)
+    if why := _misfit(suffix, *image.shape[:2]):
+        raise ImageError(why)
+    kind = _kind(suffix)
     options = dict(_ENCODER_OPTIONS.get(kind, {}))
     opacity = opacity if kind in _SEE_THROUGH else None
     content = Image.fromarray(np.ascontiguousarray(image) if opacity is None else off_white(image, opacity))
@@ -111,8 +115,6 @@ def encode_image(
         register_heif()
     file = io.BytesIO()
     try:
-        if kind == "AVIF" and max(content.size) > LONGEST_AVIF:
-            raise ValueError(f"readers take {LONGEST_AVIF} a side")
         content.save(file, kind, **options)
     except (KeyError, OSError, ValueError, RuntimeError) as error:
         height, width = image.shape[:2]
@@ -134,6 +136,24 @@ def check_suffix(path: Path) -> None:
     if path.suffix.lower() not in WRITABLE_SUFFIXES:
         why = f"no picture is made as '{path.suffix}'" if path.suffix else "it has no suffix, and is no folder"
         raise ImageError(f"{path} cannot be written: {why}: choose one of {', '.join(WRITABLE_SUFFIXES)}")
+
+
+def check_sides(path: Path, height: int, width: int) -> None:
+    """Raises ImageError where no picture of that size can be written as a file's suffix says."""
+    if why := _misfit(path.suffix, height, width):
+        raise ImageError(f"{path} cannot be written: {why}")
+
+
+def _kind(suffix: str) -> str:
+    """Returns Pillow's name of the format that a suffix stands for."""
+    return _SHORT_SUFFIXES.get(suffix.lower(), suffix[1:].upper())
+
+
+def _misfit(suffix: str, height: int, width: int) -> str:
+    """Says why a format holds no picture of that size, and the way; "" where it does."""
+    longest = LONGEST.get(_kind(suffix), math.inf)
+    why = f"{width}x{height} pixels do not fit into a {suffix}, which takes {longest} a side: choose .png"
+    return why if max(height, width) > longest else ""
 
 
 def write_image(

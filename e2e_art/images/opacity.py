@@ -5,11 +5,22 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from ..errors import ImageError
 from .arrays import rounded
 
-__all__ = ["off_white", "on_white", "spread_colors"]
+__all__ = ["check_opacity", "off_white", "on_white", "spread_colors"]
 
 KNOWN = 32  # opacity from which on 8 bits tell a color to 4 levels, of a picture that lies on white
+
+
+def check_opacity(image: np.ndarray, opacity: np.ndarray | None) -> None:
+    """Raises ImageError for an opacity that is none of a picture (H, W, 3): it is uint8 (H, W), or None."""
+    if opacity is None:
+        return
+    given, size = np.asarray(opacity), image.shape[:2]
+    if (given.dtype, given.shape) != (np.uint8, size):
+        what = f"{given.dtype} {given.shape}"
+        raise ImageError(f"An opacity is uint8 {size} for such a picture, not {what}: use read_picture")
 
 
 def off_white(image: np.ndarray, opacity: np.ndarray) -> np.ndarray:

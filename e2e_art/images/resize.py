@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from ..errors import ImageError
+from ..errors import ImageError, MemoryShortage
 
 __all__ = ["resize", "resize_long_edge", "resize_short_edge", "with_long_edge", "with_most_pixels", "with_short_edge"]
 
@@ -13,7 +13,7 @@ __all__ = ["resize", "resize_long_edge", "resize_short_edge", "with_long_edge", 
 def resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
     """Resizes (H, W, 3) to (height, width, 3): sides that shrink are averaged, sides that grow are interpolated.
 
-    Raises ImageError for sides below one pixel, and for more pixels than memory holds.
+    Raises ImageError for sides below one pixel, MemoryShortage for more pixels than memory holds.
     """
     if height < 1 or width < 1:
         raise ImageError(f"A picture cannot be resized to {width}x{height}: both sides need at least 1 pixel")
@@ -24,7 +24,7 @@ def resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
     except (cv2.error, OverflowError) as error:
         if isinstance(error, cv2.error) and error.code != cv2.Error.StsNoMem and max(height, width) < 2**31:
             raise
-        raise ImageError(f"There is not enough memory for {width}x{height} pixels: choose a smaller size") from error
+        raise MemoryShortage(f"{width}x{height} pixels take more memory than is free: choose a smaller size") from error
 
 
 def resize_long_edge(image: np.ndarray, edge: int) -> np.ndarray:

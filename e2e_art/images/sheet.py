@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -23,10 +24,10 @@ def sheet(
     """Returns a grid of pictures, each with its label below it, under a title: uint8 (H, W, 3).
 
     pictures: uint8 (H, W, 3) each, shown at long edge `edge` at most.  labels: as many, of one line or more.
-    columns: how many in a row at most, 3 by default.
+    columns: how many in a row at most, by default 3, or the square root of how many there are.
     """
     small = [resize_long_edge(picture, edge) if max(picture.shape) > edge else picture for picture in pictures]
-    columns = min(len(small), columns or 3)
+    columns = min(len(small), columns or max(3, math.isqrt(len(small))))
     width = max(max(picture.shape[1] for picture in small), NARROWEST)
     height = max(picture.shape[0] for picture in small)
     size, title_size = max(12, width // 36), max(16, width // 22)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+import numbers
 import re
 from collections.abc import Sequence
 from dataclasses import Field, dataclass, field, fields
 from typing import Any
 
-from ..errors import OptionError, unknown
+from ..errors import OptionError, shortened, unknown
 from ..files import Name, Text, check_fields
 
 __all__ = ["LossOptions", "Number", "check_blend", "check_options", "check_shares", "flag_of", "option"]
@@ -26,14 +27,22 @@ class Number:
     most: float | None = None
     above: bool = False  # whether `least` itself is none of them
 
-    def __contains__(self, value: float) -> bool:
+    def __contains__(self, value: Any) -> bool:
         most = MOST[self.kind] if self.most is None else self.most
-        return self.least <= value <= most and not (self.above and value == self.least)
+        fits = isinstance(value, numbers.Integral if self.kind is int else numbers.Real)
+        return fits and self.least <= value <= most and not (self.above and value == self.least)
+
+    def check(self, name: str, value: Any) -> None:
+        """Raises OptionError for what is none of these numbers, whatever it is; name: of the option."""
+        if value not in self:
+            number = isinstance(value, numbers.Real)
+            shown = value if number else shortened(repr(value))
+            raise OptionError(f"{name} takes {self.range_text(value if number else 0)}, not {shown}")
 
     def range_text(self, value: float = 0) -> str:
         """Returns in words which numbers these are, for one who gave another value."""
         noun = "a whole number" if self.kind is int else "a number"
-        if self.most is None and not MOST[self.kind] < value < math.inf:
+        if self.most == math.inf or (self.most is None and not MOST[self.kind] < value < math.inf):
             return f"{noun} above {self.least:g}" if self.above else f"{noun} of {self.least:g} or more"
         return f"{noun} from {self.least:g} to {self.most or MOST[self.kind]:.10g}"
 
@@ -61,9 +70,9 @@ def check_options(options) -> None:
         value, choices, kind = (getattr(options, each.name), *map(each.metadata.get, ("choices", "kind")))
         if choices and value not in choices:
             raise OptionError(unknown(each.name.replace("_", " "), value, choices))
-        values = value if isinstance(value, tuple) else () if value is None else (value,)
-        if isinstance(kind, Number) and (wrong := [number for number in values if number not in kind]):
-            raise OptionError(f"{flag_of(each)} takes {kind.range_text(wrong[0])}, not {wrong[0]}")
+        if isinstance(kind, Number):
+            for number in value if isinstance(value, tuple) else () if value is None else (value,):
+                kind.check(flag_of(each), number)
 
 
 def check_shares(shares: Sequence[float], flag: str) -> None:

@@ -15,8 +15,9 @@ import hashlib
 import json
 import os
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +63,7 @@ class Model:
     format: int = FORMAT
 
     def __repr__(self) -> str:
-        return f"<Model {self.name}: {self.kind.name}, {len(self.stages)} stages, in {self.folder}>"
+        return f"<Model {self.name}: {self.kind.name}, {plural(len(self.stages), 'stage')}, in {self.folder}>"
 
     @property
     def title(self) -> str:
@@ -115,9 +116,10 @@ class Model:
     def check_stages(self, stages: Sequence[int] | None = None) -> list[int]:
         """Returns numbers of stages, all by default; raises OptionError for one that there is not."""
         count = len(self.stages)
-        chosen = list(range(count) if stages is None else stages)
-        if wrong := [stage for stage in chosen if not 0 <= stage < count]:
-            raise OptionError(f"{self.name} has stages 0 to {count - 1}, not {wrong[0]}: choose one of them")
+        chosen = list(range(count) if stages is None else stages if isinstance(stages, Iterable) else [stages])
+        if wrong := [stage for stage in chosen if not isinstance(stage, Integral) or stage not in range(count)]:
+            shown = shortened(str(wrong[0]))
+            raise OptionError(f"{self.name} has stages 0 to {count - 1}, not {shown}: choose one of them")
         return chosen
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -10,14 +12,17 @@ import numpy as np
 
 from ..engines.choice import CHOICES, any_installed, choose
 from ..engines.onnxruntime import check_gpu, has_gpu, open_session, run_session
-from ..errors import ModelError, OptionError, UserError, first_line, unknown
+from ..errors import MemoryShortage, ModelError, OptionError, first_line, plural, unknown
 from ..images.arrays import CHANNEL_MEANS
+from ..losses.options import Number
 from ..machine import PAINTING, Need, check_memory
 from ..models.folder import Model, graph_file, read_model
 from ..models.kinds import Kind
 from .external import SUFFIX, ExternalEngine
 
-__all__ = ["ENGINES", "Engine", "GluonEngine", "ModelPainter", "OnnxEngine", "out_of_memory"]
+__all__ = ["ENGINES", "Engine", "GluonEngine", "ModelPainter", "OnnxEngine"]
+
+log = logging.getLogger(__name__)
 
 ENGINES = ("auto", "onnx", *CHOICES[1:])
 SMALLER = "give a smaller --size, or another --model"
@@ -39,11 +44,6 @@ class Engine(Protocol):
         inputs, float32 by name: `image` (1, 3, H, W), 0..255, and `strength` (1,); or `noise` (1, C, H, W), for doodles
         after `regions` (1, R, H, W).  Raises MemoryError where memory does not suffice.
         """
-
-
-def out_of_memory(error: MemoryError, height: int, width: int, remedy: str = SMALLER) -> UserError:
-    """Returns the sentence for memory that did not suffice; the error says for what, the remedy what people can do."""
-    return UserError(f"{first_line(error)}, for {width}x{height} pixels: {remedy}")
 
 
 class OnnxEngine:
@@ -152,6 +152,11 @@ class ModelPainter:
         needs = PAINTING.get(self.model.stages[0].get("kind", ""), PAINTING[self.model.kind.name])
         self.need = needs[self.engine.name].enlarging(self.model.factor)
         self.held = 0.0  # bytes that the engine keeps of pictures before
+        self._said: set[str] = set()
+
+    def __repr__(self) -> str:
+        stages = plural(len(self.model.stages), "stage")
+        return f"<{type(self).__name__} {self.model.name}: {self.model.kind.name}, {stages}, by {self.engine.name}>"
 
     @property
     def models(self) -> list[Model]:
@@ -159,21 +164,32 @@ class ModelPainter:
         return [self.model]
 
     def check_memory(self, height: int, width: int, fix: str = "--size {width}x{height}", more: float = 0) -> None:
-        """Raises UserError where a picture would not fit into the memory that is free; more: bytes a pixel beside it.
+        """Raises MemoryShortage where a picture would not fit into the free memory; more: bytes a pixel beside it.
 
-        fix: as for `memory.check_memory`.
+        fix: as for `machine.check_memory`.
         """
         need = Need(self.need.pixel + more, self.need.always)
         check_memory(need, height, width, fix, multiple=self.model.kind.multiple, held=self.held)
 
     def run(self, inputs: Mapping[str, np.ndarray], stages: Sequence[int], height: int, width: int) -> list[np.ndarray]:
-        """Returns what `Engine.run` does; raises UserError where memory does not suffice for a picture of that size."""
-        try:
-            pictures = self.engine.run(inputs, stages)
-        except MemoryError as error:
-            raise out_of_memory(error, height, width, self.remedy) from error
+        """Returns what `Engine.run` does, for a picture of that size."""
+        pictures = self.engine.run(inputs, stages)
         self.held = max(self.held, self.need.pixel * height * width)
         return pictures
+
+    @contextmanager
+    def within_memory(self, height: int, width: int) -> Iterator[None]:
+        """Raises MemoryShortage where memory does not suffice for what makes a picture of that size inside."""
+        try:
+            yield
+        except MemoryError as error:
+            raise MemoryShortage(f"{first_line(error)}, for {width}x{height} pixels: {self.remedy}") from error
+
+    def say(self, sentence: str) -> None:
+        """Logs a sentence, once for all pictures, as the frames of a clip are many."""
+        if sentence not in self._said:
+            self._said.add(sentence)
+            log.info(sentence)
 
     def last(self, stage: int | None) -> list[int]:
         """Returns a stage to stop at, or by default the last one, for `Engine.run`."""
@@ -184,6 +200,8 @@ class ModelPainter:
     ) -> Engine:
         if engine not in ENGINES:
             raise OptionError(unknown("engine", engine, ENGINES))
+        if threads is not None:
+            Number(int, 1).check("threads", threads)
         if self.kind.paints_photos and not isinstance(model, Model) and str(model).lower().endswith(SUFFIX):
             if engine not in ("auto", "onnx"):
                 raise OptionError(f"{model} is a file for onnxruntime: leave --engine {engine} out")

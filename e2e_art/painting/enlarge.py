@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,17 +11,14 @@ import numpy as np
 
 from ..errors import OptionError
 from ..files import pretrained_folder
-from ..images.opacity import off_white, on_white, spread_colors
 from ..images.resize import resize
 from ..models.folder import Model, model_folders
 from ..models.kinds import UPSCALER
 from ..networks.inputs import FACTORS
 from .photo import Painter, size_to_paint
-from .upscale import UpscalePainter
+from .upscale import Enlarging, UpscalePainter
 
 __all__ = ["EnlargingPainter", "Enlarger", "find_upscalers"]
-
-log = logging.getLogger(__name__)
 
 OF_PHOTOS, OF_PAINTINGS = ("photo",), ("painted", "photo")  # what shipped upscalers were trained on, the best first
 MISSED = 1.1  # times that a painting is interpolated at most, rather than enlarged by the next factor
@@ -41,15 +37,23 @@ def find_upscalers(factor: int, kinds: Sequence[str] = OF_PHOTOS) -> list[str]:
     return found[:1] or names[-1:]
 
 
-class Enlarger:
+class Enlarger(Enlarging):
     """Upscalers, each of which enlarges what the one before it made; device: engine, threads, GPU, as for `load`."""
 
     def __init__(self, models: Sequence[str | Path | Model], *device):
         self._painters = [UpscalePainter(model, *device) for model in models]
         self.models = [painter.model for painter in self._painters]
-        self.factor = math.prod(painter.factor for painter in self._painters)
+        before = 1
+        for painter in self._painters:
+            painter.before, painter.total = before, self.factor
+            before *= painter.factor
 
-    def __call__(self, image: np.ndarray, strength: float = 1.0, **options) -> np.ndarray:
+    @property
+    def factor(self) -> int:
+        """By how much all of them enlarge."""
+        return math.prod(painter.factor for painter in self._painters)
+
+    def __call__(self, image: np.ndarray, strength: float = 1.0, **options: Any) -> np.ndarray:
         """Returns a picture enlarged, uint8 (factor H, factor W, 3); all else as for `UpscalePainter`."""
         height, width = image.shape[:2]
         self.check_size(height, width, options.get("tile"))
@@ -57,30 +61,11 @@ class Enlarger:
             image = painter(image, strength, **options)
         return image
 
-    def see_through(self, image: np.ndarray, opacity: np.ndarray, strength: float = 1.0, **options) -> list[np.ndarray]:
-        """Returns a picture and its opacity enlarged, (factor H, factor W, 3) and (factor H, factor W).
-
-        image, opacity: uint8 (H, W, 3) as it looks on white, and (H, W).  All else as for a call.
-        """
-        colors = self(spread_colors(off_white(image, opacity), opacity), strength, **options)
-        large = self.opacity(opacity, strength, options.get("tile"))
-        return [on_white(colors, large), large]
-
-    def opacity(self, opacity: np.ndarray, strength: float = 1.0, tile: int | None = None) -> np.ndarray:
-        """Returns an opacity enlarged as the picture is, uint8 (factor H, factor W); clear stays clear, full full."""
-        levels = np.repeat(opacity[..., np.newaxis], 3, axis=2)
-        soft = resize(levels, *self.output_size(*opacity.shape))[..., 0]
-        return np.where((soft == 0) | (soft == 255), soft, self(levels, strength, tile=tile)[..., 1])
-
     def check_size(self, height: int, width: int, tile: int | None = None, **options: Any) -> None:
         """Raises UserError where a picture of that size would not fit into memory; all as for `UpscalePainter`."""
         for painter in self._painters:
             painter.check_size(height, width, tile, **options)
-            height, width = painter.factor * height, painter.factor * width
-
-    def output_size(self, height: int, width: int) -> tuple[int, int]:
-        """Returns height and width of what becomes of a picture of that size."""
-        return self.factor * height, self.factor * width
+            height, width = painter.output_size(height, width)
 
 
 class EnlargingPainter(Painter):
@@ -128,7 +113,9 @@ class EnlargingPainter(Painter):
             pictures = [self._enlarger(factor)(painting) for painting in pictures]
         return [resize(each, height, width) if each.shape[:2] != (height, width) else each for each in pictures]
 
-    def output_size(self, height: int, width: int, size: int | None = None) -> tuple[int, int]:
+    def output_size(
+        self, height: int, width: int, size: int | None = None, as_painted: bool = False
+    ) -> tuple[int, int]:
         """Returns height and width of the enlarged painting of a photo of that size, as for `Painter`."""
         return self._plan((height, width), size)[1]
 
@@ -139,9 +126,8 @@ class EnlargingPainter(Painter):
             return self._factor, (self._factor * rows, self._factor * columns)
         missing = max(height / rows, width / columns)
         if missing <= 1:
-            log.info(
-                "the painting has the photo's size, and is not enlarged: a smaller --size leaves something to enlarge"
-            )
+            why = "a smaller --size leaves something to enlarge"
+            self.say(f"the painting has the photo's size, and is not enlarged: {why}")
             return 1, (height, width)
         factor = next((each for each in FACTORS if each * MISSED >= missing), max(FACTORS))
         return self._enlarger(factor).factor, (height, width)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 
 from ..errors import OptionError
-from ..images.arrays import to_uint8
+from ..images.arrays import no_picture, to_uint8
 from ..images.regions import matches, one_hot, snap
+from ..losses.options import Number
 from ..models.folder import Model
 from ..models.kinds import DOODLE, TEXTURE
 from ..networks.inputs import SEEDS, seeded_noise
@@ -36,11 +38,13 @@ class TexturePainter(ModelPainter):
         Raises OptionError for options out of range, UserError where memory does not suffice.
         """
         stages = self.model.check_stages(stages)
-        if min(height, width) < 1:
-            raise OptionError(f"A texture needs a width and a height of 1 pixel or more, not {width}x{height}")
+        for name, side in (("height", height), ("width", width)):
+            Number(int, 1, math.inf).check(name, side)
         rows, columns = (side + -side % self.kind.multiple for side in (height, width))
         self.check_memory(rows, columns)
-        pictures = self.run({"noise": _noise(self.model, seed, rows, columns)}, stages, height, width)
+        noise = _noise(self.model, seed, rows, columns)
+        with self.within_memory(height, width):
+            pictures = self.run({"noise": noise}, stages, height, width)
         return [to_uint8(picture[..., :height, :width]) for picture in pictures]
 
 
@@ -70,6 +74,8 @@ class DoodlePainter(ModelPainter):
         Raises OptionError where less than half of a doodle has these colors, and for options out of range, UserError
         where memory does not suffice.
         """
+        if wrong := no_picture(doodle):
+            raise OptionError(f"A doodle is uint8 (H, W, 3), not {wrong}: use read_image")
         stages, (height, width) = self.last(stage), doodle.shape[:2]
         self.check_memory(height, width)
         if (share := matches(doodle, self.palette).mean()) < LEAST:
@@ -79,13 +85,13 @@ class DoodlePainter(ModelPainter):
             raise OptionError(f"{name} has {few}: draw with {known}")
         regions = one_hot(snap(doodle, self.palette), len(self.palette))[np.newaxis]
         noise = _noise(self.model, seed, height, width)
-        return to_uint8(self.run({"regions": regions, "noise": noise}, stages, height, width)[0])
+        with self.within_memory(height, width):
+            return to_uint8(self.run({"regions": regions, "noise": noise}, stages, height, width)[0])
 
 
 def _noise(model: Model, seed: int, height: int, width: int) -> np.ndarray:
     """Returns the noise that a model is given, (1, C, H, W); raises OptionError for a seed that there is not."""
-    if not 0 <= seed < SEEDS:
-        raise OptionError(f"A seed lies in 0..{SEEDS - 1}, not at {seed}")
+    Number(int, 0, SEEDS - 1).check("seed", seed)
     return seeded_noise(seed, model.kind.noise_planes, height, width)
 
 

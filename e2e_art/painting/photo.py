@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from ..errors import OptionError
-from ..images.arrays import to_uint8
+from ..images.arrays import no_picture, to_uint8
 from ..images.colors import denoise as remove_noise
 from ..images.colors import keep_colors as with_colors_of
 from ..images.resize import resize, with_long_edge
 from ..images.upsample import upsample_guided
+from ..losses.options import Number
 from ..machine import DENOISE_BYTES, PICTURE_BYTES, TILED, Need, check_memory, free_memory
 from ..models.folder import tile_file
 from ..models.kinds import PHOTO
-from .engines import ModelPainter, out_of_memory
+from .engines import ModelPainter
 from .tiles import OVERLAP, THUMBNAIL_EDGE, TILE, TiledPainter
 
-__all__ = ["MOST_PIXELS", "STRONGEST", "Painter", "size_to_paint"]
+__all__ = ["EDGES", "MOST_PIXELS", "STRENGTHS", "STRONGEST", "Painter", "size_to_paint"]
 
-log = logging.getLogger(__name__)
 MOST_PIXELS = 4_000_000  # larger photos are painted at this size by default: strokes keep their scale
 STRONGEST = 2.0
+STRENGTHS, EDGES, WEIGHTS = Number(float, 0, STRONGEST), Number(int, 0, math.inf), Number(float)
 BYTES_A_PIXEL = 900  # twice what painting a photo whole takes: where less is free, it is painted in tiles
 
 
@@ -65,27 +65,26 @@ class Painter(ModelPainter):
         Raises OptionError for options out of range, UserError where memory does not suffice.
         """
         stages = self.model.check_stages(stages)
-        if not 0 <= strength <= STRONGEST:
-            raise OptionError(f"A strength lies in 0..{STRONGEST:g}, not at {strength:g}")
+        STRENGTHS.check("strength", strength)
         for name, edge in (("size", size), ("tile", tile)):
-            if edge is not None and edge < 0:
-                raise OptionError(f"--{name} must be 0 pixels or more, not {edge}")
+            if edge is not None:
+                EDGES.check(name, edge)
+        WEIGHTS.check("denoise", denoise)
         if guided and as_painted:
             raise OptionError("--guided enlarges the painting to the photo's size, --as-painted does not: choose one")
-        if not 0 <= denoise < math.inf:
-            raise OptionError(f"The weight of denoising must be 0 or more, not {denoise:g}")
-        if photo.dtype != np.uint8 or photo.ndim != 3 or photo.shape[2] != 3 or 0 in photo.shape:
-            raise OptionError(f"A photo is uint8 (H, W, 3), not {photo.dtype} {photo.shape}: use read_image")
+        if wrong := no_picture(photo):
+            raise OptionError(f"A photo is uint8 (H, W, 3), not {wrong}: use read_image")
         height, width = size_to_paint(photo.shape, size)
         if size is None and (height, width) != photo.shape[:2]:
-            sides = photo.shape[1], photo.shape[0], max(height, width)
-            log.info("%dx%d pixels are painted at long edge %d; --size chooses another", *sides)
+            sides = f"{photo.shape[1]}x{photo.shape[0]} pixels are painted at long edge {max(height, width)}"
+            self.say(f"{sides}; --size chooses another")
         tile = self._tile(height, width, tile)
         self._check_size(height, width, len(stages), tile, denoise)
         small = resize(photo, height, width) if (height, width) != photo.shape[:2] else photo
-        paintings = self._paint(small, stages, strength, tile, on_tile)
+        with self.within_memory(height, width):
+            paintings = self._paint(small, stages, strength, tile, on_tile)
         if guided and paintings[0].shape[0] >= photo.shape[0]:
-            log.info("--guided changes nothing: the painting has the photo's size; --size paints a smaller one")
+            self.say("--guided changes nothing: the painting has the photo's size; --size paints a smaller one")
         finished = []
         for painting in paintings:
             height, width = (painting if as_painted else photo).shape[:2]
@@ -97,9 +96,11 @@ class Painter(ModelPainter):
             finished.append(np.ascontiguousarray(painting))
         return finished
 
-    def output_size(self, height: int, width: int, size: int | None = None) -> tuple[int, int]:
-        """Returns height and width of the painting of a photo of that size, which is painted at a long edge `size`."""
-        return height, width
+    def output_size(
+        self, height: int, width: int, size: int | None = None, as_painted: bool = False
+    ) -> tuple[int, int]:
+        """Returns height and width of the painting of a photo of that size; size, as_painted: as for `stages`."""
+        return size_to_paint((height, width), size) if as_painted else (height, width)
 
     def _tile(self, height: int, width: int, tile: int | None) -> int:
         """Returns the edge of the tiles to paint in, 0 for none; raises OptionError where the model has none."""
@@ -125,16 +126,12 @@ class Painter(ModelPainter):
         self, photo: np.ndarray, stages: list[int], strength: float, tile: int, on_tile: Callable
     ) -> list[np.ndarray]:
         """Returns the pictures of stages, uint8 (H, W, 3), in the photo's size; larger where the network enlarges."""
-        height, width = photo.shape[:2]
         if not tile:
             image = np.ascontiguousarray(photo.transpose(2, 0, 1)[np.newaxis], np.float32)  # (1, 3, H, W)
             inputs = {"image": image, "strength": np.array([strength], np.float32)}
-            return [to_uint8(picture) for picture in self.run(inputs, stages, height, width)]
+            return [to_uint8(picture) for picture in self.run(inputs, stages, *photo.shape[:2])]
         self._tiled = self._tiled or TiledPainter(self.model, *self.engine.device)
-        try:
-            return self._tiled.paint(photo, stages, strength, tile, on_tile=on_tile)
-        except MemoryError as error:
-            raise out_of_memory(error, height, width) from error
+        return self._tiled.paint(photo, stages, strength, tile, on_tile=on_tile)
 
 
 def size_to_paint(shape: Sequence[int], size: int | None) -> tuple[int, int]:

@@ -6,6 +6,7 @@ X. Wang and others: ESRGAN, arXiv 1809.00219, section 3.4.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -13,15 +14,17 @@ import cv2
 import numpy as np
 
 from ..errors import ModelError, OptionError, reason_of
-from ..images.arrays import to_uint8
+from ..images.arrays import no_picture, to_uint8
+from ..images.opacity import check_opacity, off_white, on_white, spread_colors
+from ..images.resize import resize
 from ..machine import PICTURE_BYTES, Need, check_memory, free_memory
 from ..models.folder import Model, graph_file, weight_name
 from ..models.kinds import UPSCALER
 from ..models.weights_file import read_weights
 from .engines import GluonEngine, ModelPainter, OnnxEngine
-from .photo import STRONGEST
+from .photo import EDGES, STRENGTHS, STRONGEST
 
-__all__ = ["TILE", "UpscalePainter"]
+__all__ = ["TILE", "Enlarging", "UpscalePainter"]
 
 TILE = 384  # pixels of the edge of a tile of the small picture, its overlap aside
 CAUTION = 2  # times what enlarging a picture whole takes: where less is free, it is enlarged in tiles
@@ -81,12 +84,56 @@ class GluonUpscaler(GluonEngine):
         return [self.chain.enlarge(0, given)]
 
 
-class UpscalePainter(ModelPainter):
-    """A trained upscaler; call it with a picture to get it larger."""
+def check_picture(image: np.ndarray) -> None:
+    """Raises OptionError for what is given for a picture, and is none."""
+    if wrong := no_picture(image):
+        raise OptionError(f"A picture is uint8 (H, W, 3), not {wrong}: use read_picture, and with_opacity")
+
+
+class Enlarging(ABC):
+    """What enlarges pictures by a factor, called with one, and their opacity with them."""
+
+    __call__: Callable[..., np.ndarray]
+
+    @property
+    @abstractmethod
+    def factor(self) -> int:
+        """By how much it enlarges."""
+
+    def output_size(self, height: int, width: int) -> tuple[int, int]:
+        """Returns height and width of what becomes of a picture of that size."""
+        return self.factor * height, self.factor * width
+
+    def with_opacity(
+        self, image: np.ndarray, opacity: np.ndarray | None, strength: float = 1.0, **options: Any
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """Returns a picture and its opacity enlarged, uint8 (factor H, factor W, 3) and (factor H, factor W).
+
+        image, opacity: as `read_picture` has them, the picture as it looks on white; without an opacity none comes out.
+        All else as for a call.  What is clear stays clear, what is full stays full.
+        """
+        check_picture(image)
+        check_opacity(image, opacity)
+        if opacity is None:
+            return self(image, strength, **options), None
+        colors = self(spread_colors(off_white(image, opacity), opacity), strength, **options)
+        levels = np.repeat(opacity[..., np.newaxis], 3, axis=2)
+        soft = resize(levels, *self.output_size(*opacity.shape))[..., 0]
+        sharp = self(levels, strength, tile=options.get("tile"))[..., 1]
+        large = np.where((soft == 0) | (soft == 255), soft, sharp)
+        return on_white(colors, large), large
+
+
+class UpscalePainter(ModelPainter, Enlarging):
+    """A trained upscaler; call it with a picture to get it larger.
+
+    before, total: how many times those that it works in turn with have enlarged a picture before it, and all do.
+    """
 
     kind = UPSCALER
     remedy = "give a smaller --tile"
     onnx_engine, gluon_engine = OnnxUpscaler, GluonUpscaler
+    before, total = 1, 0
 
     @property
     def factor(self) -> int:
@@ -110,15 +157,14 @@ class UpscalePainter(ModelPainter):
 
         Raises OptionError for options out of range, UserError where memory does not suffice.
         """
-        if not 0 <= strength <= STRONGEST:
-            raise OptionError(f"A strength lies in 0..{STRONGEST:g}, not at {strength:g}")
-        if tile is not None and tile < 0:
-            raise OptionError(f"--tile must be 0 pixels or more, not {tile}")
-        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
-            raise OptionError(f"A picture is uint8 (H, W, 3), not {image.dtype} {image.shape}: use read_image")
+        STRENGTHS.check("strength", strength)
+        if tile is not None:
+            EDGES.check("tile", tile)
+        check_picture(image)
         height, width = image.shape[:2]
         tile = self.check_size(height, width, tile)
-        large = self._tiled(image, strength, tile, on_tile) if tile else self._enlarged(image, strength)
+        with self.within_memory(*self._asked(height, width)[1]):
+            large = self._tiled(image, strength, tile, on_tile) if tile else self._enlarged(image, strength)
         if np.array_equal(image[..., 0], image[..., 1]) and np.array_equal(image[..., 0], image[..., 2]):
             large[:] = cv2.cvtColor(large, cv2.COLOR_RGB2GRAY)[..., np.newaxis]
         return large
@@ -149,7 +195,7 @@ class UpscalePainter(ModelPainter):
         """Returns the edge of the tiles to enlarge a picture of that size in, 0 for none; tile: as for a call.
 
         fix: as for `machine.check_memory`.  pictures: how many are enlarged one by one, and all held.
-        Raises UserError where they would not fit into the memory that is free.
+        Raises MemoryShortage where they would not fit into the memory that is free.
         """
         if tile is None:
             tile = TILE if CAUTION * self.need.pixel * height * width > free_memory() + self.held else 0
@@ -157,10 +203,19 @@ class UpscalePainter(ModelPainter):
         beside = PICTURE_BYTES * (1 + pictures * self.factor**2)
         if tile:
             rows, columns = (min(side, tile + 2 * self.model.reach) for side in (height, width))
-            check_memory(Need(beside, self.need.at(rows, columns)), height, width, fix, held=self.held)
+            need = Need(beside, self.need.at(rows, columns))
         else:
-            self.check_memory(height, width, f"tiles (--tile {TILE})", beside)
+            need, fix = Need(beside + self.need.pixel, self.need.always), f"tiles (--tile {TILE})"
+        given, (rows, columns) = self._asked(height, width)
+        need = Need(need.pixel * self.before**2, need.always)
+        check_memory(need, *given, fix, held=self.held, becomes=f", enlarged to {columns}x{rows},")
         return tile
+
+    def _asked(self, height: int, width: int) -> tuple[tuple[int, int], tuple[int, int]]:
+        """Returns the size that people gave a picture in which has that size here, and the one that they asked for."""
+        given = height // self.before, width // self.before
+        total = self.total or self.factor
+        return given, (total * given[0], total * given[1])
 
     def _enlarged(self, image: np.ndarray, strength: float) -> np.ndarray:
         """Returns a picture, or a part of one, enlarged whole."""

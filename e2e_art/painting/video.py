@@ -15,7 +15,7 @@ import numpy as np
 
 from ..clips.animation import Animation
 from ..clips.clip import Clip
-from ..clips.formats import VideoError, format_of
+from ..clips.formats import VideoError, check_sides, format_of
 from ..clips.reader import ClipFile
 from ..clips.segments import FRAMES, Segments
 from ..clips.sound import Sound
@@ -79,9 +79,10 @@ def paint_clip(
     called after each frame with how many are read; a KeyboardInterrupt raised by it ends the clip there, which is then
     whole and playable, and can be resumed.
 
-    The file appears by rename.  Raises VideoError where it cannot be written.
+    The file appears by rename.  Raises VideoError where it cannot be written, before the work where its size says so.
     """
     plan = Plan.of(clip, format_of(target), size)
+    check_sides(target, *plan.size)
     with _writing(target):
         segments = Segments(target, plan, {**(request or {}), "steady": steady, "measure": measure}, resume)
         try:

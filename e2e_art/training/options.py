@@ -12,6 +12,7 @@ from typing import Annotated, Optional
 
 from msgspec import Meta
 
+from ..data.photos import Photos
 from ..errors import OptionError, shortened, unknown
 from ..files import Name, Text, check
 from ..losses.options import LossOptions, Number, check_blend, check_options, flag_of, option
@@ -202,6 +203,10 @@ class TrainingOptions:
 
     def _set(self, name: str, value) -> None:
         object.__setattr__(self, name, value)  # while it is made; from then on it is frozen
+
+    def find_photos(self) -> Photos | None:
+        """Returns the photos to learn from, None for what learns from none; raises PhotoError where there are none."""
+        return Photos(self.photos, self.list_file, self.limit, self.seed) if self.photos else None
 
     def generators(self) -> list[dict]:
         """Returns the generator arguments of each stage."""

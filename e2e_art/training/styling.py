@@ -12,7 +12,7 @@ import numpy as np
 
 from ..data.masks import Masks, jitter_edges
 from ..data.noise import VALIDATION_SEEDS, NoiseStream
-from ..data.photos import PhotoStream
+from ..data.photos import Photos, PhotoStream
 from ..engines.gluon import array, autograd, nd, to_numpy
 from ..images.arrays import to_vgg_space
 from ..images.io import read_image
@@ -49,8 +49,15 @@ class StyleTask(Task):
     term_names = ("style", "content", "tv")
     critic_layer = "relu3_1"
 
-    def __init__(self, options: TrainingOptions, chain: Chain, devices: Sequence, bfloat16: bool | None = None):
-        super().__init__(options, chain, devices)
+    def __init__(
+        self,
+        options: TrainingOptions,
+        chain: Chain,
+        devices: Sequence,
+        bfloat16: bool | None = None,
+        photos: Photos | None = None,
+    ):
+        super().__init__(options, chain, devices, photos)
         styles = [painting_at(read_image(path), options.style_size, options.loss, path) for path in options.styles]
         self.styles = [to_vgg_space(style) for style in styles]  # each (1, 3, H, W)
         self.loss = PerceptualLoss(options.loss, self.target(options.loss), devices, bfloat16, self.seen_layers)
@@ -158,9 +165,10 @@ class StyleTask(Task):
 class PhotoTask(StyleTask):
     """A chain paints photos in the style of a painting."""
 
+    photos: Photos
+
     def batches(self, size: int, position: int, workers: int | None = None) -> PhotoStream:
-        chosen = {name: getattr(self.options, name) for name in ("batch", "seed", "limit", "list_file")}
-        return PhotoStream(self.options.photos, size, position=position, workers=workers, **chosen)
+        return PhotoStream(self.photos, size, self.options.batch, position=position, workers=workers)
 
     def samples(self, photos: Sequence[Path]) -> dict[str, np.ndarray]:
         return {path.name: to_vgg_space(preview_photo(path)) for path in photos}

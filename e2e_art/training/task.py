@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..data.noise import NoiseStream
-from ..data.photos import PhotoStream
+from ..data.photos import Photos, PhotoStream
 from ..engines.gluon import array, device_of, nd
 from ..images.arrays import CHANNEL_MEANS, to_vgg_space
 from ..images.io import read_image
@@ -38,7 +38,8 @@ class Task(ABC):
 
     It says what the steps show (`batches`, `arrays`), what is asked of their pictures (`terms`), and what the chain is
     validated and previewed on (`validate`, `samples`).
-    options: what to learn, and the weights of the loss.  devices: where to compute.
+    options: what to learn, and the weights of the loss.  devices: where to compute.  photos: to learn from, those that
+    the options name by default.
     """
 
     term_names: tuple[str, ...]  # of its loss
@@ -46,8 +47,9 @@ class Task(ABC):
     network: VGGFeatures  # the loss network
     keeps_best = False  # whether a phase ends with the best of its weights by validation, rather than with the last
 
-    def __init__(self, options: TrainingOptions, chain: Chain, devices: Sequence):
+    def __init__(self, options: TrainingOptions, chain: Chain, devices: Sequence, photos: Photos | None = None):
         self.options, self.chain, self.devices = options, chain, devices
+        self.photos = photos or options.find_photos()
 
     @property
     def seen_layers(self) -> list[str]:

@@ -19,6 +19,7 @@ from typing import Annotated, Any
 import numpy as np
 from msgspec import Meta
 
+from ..data.photos import Photos
 from ..engines.gluon import cpu, described, on_cpu, to_numpy
 from ..errors import UserError, plural
 from ..files import Count, Measure, Text, check
@@ -88,6 +89,7 @@ class Training:
 
     options: what to learn, and how.  checkpoint: the file to save to, and to resume from where `resume` is set.
     devices: where to compute; a batch is split between several.  start_from: a chain whose weights to begin with.
+    photos: to learn from, those that the options name by default.
 
     Raises TrainingError, CheckpointError, PhotoError, ImageError, LossNetworkError, each with one sentence for people.
     """
@@ -102,6 +104,7 @@ class Training:
         start_from: Chain | None = None,
         bfloat16: bool | None = None,
         workers: int | None = None,
+        photos: Photos | None = None,
     ):
         self.options, self.checkpoint, self.workers = options, checkpoint, workers
         self.devices = list(devices or [cpu()])
@@ -115,7 +118,7 @@ class Training:
         self.chain.hybridize()
         if start_from is not None:
             self._take_weights(start_from)
-        self.task: Task = kind.task(options, self.chain, self.devices, bfloat16)
+        self.task: Task = kind.task(options, self.chain, self.devices, bfloat16, photos)
         stages = list(range(len(self.chain.generators)))  # they learn one after another if staged, else all at once
         self.phases = [[stage] for stage in stages] if options.coupling == "staged" else [stages]
         self.total_steps = sum(options.steps[: len(self.phases)])
@@ -167,11 +170,12 @@ class Training:
 
         Raises TrainingError at a loss that is not finite.  A KeyboardInterrupt raised by on_step leaves a checkpoint.
         """
+        photos = self.task.photos
+        self.state.photo_count = len(photos.names) if photos else 0
         self.save()
         while self.state.phase < len(self.phases):
             steps = self.options.steps[self.state.phase]
             with self._batches() as batches:
-                self.state.photo_count = len(batches.photos)
                 try:
                     while self.state.step < steps:
                         self._step(batches)
@@ -188,7 +192,8 @@ class Training:
                     self.save()
                     raise
                 finally:
-                    self.state.skipped.update(batches.skipped)
+                    if photos:
+                        self.state.skipped.update(photos.skipped)
             self._end_phase()
             self.save()
             on_checkpoint(self)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..data.degradation import Degradation, degrade
-from ..data.photos import PatchStream
+from ..data.photos import PatchStream, Photos
 from ..data.randomness import DEGRADATION
 from ..engines.gluon import array, autograd, nd, to_numpy
 from ..images.arrays import to_vgg_space
@@ -35,14 +35,23 @@ class UpscaleTask(Task):
     critic_layer = "relu1_2"  # before the first pooling, which hides grids from the layers after it
     chain: UpscaleChain
 
-    def __init__(self, options: TrainingOptions, chain: UpscaleChain, devices: Sequence, bfloat16: bool | None = None):
-        super().__init__(options, chain, devices)
+    photos: Photos
+
+    def __init__(
+        self,
+        options: TrainingOptions,
+        chain: UpscaleChain,
+        devices: Sequence,
+        bfloat16: bool | None = None,
+        photos: Photos | None = None,
+    ):
+        super().__init__(options, chain, devices, photos)
         self.loss = FeatureLoss(options.loss, devices, bfloat16, self.seen_layers)
         self.network = self.loss.network
 
     def batches(self, size: int, position: int, workers: int | None = None) -> PatchStream:
-        chosen = {name: getattr(self.options, name) for name in ("batch", "seed", "limit", "list_file", "photo_scales")}
-        return PatchStream(self.options.photos, size, position=position, workers=workers, **chosen)
+        batch, (least, most) = self.options.batch, self.options.photo_scales
+        return PatchStream(self.photos, size, batch, photo_scales=(least, most), position=position, workers=workers)
 
     def arrays(self, batch: np.ndarray | Sequence[np.ndarray], position: int) -> list[list]:
         """Returns the small and the large pictures of a step, uint8 (N, H, W, 3), for each device."""
