@@ -205,10 +205,12 @@ def training_options(folder: Path) -> TrainingOptions:
     """Returns the options of the training that checkpoints are of, as small as there can be."""
     loss = LossOptions(style_layers=("relu1_1",), content_layers=("relu1_1",))
     small = {"stages": "conv", "steps": (4,), "sizes": (32,), "style_size": 32, "loss": loss}
-    return TrainingOptions(styles=(str(folder.parent / "photo.png"),), photos="photos", **small)
+    return TrainingOptions(styles=(str(folder.parent / "photo.png"),), photos=str(folder / "photos"), **small)
 
 
 def _make_checkpoints(folder: Path) -> None:
+    (folder / "photos").mkdir()
+    (folder / "photos" / "photo.png").write_bytes((folder.parent / "photo.png").read_bytes())
     options = training_options(folder)
     training = Training(options, folder / "begun.npz", bfloat16=False)
     training.save()

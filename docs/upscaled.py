@@ -79,7 +79,8 @@ def paragraph(model: Model) -> str:
 
 ![Details enlarged by {model.name}](pictures/upscaled_{model.name}.jpg)
 
-Trained on {record["photos"]:,} pictures for {model.training_time}; {model.megabytes:.1f} MB.
+Trained for {model.training_time}, what it began with included, at last on {record["photos"]:,} pictures;
+{model.megabytes:.1f} MB.
 PSNR on {record["validation_photos"]} others: {figures} dB.
 
 ```

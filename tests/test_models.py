@@ -16,6 +16,7 @@ from e2e_art.errors import ModelError
 from e2e_art.losses.style_target import StyleTarget
 from e2e_art.models import folder as models
 from e2e_art.models.folder import FORMAT, find_model, list_models, model_folders, read_model, write_model
+from e2e_art.models.kinds import UPSCALER
 
 STAGE = {"kind": "conv", "residual_weight": 0.4, "norm": "instance", "widths": [8] * 6}
 STAGE |= {"file": "stage-0.safetensors"}
@@ -126,6 +127,8 @@ def test_shipped_models_are_found_by_name_and_typos_answered_by_the_nearest(fold
             find_model(typo)
     with pytest.raises(ModelError, match="no model 'xyz': shipped are composition_vii, starry_night, or give"):
         find_model("xyz")
+    with pytest.raises(ModelError, match="no model 'stary_night': shipped are none"):  # no upscaler is near
+        find_model("stary_night", UPSCALER)
 
 
 def test_a_folder_comes_before_a_shipped_name(folder, tmp_path, monkeypatch):

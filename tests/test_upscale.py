@@ -1,5 +1,6 @@
 """Upscalers at work: by hand, by every engine, in tiles, at every strength; and those of strangers."""
 
+import itertools
 import re
 import shutil
 
@@ -229,6 +230,20 @@ def test_a_picture_and_its_opacity_in_python(tmp_path, model, photo, engine):
     assert difference(large, Enlarger([model]).with_opacity(picture.pixels, picture.opacity, 0.5)[0]) <= 1
     plain, none = upscaler.with_opacity(photo, None)
     assert none is None and np.array_equal(plain, upscaler(photo))
+
+
+def test_opacity_stays_between_that_of_the_neighbors(model, photo, engine):
+    """Far from any edge what is clear stays clear, and what is full stays full, whatever the network makes of edges."""
+    rows, columns = np.mgrid[: photo.shape[0], : photo.shape[1]]
+    opacity = np.where(np.hypot(rows - 48, columns - 65) < 30, 255, 0).astype(np.uint8)
+    inside, around = (opacity.copy() for _ in range(2))
+    for down, across in itertools.product((-1, 0, 1), repeat=2):
+        shifted = np.roll(opacity, (down, across), (0, 1))
+        inside, around = np.minimum(inside, shifted), np.maximum(around, shifted)
+    _, levels = load_upscaler(model, engine).with_opacity(photo, opacity, strength=0.5)
+    large_inside, large_around = (np.kron(each, np.ones((4, 4), np.uint8)) for each in (inside, around))
+    assert (levels[large_inside == 255] == 255).all() and (levels[large_around == 0] == 0).all()
+    assert len(np.unique(levels)) > 2  # the edge itself is smooth
 
 
 # On disk

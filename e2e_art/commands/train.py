@@ -90,7 +90,7 @@ def add_arguments(parser) -> None:
     """Adds the flags of `train`."""
     parser.add_argument("--style", nargs="+", default=[], metavar="PAINTING", help="one or more paintings to blend")
     parser.add_argument("--photos", metavar="DIR", help="photos to train on, in any tree of folders")
-    parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder of the model to write")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="folder of the model to write")
     parser.add_argument("--texture", nargs="+", metavar="PAINTING", help="instead of both: textures like this painting")
     parser.add_argument("--doodle", metavar="PAINTING", help="instead of both: paint doodles, by regions")
     parser.add_argument("--mask", metavar="MASK", help="with --doodle: the painting's regions, each in a flat color")
@@ -128,6 +128,9 @@ def add_arguments(parser) -> None:
 
 def run(flags: argparse.Namespace) -> None:
     """Trains, and writes the model."""
+    _check_subject(flags)
+    if flags.out is None:
+        raise OptionError("--out is missing: add --out DIR, the folder of the model to write")
     if flags.out.name in ("", ".."):
         raise OptionError(f"--out takes the name of a new folder, such as models/mine, not '{flags.out}'")
     working = flags.out.with_name(f"{flags.out.name}.training")
@@ -224,8 +227,8 @@ def _text(losses: Mapping[str, float]) -> str:
     return ", ".join(f"{name} {value:.4g}" for name, value in losses.items())
 
 
-def _check(flags: argparse.Namespace, checkpoint: Path) -> None:
-    """Raises OptionError for flags that do not go together, and where a model, a training or another's folder is."""
+def _check_subject(flags: argparse.Namespace) -> None:
+    """Raises OptionError where flags do not say what to learn, or say more than that takes."""
     given = [job for job in (*PAINTINGS, UPSCALERS) if getattr(flags, job.strip("-").replace("-", "_"))]
     if not given:
         raise OptionError(
@@ -239,6 +242,10 @@ def _check(flags: argparse.Namespace, checkpoint: Path) -> None:
         raise OptionError(f"{given[0]} learns from photos: add --photos DIR")
     if given[0] == DOODLES and not flags.mask:
         raise OptionError(f"{DOODLES} paints by regions: add --mask MASK, with the painting's in flat colors")
+
+
+def _check(flags: argparse.Namespace, checkpoint: Path) -> None:
+    """Raises OptionError for flags that do not go together, and where a model, a training or another's folder is."""
     if flags.gpus and "--cpu-devices" in flags.given:
         raise OptionError("--cpu-devices tries what --gpus does without any: leave one out")
     if double := find_double(path.stem for path in flags.preview):

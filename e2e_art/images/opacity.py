@@ -8,7 +8,7 @@ import numpy as np
 from ..errors import ImageError
 from .arrays import rounded
 
-__all__ = ["check_opacity", "off_white", "on_white", "spread_colors"]
+__all__ = ["check_opacity", "neighborhood", "off_white", "on_white", "spread_colors"]
 
 KNOWN = 32  # opacity from which on 8 bits tell a color to 4 levels, of a picture that lies on white
 
@@ -33,6 +33,12 @@ def on_white(colors: np.ndarray, opacity: np.ndarray) -> np.ndarray:
     """Returns a picture as it looks on white; all uint8, (H, W, 3) and (H, W)."""
     share = opacity[..., np.newaxis] / np.float32(255)
     return rounded(255 - (255 - colors.astype(np.float32)) * share)
+
+
+def neighborhood(opacity: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the least and the most opacity that each pixel and its eight neighbors have; all uint8, (H, W)."""
+    square = np.ones((3, 3), np.uint8)
+    return cv2.erode(opacity, square), cv2.dilate(opacity, square)
 
 
 def spread_colors(colors: np.ndarray, opacity: np.ndarray) -> np.ndarray:

@@ -150,8 +150,11 @@ def list_models(folder: str | Path | None = None) -> list[Model]:
     return [read_model(path) for path in model_folders(None if folder is None else Path(folder))]
 
 
-def find_model(name: str) -> Path:
-    """Returns the folder of a model given by its shipped name or by path; raises ModelError with the nearest name."""
+def find_model(name: str, kind: Kind | None = None) -> Path:
+    """Returns the folder of a model given by its shipped name or by path.
+
+    Raises ModelError with the nearest name, or with all; those of a kind alone, if one is given.
+    """
     if name and os.path.exists(os.path.join(name, DESCRIPTION)):
         return Path(name)
     shipped = {path.name: path for path in model_folders()}
@@ -164,9 +167,10 @@ def find_model(name: str) -> Path:
         )
     if name and os.path.exists(name):
         raise ModelError(f"{name} is no model: it has no {DESCRIPTION}; give the folder that train.py wrote")
-    hint = f"shipped are {', '.join(shipped) or 'none'}, or give a model's folder"
+    fitting = [path.name for path in (model_folders(pretrained_folder() / kind.subfolder) if kind else model_folders())]
+    hint = f"shipped are {', '.join(fitting) or 'none'}, or give a model's folder"
     is_path = os.path.basename(name) != name
-    if near := [] if is_path else difflib.get_close_matches(name.lower(), shipped, n=1, cutoff=SURE):
+    if near := [] if is_path else difflib.get_close_matches(name.lower(), fitting, n=1, cutoff=SURE):
         hint = f"did you mean {near[0]}?"
     raise ModelError(f"There is no model '{shortened(name)}': {hint}")
 
@@ -179,7 +183,7 @@ def read_model(name: str | Path | Model, kind: Kind | None = None) -> Model:
     Raises ModelError for another kind, an unknown kind or format version, a missing folder, a missing or changed file,
     and for a model.json that describes no model.
     """
-    model = name if isinstance(name, Model) else _read(find_model(str(name)))
+    model = name if isinstance(name, Model) else _read(find_model(str(name), kind))
     if kind not in (None, model.kind):
         raise ModelError(
             f"{model.folder} is a model of kind '{model.kind.name}', not '{kind.name}': use it as "

@@ -15,8 +15,7 @@ import numpy as np
 
 from ..errors import ModelError, OptionError, reason_of
 from ..images.arrays import no_picture, to_uint8
-from ..images.opacity import check_opacity, off_white, on_white, spread_colors
-from ..images.resize import resize
+from ..images.opacity import check_opacity, neighborhood, off_white, on_white, spread_colors
 from ..machine import PICTURE_BYTES, Need, check_memory, free_memory
 from ..models.folder import Model, graph_file, weight_name
 from ..models.kinds import UPSCALER
@@ -117,11 +116,13 @@ class Enlarging(ABC):
         if opacity is None:
             return self(image, strength, **options), None
         colors = self(spread_colors(off_white(image, opacity), opacity), strength, **options)
-        levels = np.repeat(opacity[..., np.newaxis], 3, axis=2)
-        soft = resize(levels, *self.output_size(*opacity.shape))[..., 0]
-        sharp = self(levels, strength, tile=options.get("tile"))[..., 1]
-        large = np.where((soft == 0) | (soft == 255), soft, sharp)
+        levels = self(np.repeat(opacity[..., np.newaxis], 3, axis=2), strength, tile=options.get("tile"))[..., 1]
+        large = np.clip(levels, *(self._repeated(bound) for bound in neighborhood(opacity)))
         return on_white(colors, large), large
+
+    def _repeated(self, levels: np.ndarray) -> np.ndarray:
+        """Returns levels (H, W) at the size of what they become, each a square of equal ones."""
+        return levels.repeat(self.factor, axis=0).repeat(self.factor, axis=1)
 
 
 class UpscalePainter(ModelPainter, Enlarging):

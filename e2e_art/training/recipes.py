@@ -54,9 +54,9 @@ RECIPES = {  # by kind of model
         learning_rates=(1e-3, 5e-4, 3e-4),
         loss=replace(_LOSS, content_layers=("relu1_2", "relu2_2", "relu3_3"), content_layer_weights=(2.0, 1.0, 1.0)),
         batch=8,
-        pixel_weights=(1.0, 0.5),
-        feature_weights=(0.0, 1.0),
-        grid_weights=(0.0, 5.0),
+        pixel_weights=(1.0, 0.5, 0.5),
+        feature_weights=(0.0, 1.0, 1.0),
+        grid_weights=(0.0, 5.0, 5.0),
         gan_weights=(0.0, 0.0, 0.3),
     ),
 }
