@@ -41,6 +41,7 @@ from whole_files import make_whole_files, training_options
 
 from e2e_art.commands.main import main as command_line
 from e2e_art.data.listing import list_photos
+from e2e_art.engines.choice import chosen
 from e2e_art.errors import ImageError, UserError, unknown
 from e2e_art.images.io import WRITABLE_SUFFIXES, encode_image, read_image, read_picture
 from e2e_art.images.regions import style_regions
@@ -98,7 +99,7 @@ def _paint_model(path: Path, whole: Path) -> None:
     """Describes a model, paints with it (by ONNX and Gluon, photos, textures and doodles), exports or upgrades it."""
     _run("infer", "--info", "--model", path)
     out = ("-o", path.with_name("painted.png"), "--overwrite")
-    for engine in ("onnx", "mxnet"):
+    for engine in ("onnx", chosen()):
         if path.name == "texture":
             _infer("--texture", path, "--size", "32x32", "--engine", engine, *out)
         else:

@@ -216,7 +216,8 @@ def test_a_sheet_of_a_model_without_its_style(photo, published, tmp_path):
 
 def test_a_model_is_read_and_verified_once(photo, model, tmp_path, monkeypatch):
     found = []
-    monkeypatch.setattr(folder, "find_model", lambda name, find=folder.find_model: found.append(name) or find(name))
+    find = folder.find_model
+    monkeypatch.setattr(folder, "find_model", lambda name, *kind: found.append(name) or find(name, *kind))
     assert infer(model, photo, "-o", tmp_path / "out.png", "--stages") == 0
     assert main(["compare", str(photo), "--model", str(model), "--short-edge", "32", "--evaluations", "0"]) == 0
     assert found == [str(model)] * 2
