@@ -54,9 +54,12 @@ def test_another_engine_s_time_is_counted_by_itself(tmp_path, capsys):
     assert "engine: PyTorch 2.11.0, a GPU" in capsys.readouterr().out
 
 
-def test_a_training_of_no_steps_adds_no_time(tmp_path):
+def test_a_training_of_no_steps_adds_no_time(tmp_path, capsys):
     record = {"seconds": 0, "engine": "", "engine_seconds": {}, "started_from": RECORD}
-    assert publish(tiny_chain(stages=1), tmp_path / "kept", record).training_time == "10 minutes"
+    model = publish(tiny_chain(stages=1), tmp_path / "kept", record)
+    assert model.training_time == "10 minutes"
+    describe_model(model)
+    assert "seconds: 0\nengine: none\n" in capsys.readouterr().out
     assert publish(tiny_chain(stages=1), tmp_path / "bare", {}).training_time == "0 minutes"
 
 

@@ -153,7 +153,8 @@ def describe_model(model: Model) -> None:
     for index, stage in enumerate(model.stages):
         print(f"  stage {index}: " + ", ".join(f"{key} {value}" for key, value in stage.items() if key != "file"))
     for key in ("command", "photos", "seconds", "engine", "versions"):
-        print(f"{key}: {model.record.get(key, 'not recorded')}")
+        value = model.record.get(key, "not recorded")
+        print(f"{key}: {'none' if value == '' else value}")
     earlier: Any = model.record
     while earlier := earlier.get("started_from"):
         engine = f", engine: {earlier['engine']}" if "engine" in earlier else ""
