@@ -5,6 +5,7 @@ usage: e2e-art infer PHOTO... -o OUT [--model MODEL] [options]
 examples:
   e2e-art infer photo.jpg -o painting.jpg
   e2e-art infer holiday/ --model starry_night -o painted/ --strength 0.8
+  e2e-art infer photo.jpg --model museum --style udnie=0.7,the_scream=0.3 -o painting.jpg
   e2e-art infer clip.mp4 --model starry_night -o painted.mp4 --steady
   e2e-art infer photo.jpg --upscale 4 -o large.png
   e2e-art infer photo.jpg --model starry_night --size 640 --upscale auto -o painting.jpg
@@ -25,10 +26,11 @@ from ..networks.inputs import SEEDS
 from ..painting import external
 from ..painting.engines import ENGINES
 from ..painting.photo import STRENGTHS, STRONGEST
+from ..painting.styles import mix_of
 from .flags import GPU, add_engine, add_overwrite, check_job, gpu, number, parse_edge, whole
 from .infer_noise import make_textures, paint_doodle
 from .infer_photos import paint_photos
-from .infer_sheet import ALL, paint_sheets
+from .infer_sheet import ALL, paint_all_models, paint_all_styles
 from .infer_targets import Output
 from .infer_upscale import enlarge_photos, make_enlarger, make_painter, upscale
 from .infer_video import is_clip, paint_video
@@ -46,6 +48,7 @@ MADE = (*PICTURES, TEXTURES, DOODLES)
 FLAGS = {
     "PHOTO": (PHOTOS, CLIPS, DOODLES),
     "--model": (*PICTURES, DOODLES, INFO),
+    "--style": PICTURES,
     "-o": MADE,
     "--overwrite": MADE,
     "--skip-existing": (PHOTOS,),
@@ -73,10 +76,12 @@ FLAGS = {
     "--threads": MADE,
 }
 EXTERNAL, TRAINED = "ONNX files of others", ("trained models",)
-NOT_EXTERNAL = {"--tile": TRAINED, "--info": TRAINED}  # flags that such a file does not take
+NOT_EXTERNAL = dict.fromkeys(("--tile", "--info", "--style"), TRAINED)  # flags that such a file does not take
 SHEETS, ONE_MODEL = f"--model {ALL}", ("one model's paintings",)
-NOT_ALL = ("--stages", "--as-painted", "--guided", "--upscale", "--strip")
-NOT_SHEETS = dict.fromkeys(NOT_ALL, ONE_MODEL)  # nor do sheets of all
+NOT_ALL = ("--as-painted", "--guided", "--upscale", "--strip")
+NOT_SHEETS = dict.fromkeys((*NOT_ALL, "--stages", "--style"), ONE_MODEL)  # nor do sheets of all
+STYLES_SHEETS, ONE_STYLE = f"--style {ALL}", ("one style's paintings",)
+NOT_STYLES_SHEETS = dict.fromkeys(NOT_ALL, ONE_STYLE)
 LARGE_PHOTOS, LARGE_CLIPS, ENLARGING = "large photos", "large clips", "--upscale alone"
 LOOKS = ("--keep-colors", "--stage", "--stages", "--denoise", "--size", "--as-painted", "--guided")
 NOT_ENLARGING = dict.fromkeys((*LOOKS, "--camera", "--steady", "--flicker"), ("--model",))  # nor --upscale alone
@@ -87,6 +92,8 @@ def add_arguments(parser) -> None:
     parser.add_argument("photos", nargs="*", metavar="PHOTO", help="files, folders, patterns, or - for standard input")
     names = "a shipped name, folder, or ONNX file; all: a sheet of every shipped style"
     parser.add_argument("--model", default="starry_night", metavar="MODEL", help=names)
+    styles = "of a model of several styles: one of them, or a mix, a=0.7,b=0.3; all: a sheet of them"
+    parser.add_argument("--style", nargs="+", metavar="STYLE", help=styles)
     parser.add_argument("-o", "--out", metavar="OUT", help="a file for one photo, a folder for several, - for stdout")
     add_overwrite(parser)
     parser.add_argument("--skip-existing", action="store_true", help="leave out photos whose files exist, to go on")
@@ -160,7 +167,7 @@ def run(flags: argparse.Namespace) -> None:
     look = {name: getattr(flags, name) for name in LOOK}
     look["size"] = None if flags.size is None else parse_edge(flags.size, "--size")
     if job == SHEETS:
-        return paint_sheets(flags.photos, look, output, device)
+        return paint_all_models(flags.photos, look, output, device)
     if job in (LARGE_PHOTOS, LARGE_CLIPS):
         enlarger = make_enlarger(flags.upscale, *device)
         options = {name: look[name] for name in ("strength", "tile")}
@@ -170,6 +177,10 @@ def run(flags: argparse.Namespace) -> None:
     large = flags.upscale is not None
     painter = make_painter(model, flags.upscale, look, *device) if large else load(model, *device)
     painter.last(flags.stage)  # raises for a stage that there is not
+    if flags.style == [ALL]:
+        return paint_all_styles(flags.photos, painter, look, output, flags.stages)
+    if flags.style:
+        painter = painter.with_style(mix_of(flags.style))
     if job == PHOTOS:
         return paint_photos(flags.photos, painter, look, output, flags.stages)
     look |= {"as_painted": False, "stage": flags.stage}
@@ -197,6 +208,8 @@ def _job(flags: argparse.Namespace) -> tuple[str, str | Model]:
         model = read_model(flags.model)
     if flags.info:
         return INFO, model
+    if flags.style == [ALL]:
+        check_job(flags.given, STYLES_SHEETS, NOT_STYLES_SHEETS)
     if flags.camera is not None:
         return CAMERA, model
     clips = any(is_clip(photo, flags.out) for photo in flags.photos)

@@ -29,7 +29,7 @@ from ..images.resize import with_short_edge
 from ..losses.options import LossOptions
 from ..machine import TRAINING, Need, check_memory, limit_threads
 from ..models.folder import DESCRIPTION, Model, read_model
-from ..models.kinds import DOODLE, KINDS, PHOTO, TEXTURE, UPSCALER
+from ..models.kinds import DOODLE, KINDS, MULTISTYLE, PHOTO, TEXTURE, UPSCALER
 from ..networks.inputs import FACTORS
 from ..training.options import TrainingOptions
 from ..training.presets import PUBLISHED
@@ -45,12 +45,16 @@ __all__ = ["add_arguments", "run"]
 
 NOT_OURS = ("patch_weight", "patch_layers")  # options of the loss that are for optimize alone
 CHAINS, TEXTURES, DOODLES, UPSCALERS = "--style", "--texture", "--doodle", "--super-resolution"
-PAINTINGS, OF_PHOTOS = (CHAINS, TEXTURES, DOODLES), (CHAINS, UPSCALERS)
+ADDED = "--add-style"
+PAINTINGS, OF_PHOTOS = (CHAINS, ADDED, TEXTURES, DOODLES), (CHAINS, ADDED, UPSCALERS)
 # What flags go with, where it is not everything.
 FLAGS = {
     "--photos": OF_PHOTOS,
     "--mask": (DOODLES,),
+    "--styles-in-one": (CHAINS,),
     "--preset": (CHAINS,),
+    "--stages": (CHAINS, TEXTURES, DOODLES, UPSCALERS),
+    "--residual-weight": (CHAINS, TEXTURES, DOODLES, UPSCALERS),
     "--validate": OF_PHOTOS,
     "--preview": OF_PHOTOS,
     "--style-size": PAINTINGS,
@@ -63,6 +67,7 @@ FLAGS = {
     "--covariance": PAINTINGS,
     "--normalize-gradients": PAINTINGS,
     "--coupling": PAINTINGS,
+    "--stage-share": PAINTINGS,
     "--share-weights": PAINTINGS,
     "--photo-scale": (UPSCALERS,),
     "--blurred": (UPSCALERS,),
@@ -74,7 +79,7 @@ FLAGS = {
     "--gan-weight": (CHAINS, TEXTURES, UPSCALERS),
     "--critic-rate": (CHAINS, TEXTURES, UPSCALERS),
     "--style-blend": (CHAINS, TEXTURES),
-    "--content-weight": (CHAINS,),
+    "--content-weight": (CHAINS, ADDED),
     "--content-layer": OF_PHOTOS,
     "--content-layer-weights": OF_PHOTOS,
     "--edge-jitter": (DOODLES,),
@@ -83,12 +88,16 @@ FLAGS = {
 }
 NARROWEST = 20  # times as long as wide that a validation photo may be
 STAGE_OPTIONS = "stages steps sizes residual_weights style_boosts learning_rates coupling warm_start share_weights norm"
-STAGE_OPTIONS += " pixel_weights feature_weights grid_weights gan_weights"
+STAGE_OPTIONS += " stage_shares pixel_weights feature_weights grid_weights gan_weights"
 
 
 def add_arguments(parser) -> None:
     """Adds the flags of `train`."""
     parser.add_argument("--style", nargs="+", default=[], metavar="PAINTING", help="one or more paintings to blend")
+    one = "with several paintings: learn each as a style of its own, in one network, instead of their blend"
+    parser.add_argument("--styles-in-one", action="store_true", help=one)
+    added = "instead of --style: paintings to add to the model of several styles that --start-from names"
+    parser.add_argument("--add-style", nargs="+", metavar="PAINTING", help=added)
     parser.add_argument("--photos", metavar="DIR", help="photos to train on, in any tree of folders")
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder of the model to write")
     parser.add_argument("--texture", nargs="+", metavar="PAINTING", help="instead of both: textures like this painting")
@@ -284,13 +293,31 @@ def _options(flags: argparse.Namespace) -> TrainingOptions:
 def _subject(flags: argparse.Namespace) -> dict[str, Any]:
     """Returns the options that say what to learn, and of what."""
     if flags.style:
-        return {"kind": PHOTO.name, "styles": tuple(flags.style), "photos": flags.photos}
+        kind = MULTISTYLE if flags.styles_in_one else PHOTO
+        if kind is MULTISTYLE and (double := find_double(Path(style).stem for style in flags.style)):
+            raise OptionError(f"Two styles would be called {double}, after the paintings' files: rename one")
+        return {"kind": kind.name, "styles": tuple(flags.style), "photos": flags.photos}
+    if flags.add_style:
+        return {"kind": MULTISTYLE.name, "styles": tuple(flags.add_style), "photos": flags.photos, **_added_to(flags)}
     if flags.super_resolution:
         return {"kind": UPSCALER.name, "factor": flags.super_resolution, "photos": flags.photos}
     if flags.texture:
         return {"kind": TEXTURE.name, "styles": tuple(flags.texture)}
     palette, _ = style_regions(read_image(flags.doodle), read_image(flags.mask), flags.mask)
     return {"kind": DOODLE.name, "styles": (flags.doodle,), "style_mask": flags.mask, "regions": len(palette)}
+
+
+def _added_to(flags: argparse.Namespace) -> dict[str, Any]:
+    """Returns the options that styles take over from the model that they are added to."""
+    if not flags.start_from:
+        raise OptionError("--add-style adds to a model of several styles: name it with --start-from")
+    model = read_model(flags.start_from, MULTISTYLE)
+    known = [*model.styles, *(Path(painting).stem for painting in flags.add_style)]
+    if double := find_double(known):
+        raise OptionError(f"Two styles would be called {double}, after the paintings' files: rename one")
+    stages = {"stages": ",".join(stage["kind"] for stage in model.stages)}
+    weights = tuple(stage["residual_weight"] for stage in model.stages)
+    return {**stages, "residual_weights": weights, "kept_styles": len(model.styles)}
 
 
 def _check_memory(options: TrainingOptions) -> None:
@@ -306,7 +333,7 @@ def _started_from(options: TrainingOptions) -> Model:
     """Returns the model to begin with; raises OptionError for one of another kind, or factor, than what learns."""
     name, kind = options.start_from, KINDS[options.kind]
     model = read_model(str(name))
-    if model.kind is not kind:
+    if model.kind is not kind and (kind, model.kind) != (MULTISTYLE, PHOTO):  # whose styles begin as that one
         raise OptionError(
             f"--start-from {name} is of kind '{model.kind.name}', and this training of kind '{kind.name}': "
             f"name one of that kind, or leave it out"

@@ -232,6 +232,9 @@ class Graph:
     def clip(self, x, a_min: float, a_max: float):
         return self.add("Clip", x, float(a_min), float(a_max))
 
+    def dot(self, x, y):
+        return self.add("MatMul", x, y)
+
     def tanh(self, x):
         return self.add("Tanh", x)
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..engines.gluon import HybridBlock, array, cpu, device_of, one_by_one
+from ..engines.gluon import HybridBlock, array, cpu, device_of, nd, one_by_one
 from ..networks.vgg import VGGFeatures, load_vgg
 from .options import LossOptions
 from .patches import matched_features
@@ -120,6 +120,12 @@ def mean_error(errors: Sequence, weights: Sequence[float] = ()):
     return sum(weight * error for weight, error in zip(normalized(weights, len(errors)), errors))
 
 
+def _mixed(grams, weights):
+    """Returns the mean Gram matrix, (1, C, C), of several, (R, C, C), by their weights, (1, R), which add up to 1."""
+    mean = nd.dot(weights, nd.reshape(grams, shape=(0, -1)))
+    return nd.reshape_like(mean, grams, lhs_begin=1, lhs_end=2, rhs_begin=1, rhs_end=3)
+
+
 class PerceptualLoss(HybridBlock):
     """How far pictures are from the style of a painting and from the content of photos.
 
@@ -132,6 +138,7 @@ class PerceptualLoss(HybridBlock):
     region_weights: for a target of regions, those of the one picture in each style layer, as `gram_matrix` takes them;
     all regions have the same weight, however small, and absent ones (0 everywhere) have none.
     patch_regions: likewise in each patch layer, (1, R, H, W), as `matched_features` takes them.
+    styles: for a target of several styles, their weights in the one picture, (1, styles).
     """
 
     def __init__(
@@ -168,9 +175,13 @@ class PerceptualLoss(HybridBlock):
     def forward(self, picture, content: Sequence, region_weights: Sequence = (), patch_regions: Sequence = ()):
         return self.look(picture, content, region_weights, patch_regions)[0]
 
-    def look(self, picture, content: Sequence, region_weights: Sequence = (), patch_regions: Sequence = ()) -> tuple:
+    def look(
+        self, picture, content: Sequence, region_weights: Sequence = (), patch_regions: Sequence = (), styles=None
+    ) -> tuple:
         """Returns what calling it does, and the features of the layers that are `seen`, which it computes anyway."""
-        constants = (self._grams[device_of(picture)], list(region_weights), list(patch_regions))
+        grams = self._grams[device_of(picture)]
+        grams = grams if styles is None else [_mixed(gram, styles) for gram in grams]
+        constants = (grams, list(region_weights), list(patch_regions))
         forward = super().forward
 
         def terms(picture, *content):

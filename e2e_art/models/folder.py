@@ -90,6 +90,13 @@ class Model:
         return " and ".join(times) or "0 minutes"
 
     @property
+    def styles(self) -> list[str]:
+        """The names of the styles that it can be asked for: of a network of several alone."""
+        if "styles" not in self.stages[0]:
+            return []
+        return [Path(style["file"]).stem for style in self.record["styles"]]
+
+    @property
     def factor(self) -> int:
         """By how much it enlarges: 1 for models that paint."""
         return self.stages[0].get("factor", 1)

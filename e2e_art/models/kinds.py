@@ -8,10 +8,10 @@ from functools import partial
 from importlib import import_module
 from typing import Any
 
-from .quantization import halve, quantize
-from .schema import DoodleModel, PhotoModel, TextureModel, UpscalerModel
+from .quantization import halve, quantize, quantize_kernels
+from .schema import DoodleModel, MultiStyleModel, PhotoModel, TextureModel, UpscalerModel
 
-__all__ = ["DOODLE", "EXTERNAL", "KINDS", "PHOTO", "TEXTURE", "UPSCALER", "Kind"]
+__all__ = ["DOODLE", "EXTERNAL", "KINDS", "MULTISTYLE", "PHOTO", "TEXTURE", "UPSCALER", "Kind"]
 
 _NOISE = "float32, even in -1..1, as e2e_art/networks/inputs.py makes it of a seed"
 
@@ -60,6 +60,21 @@ PHOTO = Kind(
     paints_photos=True,
     page_list="styles.json",
 )
+MULTISTYLE = Kind(
+    name="multistyle",
+    usage="PHOTO --model",
+    schema=MultiStyleModel,
+    convention=(
+        "image and strength as of a chain; style: float32 (S,), the weight of each style in the order of the record, "
+        "which add up to 1; outputs as of a chain"
+    ),
+    chain=partial(_call, "networks.styled:MultiStyleChain"),
+    task=partial(_call, "training.multistyle:MultiStyleTask"),
+    exporter=partial(_call, "models.onnx_export:photo_graphs"),
+    keep=quantize_kernels,
+    paints_photos=True,
+    subfolder="multistyle",
+)
 TEXTURE = Kind(
     name="texture",
     usage="--texture",
@@ -107,5 +122,5 @@ UPSCALER = Kind(
     subfolder="upscalers",
     page_list="upscalers.json",
 )
-KINDS = {kind.name: kind for kind in (PHOTO, TEXTURE, DOODLE, UPSCALER)}
+KINDS = {kind.name: kind for kind in (PHOTO, MULTISTYLE, TEXTURE, DOODLE, UPSCALER)}
 EXTERNAL = Kind(name="onnx", usage="PHOTO --model", paints_photos=True)  # one ONNX file of others; not trained here

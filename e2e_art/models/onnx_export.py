@@ -72,7 +72,7 @@ class _Exporter:
         noise = graph.constant(noise_tile(), np.int8, name="noise")
         graph.store(noise, NOISE_FILE, self.files[NOISE_FILE])
         graph.parameters[self.chain.noise.tile] = graph.add("Cast", noise, to=TensorProto.FLOAT)
-        return self._painted(graph, last, image - graph.constant(self.means), strength)
+        return self._painted(graph, last, image - graph.constant(self.means), strength, *self._style(graph))
 
     def stage_graph(self, index: int) -> bytes:
         """Returns one stage of a chain, for tiled inference.
@@ -84,7 +84,8 @@ class _Exporter:
         graph, generator = TileGraph(), self.chain.generators[index]
         self._give_weights(graph, index)
         picture = graph.input("picture", ["N", generator.inputs, "H", "W"])
-        graph.output("painting", generator(picture, graph.input("strength", [1])), PICTURE)
+        painting = generator(picture, graph.input("strength", [1]), *self._style(graph))
+        graph.output("painting", painting, PICTURE)
         return graph.serialized(self.name)
 
     def noise_graph(self, last: int) -> bytes:
@@ -112,12 +113,19 @@ class _Exporter:
         graph.output(f"stage_{index}", graph.clip(chain.enlarge(index, given - means) + means, 0, 255), large)
         return graph.serialized(self.name)
 
-    def _painted(self, graph: Graph, last: int, given: Value, strength: Value) -> bytes:
+    def _style(self, graph: Graph) -> list[Value]:
+        """Returns the input `style` (S,) of a chain of several styles as that takes it, (1, S)."""
+        count = self.chain.generators[0].describe().get("styles", 0)
+        return [graph.reshape(graph.input("style", [count]), (1, count))] if count else []
+
+    def _painted(self, graph: Graph, last: int, given: Value, strength: Value, *style: Value) -> bytes:
         """Returns a graph with the stages up to one, which paint what is given, each with its output."""
-        picture, conditioning = self.chain.begin(given)
+        picture, conditioning = self.chain.begin(given, (0, 0), *style)
         for index, generator in enumerate(self.chain.generators[: last + 1]):
             self._give_weights(graph, index)
-            picture = generator(self.chain.seen(index, picture, conditioning), strength)
+            picture = generator(
+                self.chain.seen(index, picture, conditioning), strength, *self.chain.style_of(index, conditioning)
+            )
             colors = self.chain.crop(picture, given) + graph.constant(self.means)
             graph.output(f"stage_{index}", graph.clip(colors, 0, 255), PICTURE)
         return graph.serialized(self.name)

@@ -12,15 +12,25 @@ from msgspec.structs import replace
 
 from ..files import Count, FileName, Measure, Share, Text
 
-__all__ = ["MOST_STAGES", "DoodleModel", "PhotoModel", "TextureModel", "UpscalerModel"]
+__all__ = [
+    "MOST_STAGES",
+    "MOST_STYLES",
+    "DoodleModel",
+    "MultiStyleModel",
+    "PhotoModel",
+    "TextureModel",
+    "UpscalerModel",
+]
 
 MOST_STAGES = 16
 MOST_FILES = 128
 MOST_COLORS = 64  # of a palette
+MOST_STYLES = 1000  # of one network
 
 _Width = Annotated[int, Meta(ge=2, le=1024)]  # channels of a layer
 _Depth = Annotated[int, Meta(ge=0, le=16)]  # residual blocks in a row
 _Regions = Annotated[int, Meta(ge=1, le=MOST_COLORS)]
+_Styles = Annotated[int, Meta(ge=1, le=MOST_STYLES)]
 _Factor = Literal[2, 4, 8]  # by which an upscaler enlarges
 _Color = Annotated[str, Meta(pattern=r"^#[0-9a-f]{6}\Z")]
 
@@ -68,6 +78,25 @@ class _JohnsonUpscaler(_Stage, tag="johnson-upscaler"):
 
 
 _PhotoStage = Union[_Conv, _Deconv, _Pyramid, _Johnson]
+
+
+class _StyledConv(_Conv, tag="conv"):
+    styles: _Styles
+
+
+class _StyledDeconv(_Deconv, tag="deconv"):
+    styles: _Styles
+
+
+class _StyledPyramid(_Pyramid, tag="pyramid"):
+    styles: _Styles
+
+
+class _StyledJohnson(_Johnson, tag="johnson"):
+    styles: _Styles
+
+
+_StyledStage = Union[_StyledConv, _StyledDeconv, _StyledPyramid, _StyledJohnson]
 _UpscalerStage = Union[_Compact, _JohnsonUpscaler]
 
 
@@ -103,7 +132,7 @@ class _Record(Struct):
     engine_seconds: Annotated[dict[Text, Measure], Meta(max_length=32)] = {}
     photos: Count = 0
     seconds: Measure = 0
-    styles: Annotated[list[_Style], Meta(max_length=1000)] = []
+    styles: Annotated[list[_Style], Meta(max_length=MOST_STYLES)] = []
     versions: Annotated[dict[str, Text], Meta(max_length=100)] = {}
     validation_photos: Count = 0
     validation: Annotated[list[_Terms], Meta(max_length=MOST_STAGES)] = []
@@ -135,6 +164,17 @@ class PhotoModel(_Model):
     """A chain that paints photos."""
 
     stages: Annotated[list[_PhotoStage], Meta(min_length=1, max_length=MOST_STAGES)]
+
+
+class MultiStyleModel(_Model):
+    """A chain that paints photos in several styles, those of its record."""
+
+    stages: Annotated[list[_StyledStage], Meta(min_length=1, max_length=MOST_STAGES)]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if any(stage.styles != len(self.record.styles) for stage in self.stages):
+            raise ValueError("the styles in its record are not those of its stages")
 
 
 class TextureModel(_Model):

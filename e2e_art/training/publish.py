@@ -46,9 +46,10 @@ def publish_training(
     results, extras = task.evaluate(validation)
     paintings = [Path(style) for style in options.styles]
     versions = {"e2e_art": __version__, "python": platform.python_version(), "numpy": np.__version__}
+    kept = started_from.record["styles"] if started_from and options.kept_styles else []
     record = {
         "command": command,
-        "styles": [{"file": path.name, "sha256": sha256_of(path)} for path in paintings],
+        "styles": [*kept, *({"file": path.name, "sha256": sha256_of(path)} for path in paintings)],
         "photos": state.photo_count,
         "skipped": len(state.skipped),
         "seconds": round(state.seconds),
@@ -70,12 +71,14 @@ def publish_training(
 
 
 def _pictures(training: Training, title: str, name: str, sample: np.ndarray) -> dict[str, bytes]:
-    """Returns the contact sheet and the thumbnail: what was given, or the painting, and what each stage makes of it."""
-    count, sample = len(training.chain.generators), training.task.part(sample, SHEET_EDGE)
-    pictures = [from_vgg_space(to_numpy(picture)) for picture in training.task.paint(sample, count)]
+    """Returns the contact sheet and the thumbnail: what was given, or the painting, and what becomes of it."""
+    sample = training.task.part(sample, SHEET_EDGE)
+    labels, shown = training.task.shown(sample)
+    pictures = [from_vgg_space(to_numpy(picture)) for picture in shown]
     label, first = training.task.begins_with(name, sample)
-    labels = [label, *(f"stage {stage}" for stage in range(count))]
     return {
-        "sheet.jpg": encode_image(sheet([from_vgg_space(first), *pictures], labels, title, SHEET_EDGE), ".jpg"),
+        "sheet.jpg": encode_image(
+            sheet([from_vgg_space(first), *pictures], [label, *labels], title, SHEET_EDGE), ".jpg"
+        ),
         THUMBNAIL: encode_image(resize_long_edge(pictures[-1], THUMBNAIL_EDGE), ".jpg"),
     }

@@ -1,0 +1,131 @@
+"""Generators for several styles: kernels are shared, and each style has scales, shifts and biases of its own.
+
+V. Dumoulin, J. Shlens, M. Kudlur: A Learned Representation for Artistic Style, arXiv 1610.07629.  Differs from the
+paper in the biases, which follow the style as well: those of the last convolution are most of its colors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+from ..engines.gluon import Parameter, functional_call, nd
+from ..errors import OptionError
+from .chain import Chain, make_generator
+from .generator import Stage
+
+__all__ = ["MultiStyle", "MultiStyleChain", "Styled", "StyledChain"]
+
+
+class Styled(Stage):
+    """A generator whose vectors, its parameters of one axis, come with the style: the style vector (1, length).
+
+    generator: whose kernels stay its own.  It paints one picture at a time.
+    """
+
+    def __init__(self, generator: Stage):
+        super().__init__(generator.residual_weight, generator.norm)
+        if generator.norm != "instance":
+            raise OptionError("Networks of several styles normalize each picture by itself: leave --norm batch out")
+        self.generator = generator
+        self.kind, self.inputs, self.multiple = generator.kind, generator.inputs, generator.multiple
+        found = generator.named_parameters().items()
+        self._vectors = {name: each for name, each in sorted(found) if len(each.shape) == 1}
+        self.length = sum(each.shape[0] for each in self._vectors.values())
+
+    def describe(self) -> dict:
+        return self.generator.describe()
+
+    def named_parameters(self) -> dict:
+        """Returns the kernels by their place in the generator, and what else a stage of several styles has."""
+        inside = self.generator.named_parameters()
+        own = {name: each for name, each in super().named_parameters().items() if not name.startswith("generator.")}
+        return {**{name: each for name, each in inside.items() if name not in self._vectors}, **own}
+
+    def take_vector(self, weights: dict[str, np.ndarray]) -> np.ndarray:
+        """Takes the style vector out of an ordinary generator's weights, (1, length); raises ValueError without one."""
+        if missing := self._vectors.keys() - weights.keys():
+            raise ValueError(f"there is no {missing.pop()}")
+        return np.concatenate([weights.pop(name) for name in self._vectors])[np.newaxis]
+
+    def paint_styled(self, F, x, strength, vector):
+        """Returns what the generator paints with a style vector."""
+        values, begin = {}, 0
+        for parameter in self._vectors.values():
+            end = begin + parameter.shape[0]
+            part = F.slice_axis(vector, axis=1, begin=begin, end=end)
+            values[parameter], begin = F.reshape(part, shape=(-1,)), end
+        return functional_call(self.generator, values, x, strength)
+
+
+class MultiStyle(Styled):
+    """A generator with the style vectors of several styles, of which a mix paints.
+
+    styles: how many there are.
+    Inputs: as the generator's, followed by the weights of the styles (1, styles).  Output: (1, 3, H, W).
+    """
+
+    def __init__(self, generator: Stage, styles: int):
+        super().__init__(generator)
+        self.count = styles
+        self.styles = self.parameter("styles", (styles, self.length), "zeros")
+
+    def describe(self) -> dict:
+        return {**super().describe(), "styles": self.count}
+
+    def hybrid_forward(self, F, x, strength, style, styles):
+        return self.paint_styled(F, x, strength, F.dot(style, styles))  # (1, length)
+
+
+class StyledChain(Chain):
+    """A chain whose stages take a style, beside the conditioning input of all; calls and `begin` are given it last."""
+
+    def begin(self, photo, shifts: Sequence = (0, 0), style=None) -> tuple:
+        picture, conditioning = super().begin(photo, shifts)
+        return picture, (conditioning, style)
+
+    def seen(self, index: int, picture, conditioning):
+        return super().seen(index, picture, conditioning[0])
+
+    def each(self, function: Callable, *batches):
+        if len(batches[0]) == 1:
+            return function(*batches)
+        pictures = [
+            [nd.slice_axis(batch, axis=0, begin=n, end=n + 1) for batch in batches] for n in range(len(batches[0]))
+        ]
+        return nd.concat(*(function(*picture) for picture in pictures), dim=0)
+
+
+class MultiStyleChain(StyledChain):
+    """A chain of several styles; those that it paints in are given by their weights, (N, styles)."""
+
+    kind = "multistyle"
+    kept_kernels = False  # whether styles are added to kernels that stay as they are
+
+    def make_stage(self, **arguments) -> MultiStyle:
+        styles = arguments.pop("styles")
+        return MultiStyle(make_generator(**arguments), styles)
+
+    def style_of(self, index: int, conditioning) -> list:
+        return [conditioning[1]]
+
+    def learning_parameters(self, stages: Sequence[int]) -> dict[str, Parameter]:
+        """Returns what `Chain.learning_parameters` does; of `kept_kernels`, the styles alone."""
+        found = super().learning_parameters(stages)
+        return {name: each for name, each in found.items() if not self.kept_kernels or name.endswith("/styles")}
+
+    def set_stage_weights(self, index: int, weights: Mapping[str, np.ndarray]) -> None:
+        """Sets the weights of a stage.
+
+        Those of a chain of one style become those of every style; styles that are missing begin as the mean of others.
+        """
+        stage = self.generators[index]
+        assert isinstance(stage, MultiStyle)
+        weights = dict(weights)
+        if "styles" not in weights:
+            weights["styles"] = stage.take_vector(weights)
+        if missing := stage.count - len(weights["styles"]):
+            mean = weights["styles"].mean(axis=0)
+            weights["styles"] = np.concatenate([weights["styles"], *[mean[np.newaxis]] * missing])
+        super().set_stage_weights(index, weights)
