@@ -74,6 +74,7 @@ MULTISTYLE = Kind(
     keep=quantize_kernels,
     paints_photos=True,
     subfolder="multistyle",
+    page_list="styles.json",
 )
 TEXTURE = Kind(
     name="texture",
