@@ -61,7 +61,7 @@ function showMix() {
   if (!others.includes(second)) second = undefined;
   const options = others.map((one) => new Option(one.title, styles.indexOf(one), false, one === second));
   $("mix").hidden = !others.length;
-  $("second").replaceChildren(new Option("none", ""), ...options);
+  $("second").replaceChildren(new Option("no other", ""), ...options);
   $("between").hidden = $("shares").hidden = !second;
   if (second) $("between").replaceChildren(...pictured(style), $("share"), ...pictured(second));
   showShares();
