@@ -209,6 +209,8 @@ def _job(flags: argparse.Namespace) -> tuple[str, str | Model]:
     if flags.info:
         return INFO, model
     if flags.style == [ALL]:
+        if flags.camera is not None or any(is_clip(photo, flags.out) for photo in flags.photos):
+            raise OptionError(f"{STYLES_SHEETS} is for photos: choose one style for a clip")
         check_job(flags.given, STYLES_SHEETS, NOT_STYLES_SHEETS)
     if flags.camera is not None:
         return CAMERA, model

@@ -309,9 +309,10 @@ def _subject(flags: argparse.Namespace) -> dict[str, Any]:
 
 def _added_to(flags: argparse.Namespace) -> dict[str, Any]:
     """Returns the options that styles take over from the model that they are added to."""
-    if not flags.start_from:
+    start_from = getattr(flags, "start_from", None)
+    if not start_from:
         raise OptionError("--add-style adds to a model of several styles: name it with --start-from")
-    model = read_model(flags.start_from, MULTISTYLE)
+    model = read_model(start_from, MULTISTYLE)
     known = [*model.styles, *(Path(painting).stem for painting in flags.add_style)]
     if double := find_double(known):
         raise OptionError(f"Two styles would be called {double}, after the paintings' files: rename one")
