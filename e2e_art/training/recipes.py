@@ -59,6 +59,16 @@ RECIPES = {  # by kind of model
         grid_weights=(0.0, 5.0, 5.0),
         gan_weights=(0.0, 0.0, 0.3),
     ),
+    "autoencoder": Recipe(
+        stages="autoencoder",
+        steps=(1500, 300, 400, 800, 1500),
+        sizes=(256,),
+        learning_rates=(2e-3,),
+        loss=replace(_LOSS, content_layers=("relu1_1", "relu2_1", "relu3_1"), content_layer_weights=()),
+        batch=4,
+        pixel_weights=(0.0, 1.0),
+        feature_weights=(0.0, 1.0),
+    ),
 }
 
 
