@@ -1,6 +1,8 @@
 """The task of an autoencoder: a student is to see as VGG does, and decoders are to bring its features back to pictures.
 
-It learns from photos alone: no painting is needed for what later paints in the style of any.
+It learns from photos alone: no painting is needed for what later paints in the style of any.  Decoders are judged by
+the student's own features, up to their level: that takes a tenth of what VGG's take, and it is the student who sees the
+pictures next.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from ..data.photos import PatchStream, Photos
 from ..engines.gluon import array, autograd, nd, to_numpy
 from ..images.arrays import to_vgg_space
 from ..losses.perceptual import relative_error
-from ..losses.reconstruction import FeatureLoss, pixel_error
+from ..losses.reconstruction import pixel_error
 from ..networks.autoencoder import Autoencoder
 from ..networks.vgg import load_vgg
 from ..networks.wct import LAYERS
@@ -44,9 +46,7 @@ class DecodingTask(Task):
         photos: Photos | None = None,
     ):
         super().__init__(options, chain, devices, photos)
-        loss = options.loss
-        self.network = load_vgg(LAYERS, loss.loss_network, loss.pooling, bfloat16, devices)
-        self.loss = FeatureLoss(loss, devices, bfloat16)  # of a network that is less deep
+        self.network = load_vgg(LAYERS, options.loss.loss_network, options.loss.pooling, bfloat16, devices)
 
     def batches(self, size: int, position: int, workers: int | None = None) -> PatchStream:
         batch, (least, most) = self.options.batch, self.options.photo_scales
@@ -69,12 +69,12 @@ class DecodingTask(Task):
             embedding = self._embedding_error(pictures)
             return {"embedding": embedding, "pixel": 0 * embedding, "feature": 0 * embedding}
         with autograd.pause():
-            features = self.chain.student(pictures)[stage - 1]
-            truths = self.loss.features(pictures)
-        decoded = cut(self.chain.decoder(stage)(features))
+            truths = self.chain.student(pictures)[:stage]
+        decoded = cut(self.chain.decoder(stage)(truths[-1]))
         pixel = self.options.pixel_weights[stage] * pixel_error(nd, decoded, pictures)
-        error = self.options.feature_weights[stage] * self.loss.error(self.loss.features(decoded), truths)
-        return {"embedding": 0 * pixel, "pixel": pixel, "feature": error}
+        errors = [relative_error(nd, *pair) for pair in zip(self.chain.student(decoded), truths)]
+        feature = self.options.feature_weights[stage] / len(errors) * nd.add_n(*errors)
+        return {"embedding": 0 * pixel, "pixel": pixel, "feature": feature}
 
     def _embedding_error(self, pictures):
         """Returns how far VGG's features are from what maps make of the student's, relative, mean over levels: (N,)."""

@@ -61,12 +61,11 @@ RECIPES = {  # by kind of model
     ),
     "autoencoder": Recipe(
         stages="autoencoder",
-        steps=(1500, 300, 400, 800, 1500),
-        sizes=(256,),
+        steps=(2400, 300, 500, 900, 1800),
+        sizes=(192,),
         learning_rates=(2e-3,),
-        loss=replace(_LOSS, content_layers=("relu1_1", "relu2_1", "relu3_1"), content_layer_weights=()),
-        batch=4,
-        pixel_weights=(0.0, 1.0),
+        loss=_NO_CONTENT,
+        pixel_weights=(0.0, 5.0),
         feature_weights=(0.0, 1.0),
     ),
 }
