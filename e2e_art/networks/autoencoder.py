@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import cast
 
-from ..engines.gluon import operators_of, to_numpy
+from ..engines.gluon import operators_of
 from ..errors import OptionError
 from .chain import Chain
 from .inputs import reflected
@@ -33,19 +32,6 @@ class Autoencoder(Chain):
         if form != [("student", 0), *(("decoder", level) for level in LEVELS)] or len(widths) > 1:
             raise OptionError("An autoencoder is a student and a decoder for each level: leave --stages out")
         self.multiple = 16  # two pixels of the last level, which reflect padding takes
-
-    def draw_weights(self, seed: int, devices: Sequence) -> None:
-        """Sets the weights that a training begins with: as large as keeps features alike through rectified layers.
-
-        K. He and others: Delving Deep into Rectifiers, arXiv 1502.01852.
-        """
-        super().draw_weights(seed, devices)
-        for generator in self.generators:
-            for parameter in generator.named_parameters().values():
-                if parameter.init is None:
-                    outputs, inputs, *_ = parameter.shape
-                    factor = math.sqrt(1.5 * (inputs + outputs) / inputs)  # to a variance of 2 / fan in
-                    parameter.set_data(factor * to_numpy(parameter.list_data()[0]))
 
     @property
     def student(self) -> Student:

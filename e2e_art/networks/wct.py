@@ -17,7 +17,7 @@ from .generator import PIXEL_SCALE, Stage
 from .layers import Convolution, PaddedConv, ReLU, Sequential, UpsampledConv
 from .vgg_files import CHANNELS
 
-__all__ = ["LAYERS", "LEVELS", "Decoder", "Student", "widths_of"]
+__all__ = ["LAYERS", "LEVELS", "Decoder", "Halved", "Student", "widths_of"]
 
 LEVELS = (1, 2, 3, 4)  # of features: how many blocks of VGG see the picture before they are handed out
 LAYERS = tuple(f"relu{level}_1" for level in LEVELS)  # of VGG, that the student learns
@@ -28,7 +28,7 @@ def widths_of(width: int) -> list[int]:
     return [width * 2 ** (level - 1) for level in LEVELS]
 
 
-class _Halved(HybridBlock):
+class Halved(HybridBlock):
     """Maps of half the size, the means of squares of 2x2."""
 
     def hybrid_forward(self, F, x):
@@ -64,11 +64,15 @@ class Student(_Plain):
     def __init__(self, width: int = 16, **options):
         super().__init__(width, **options)
         one, two, three, four = widths_of(width)
-        self.level_1 = Sequential(*_rectified(PaddedConv(3, one)))
-        self.level_2 = Sequential(*_rectified(PaddedConv(one, one)), _Halved(), *_rectified(PaddedConv(one, two)))
-        self.level_3 = Sequential(*_rectified(PaddedConv(two, two)), _Halved(), *_rectified(PaddedConv(two, three)))
-        deep = _rectified(*(PaddedConv(three, three) for _ in range(3)))  # VGG-19 has four convolutions in this block
-        self.level_4 = Sequential(*deep, _Halved(), *_rectified(PaddedConv(three, four)))
+        deep = (PaddedConv(three, three) for _ in range(3))  # VGG-19 has four convolutions in this block
+        levels = [
+            _rectified(PaddedConv(3, one)),
+            [*_rectified(PaddedConv(one, one)), Halved(), *_rectified(PaddedConv(one, two))],
+            [*_rectified(PaddedConv(two, two)), Halved(), *_rectified(PaddedConv(two, three))],
+            [*_rectified(*deep), Halved(), *_rectified(PaddedConv(three, four))],
+        ]
+        self.level_1, self.level_2, self.level_3, self.level_4 = (Sequential(*layers) for layers in levels)
+        self.line = [layer for layers in levels for layer in layers]  # all of them, of a scaled picture
         self.maps: Sequence[HybridBlock] = [Convolution(*pair, 1) for pair in zip(widths_of(width), CHANNELS)]
         for level, each in zip(LEVELS, self.maps):
             self.register_child(each, f"map_{level}")
@@ -78,8 +82,13 @@ class Student(_Plain):
         for each in (self.level_1, self.level_2, self.level_3, self.level_4, *self.maps):
             each.hybridize(active, **options)
 
+    @staticmethod
+    def scaled(pictures):
+        """Returns pictures as the first layer takes them."""
+        return pictures * PIXEL_SCALE
+
     def hybrid_forward(self, F, x):
-        features = [self.level_1(x * PIXEL_SCALE)]
+        features = [self.level_1(self.scaled(x))]
         for level in (self.level_2, self.level_3, self.level_4):
             features.append(level(features[-1]))
         return features
@@ -106,8 +115,10 @@ class Decoder(_Plain):
             [PaddedConv(three, two), UpsampledConv(two, two, bias=True)],
             [PaddedConv(four, three), UpsampledConv(three, three, bias=True), *deep],
         ]
-        layers = [layer for below in reversed(mirrored[: level - 1]) for layer in _rectified(*below)]
-        self.body = Sequential(*layers, PaddedConv(one, 3))
+        hidden = [each for below in reversed(mirrored[: level - 1]) for each in below]
+        self.convolutions = [*hidden, PaddedConv(one, 3)]
+        self.line = [*_rectified(*hidden), self.convolutions[-1]]
+        self.body = Sequential(*self.line)
 
     def hybrid_forward(self, F, x):
         return self.body(x) / PIXEL_SCALE

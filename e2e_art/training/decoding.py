@@ -22,11 +22,13 @@ from ..networks.autoencoder import Autoencoder
 from ..networks.vgg import load_vgg
 from ..networks.wct import LAYERS
 from .critic import Critic, Pair
+from .distillation import fit_decoder, fit_student
 from .options import TrainingOptions
 from .task import Task, as_it_is, in_vgg_space, mean_terms, preview_photo, validation_photo
 
 __all__ = ["DecodingTask"]
 
+FITTED, FITTED_SIZE = 16, 192  # photos that weights are fitted to before the first step, and pixels of their crops
 SCALES = 50.0, 170.0, 140.0, 360.0  # about the root mean squares of VGG-19's features of photos, which maps begin near
 
 
@@ -47,6 +49,20 @@ class DecodingTask(Task):
     ):
         super().__init__(options, chain, devices, photos)
         self.network = load_vgg(LAYERS, options.loss.loss_network, options.loss.pooling, bfloat16, devices)
+
+    def begin(self, stages: Sequence[int]) -> None:
+        """Fits the weights of a student or decoder to a few photos, where they come from no other model."""
+        if self.options.start_from:
+            return
+        size = min(FITTED_SIZE, *self.options.sizes)
+        with PatchStream(self.photos, size, photo_scales=self.options.photo_scales) as photos:
+            pictures = [array(to_vgg_space(next(photos)[0]), self.devices[0]) for _ in range(FITTED)]
+        for stage in stages:
+            if stage:
+                fit_decoder(self.chain.decoder(stage), self.chain.student, pictures)
+            else:
+                network = self.network.of_layers([f"relu{position}" for position in self.network.positions])
+                fit_student(self.chain.student, network, pictures, SCALES)
 
     def batches(self, size: int, position: int, workers: int | None = None) -> PatchStream:
         batch, (least, most) = self.options.batch, self.options.photo_scales

@@ -61,9 +61,9 @@ RECIPES = {  # by kind of model
     ),
     "autoencoder": Recipe(
         stages="autoencoder",
-        steps=(2400, 300, 500, 900, 1800),
+        steps=(1200, 250, 400, 800, 1500),
         sizes=(192,),
-        learning_rates=(4e-3,),
+        learning_rates=(1e-3, 2e-3),
         loss=_NO_CONTENT,
         pixel_weights=(0.0, 5.0),
         feature_weights=(0.0, 1.0),

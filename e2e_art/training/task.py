@@ -77,6 +77,9 @@ class Task(ABC):
         cut: called with the picture of each stage, whose terms are those of what it returns.
         """
 
+    def begin(self, stages: Sequence[int]) -> None:
+        """Prepares the weights of stages that are about to take their first step: by default they stay as they are."""
+
     @abstractmethod
     def validate(self, photos: Sequence[Path], stages: Sequence[int]) -> list[dict[str, float]]:
         """Returns the mean terms of each of the stages, and their total."""
