@@ -27,7 +27,8 @@ from ..networks.inputs import noise_tile
 from ..networks.reach import reach_of
 from .kinds import KINDS, PHOTO, Kind
 
-__all__ = ["FORMAT", "NOISE_FILE", "STYLE_FILE", "THUMBNAIL", "Model", "find_model", "graph_file", "list_models"]
+__all__ = ["FORMAT", "NOISE_FILE", "STYLE_FILE", "THUMBNAIL", "Model", "coding_files", "find_model", "graph_file"]
+__all__ += ["list_models"]
 __all__ += ["model_folders", "read_model", "tile_file", "weight_name", "write_model"]
 
 FORMAT = 2  # that is written
@@ -138,6 +139,11 @@ def graph_file(last: int, count: int) -> str:
 def tile_file(stage: int) -> str:
     """Returns the name of the ONNX graph of one stage alone, which paints a picture in parts."""
     return f"tile-{stage}.onnx"
+
+
+def coding_files(level: int) -> tuple[str, str]:
+    """Returns the names of the ONNX graphs of an autoencoder that make features of a level, and a picture of those."""
+    return f"encode-{level}.onnx", f"decode-{level}.onnx"
 
 
 def weight_name(stage: int, key: str) -> str:
