@@ -141,6 +141,7 @@ TRAINING = {  # a crop and stage
     "doodle": Need(8700, 0.6e9),
     "upscaler": Need(2000, 0.6e9),
     "johnson-upscaler": Need(9400, 0.6e9),
+    "autoencoder": Need(4000, 0.6e9),
 }
 TRAINING["multistyle"] = TRAINING["chain"]
 OPTIMIZE = {"lbfgs": Need(6300, 0.6e9), "adam": Need(4600, 0.6e9), "sgd": Need(4600, 0.6e9)}  # by solver

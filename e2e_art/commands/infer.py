@@ -9,6 +9,7 @@ examples:
   e2e-art infer clip.mp4 --model starry_night -o painted.mp4 --steady
   e2e-art infer photo.jpg --upscale 4 -o large.png
   e2e-art infer photo.jpg --model starry_night --size 640 --upscale auto -o painting.jpg
+  e2e-art infer photo.jpg --style any-painting.jpg --method ost -o painting.jpg
   e2e-art infer --texture kandinsky --size 768x512 -o texture.png
 """
 
@@ -27,11 +28,14 @@ from ..painting import external
 from ..painting.engines import ENGINES
 from ..painting.photo import STRENGTHS, STRONGEST
 from ..painting.styles import mix_of
+from ..painting.transform import METHODS
+from ..painting.universal import SHIPPED as UNIVERSAL
 from .flags import GPU, add_engine, add_overwrite, check_job, gpu, number, parse_edge, whole
 from .infer_noise import make_textures, paint_doodle
 from .infer_photos import paint_photos
 from .infer_sheet import ALL, paint_all_models, paint_all_styles
 from .infer_targets import Output
+from .infer_transfer import transfer_style
 from .infer_upscale import enlarge_photos, make_enlarger, make_painter, upscale
 from .infer_video import is_clip, paint_video
 from .models import describe_model, describe_models
@@ -41,22 +45,24 @@ __all__ = ["FLAGS", "add_arguments", "run"]
 LOOK = ("strength", "as_painted", "keep_colors", "denoise", "tile", "guided")  # options of `Painter.stages`
 
 PHOTOS, CLIPS, CAMERA, TEXTURES, DOODLES = "photos", "clips", "the camera", "textures", "doodles"
+TRANSFER = "--method"  # of the style of any painting to photos
 LIST, INFO = "--list", "--info"
 PICTURES = (PHOTOS, CLIPS, CAMERA)
-MADE = (*PICTURES, TEXTURES, DOODLES)
+MADE = (*PICTURES, TEXTURES, DOODLES, TRANSFER)
 # What each flag is for; flags for all jobs, and those that choose one, are not among them.
 FLAGS = {
-    "PHOTO": (PHOTOS, CLIPS, DOODLES),
-    "--model": (*PICTURES, DOODLES, INFO),
-    "--style": PICTURES,
+    "PHOTO": (PHOTOS, CLIPS, DOODLES, TRANSFER),
+    "--model": (*PICTURES, DOODLES, TRANSFER, INFO),
+    "--style": (*PICTURES, TRANSFER),
+    "--level": (TRANSFER,),
     "-o": MADE,
     "--overwrite": MADE,
-    "--skip-existing": (PHOTOS,),
-    "--strip": (PHOTOS, CLIPS),
+    "--skip-existing": (PHOTOS, TRANSFER),
+    "--strip": (PHOTOS, CLIPS, TRANSFER),
     "--json": MADE,
-    "--strength": PICTURES,
-    "--keep-colors": PICTURES,
-    "--stage": MADE,
+    "--strength": (*PICTURES, TRANSFER),
+    "--keep-colors": (*PICTURES, TRANSFER),
+    "--stage": (*PICTURES, TEXTURES, DOODLES),
     "--stages": (PHOTOS,),
     "--denoise": PICTURES,
     "--size": MADE,
@@ -71,7 +77,7 @@ FLAGS = {
     "--steady": (CLIPS, CAMERA),
     "--flicker": (CLIPS, CAMERA),
     "--resume": (CLIPS,),
-    "--engine": MADE,
+    "--engine": (*PICTURES, TEXTURES, DOODLES),
     "--gpu": MADE,
     "--threads": MADE,
 }
@@ -92,7 +98,7 @@ def add_arguments(parser) -> None:
     parser.add_argument("photos", nargs="*", metavar="PHOTO", help="files, folders, patterns, or - for standard input")
     names = "a shipped name, folder, or ONNX file; all: a sheet of every shipped style"
     parser.add_argument("--model", default="starry_night", metavar="MODEL", help=names)
-    styles = "of a model of several styles: one of them, or a mix, a=0.7,b=0.3; all: a sheet of them"
+    styles = "of a model of several styles: one of them, or a mix, a=0.7,b=0.3; all: a sheet of them; with --method any painting"
     parser.add_argument("--style", nargs="+", metavar="STYLE", help=styles)
     parser.add_argument("-o", "--out", metavar="OUT", help="a file for one photo, a folder for several, - for stdout")
     add_overwrite(parser)
@@ -105,6 +111,10 @@ def add_arguments(parser) -> None:
     look = parser.add_argument_group("look of the painting")
     strength = f"0: the photo, 1: as trained, up to {STRONGEST:g}; of --upscale alone: from true to sharp"
     look.add_argument("--strength", type=number(STRENGTHS), default=1.0, metavar="X", help=strength)
+    method = "give the photo's features the statistics of those of --style: ost keeps most of the photo"
+    look.add_argument("--method", choices=METHODS, help=method)
+    level = "with --method: paint at that level alone, from 1, fine, to 4, coarse"
+    look.add_argument("--level", type=whole(1, 4), metavar="K", help=level)
     look.add_argument("--keep-colors", action="store_true", help="keep the photo's colors")
     stage = "stop at stage K, from 0: nearer to the photo, and faster"
     look.add_argument("--stage", type=whole(), metavar="K", help=stage)
@@ -148,7 +158,7 @@ def camera(text: str) -> str:
 
 
 def run(flags: argparse.Namespace) -> None:
-    """Does the one of the ten jobs that the flags ask for."""
+    """Does the one of the eleven jobs that the flags ask for."""
     job, model = _job(flags)
     check_job(flags.given, {SHEETS: PHOTOS, LARGE_PHOTOS: PHOTOS, LARGE_CLIPS: CLIPS}.get(job, job), FLAGS)
     if job == LIST:
@@ -166,6 +176,12 @@ def run(flags: argparse.Namespace) -> None:
         return paint_doodle(flags.photos, load_doodle(model, *device), flags.size, flags.seed, output)
     look = {name: getattr(flags, name) for name in LOOK}
     look["size"] = None if flags.size is None else parse_edge(flags.size, "--size")
+    if job == TRANSFER:
+        options = {name: look[name] for name in ("strength", "keep_colors", "size")}
+        options["method"] = flags.method
+        return transfer_style(
+            flags.photos, flags.style or (), model, flags.level, options, output, flags.threads, flags.gpu
+        )
     if job == SHEETS:
         return paint_all_models(flags.photos, look, output, device)
     if job in (LARGE_PHOTOS, LARGE_CLIPS):
@@ -193,6 +209,8 @@ def _job(flags: argparse.Namespace) -> tuple[str, str | Model]:
         return LIST, ""
     if flags.texture is not None:
         return INFO if flags.info else TEXTURES, flags.texture
+    if flags.method is not None and not flags.info:
+        return TRANSFER, flags.model if "--model" in flags.given else UNIVERSAL
     if flags.upscale is not None and "--model" not in flags.given and not flags.info:
         check_job(flags.given, ENLARGING, NOT_ENLARGING)
         return LARGE_CLIPS if any(is_clip(photo, flags.out) for photo in flags.photos) else LARGE_PHOTOS, ""
@@ -209,6 +227,8 @@ def _job(flags: argparse.Namespace) -> tuple[str, str | Model]:
     if flags.info:
         return INFO, model
     if flags.style == [ALL]:
+        if flags.camera is not None or any(is_clip(photo, flags.out) for photo in flags.photos):
+            raise OptionError(f"{STYLES_SHEETS} is for photos: choose one style for a clip")
         check_job(flags.given, STYLES_SHEETS, NOT_STYLES_SHEETS)
     if flags.camera is not None:
         return CAMERA, model

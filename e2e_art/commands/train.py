@@ -7,6 +7,7 @@ examples:
   e2e-art train --texture bricks.jpg --out models/bricks
   e2e-art train --doodle painting.jpg --mask painting-mask.png --out models/doodles
   e2e-art train --super-resolution 4 --photos photos/ --out models/x4
+  e2e-art train --decoders --photos photos/ --out models/wct
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from ..images.resize import with_short_edge
 from ..losses.options import LossOptions
 from ..machine import TRAINING, Need, check_memory, limit_threads
 from ..models.folder import DESCRIPTION, Model, read_model
-from ..models.kinds import DOODLE, KINDS, MULTISTYLE, PHOTO, TEXTURE, UPSCALER
+from ..models.kinds import AUTOENCODER, DOODLE, KINDS, MULTISTYLE, PHOTO, TEXTURE, UPSCALER
 from ..networks.inputs import FACTORS
 from ..training.options import TrainingOptions
 from ..training.presets import PUBLISHED
@@ -44,9 +45,10 @@ if TYPE_CHECKING:
 __all__ = ["add_arguments", "run"]
 
 NOT_OURS = ("patch_weight", "patch_layers")  # options of the loss that are for optimize alone
-CHAINS, TEXTURES, DOODLES, UPSCALERS = "--style", "--texture", "--doodle", "--super-resolution"
+CHAINS, TEXTURES, DOODLES, UPSCALERS, DECODERS = "--style", "--texture", "--doodle", "--super-resolution", "--decoders"
 ADDED = "--add-style"
-PAINTINGS, OF_PHOTOS = (CHAINS, ADDED, TEXTURES, DOODLES), (CHAINS, ADDED, UPSCALERS)
+PAINTINGS, OF_PHOTOS = (CHAINS, ADDED, TEXTURES, DOODLES), (CHAINS, ADDED, UPSCALERS, DECODERS)
+OF_PICTURES = (UPSCALERS, DECODERS)
 # What flags go with, where it is not everything.
 FLAGS = {
     "--photos": OF_PHOTOS,
@@ -69,16 +71,17 @@ FLAGS = {
     "--coupling": PAINTINGS,
     "--stage-share": PAINTINGS,
     "--share-weights": PAINTINGS,
-    "--photo-scale": (UPSCALERS,),
+    "--photo-scale": OF_PICTURES,
     "--blurred": (UPSCALERS,),
     "--noisy": (UPSCALERS,),
     "--compressed": (UPSCALERS,),
-    "--pixel-weight": (UPSCALERS,),
-    "--feature-weight": (UPSCALERS,),
+    "--pixel-weight": OF_PICTURES,
+    "--feature-weight": OF_PICTURES,
     "--grid-weight": (UPSCALERS,),
     "--gan-weight": (CHAINS, TEXTURES, UPSCALERS),
     "--critic-rate": (CHAINS, TEXTURES, UPSCALERS),
     "--style-blend": (CHAINS, TEXTURES),
+    "--width": (DECODERS,),
     "--content-weight": (CHAINS, ADDED),
     "--content-layer": OF_PHOTOS,
     "--content-layer-weights": OF_PHOTOS,
@@ -105,6 +108,8 @@ def add_arguments(parser) -> None:
     parser.add_argument("--mask", metavar="MASK", help="with --doodle: the painting's regions, each in a flat color")
     upscaling = "instead of --style: enlarge pictures so many times"
     parser.add_argument("--super-resolution", type=int, choices=FACTORS, metavar="2|4|8", help=upscaling)
+    decoders = "instead of --style: what infer.py --method paints any painting's style with"
+    parser.add_argument("--decoders", action="store_true", help=decoders)
     parser.add_argument("--validate", type=Path, metavar="DIR", help="photos to validate on, never trained on")
     parser.add_argument("--preview", nargs="+", type=Path, default=[], metavar="PHOTO", help="paint at checkpoints")
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint of --out")
@@ -238,11 +243,11 @@ def _text(losses: Mapping[str, float]) -> str:
 
 def _check_subject(flags: argparse.Namespace) -> None:
     """Raises OptionError where flags do not say what to learn, or say more than that takes."""
-    given = [job for job in (*PAINTINGS, UPSCALERS) if getattr(flags, job.strip("-").replace("-", "_"))]
+    given = [job for job in (*PAINTINGS, UPSCALERS, DECODERS) if getattr(flags, job.strip("-").replace("-", "_"))]
     if not given:
         raise OptionError(
             "Say what to learn: --style PAINTING and --photos DIR, --texture PAINTING, --doodle PAINTING and --mask "
-            "MASK, or --super-resolution 4 and --photos DIR"
+            "MASK, --super-resolution 4 and --photos DIR, or --decoders and --photos DIR"
         )
     if len(given) > 1:
         raise OptionError(f"{given[0]} and {given[1]} are two trainings: choose one")
@@ -301,6 +306,8 @@ def _subject(flags: argparse.Namespace) -> dict[str, Any]:
         return {"kind": MULTISTYLE.name, "styles": tuple(flags.add_style), "photos": flags.photos, **_added_to(flags)}
     if flags.super_resolution:
         return {"kind": UPSCALER.name, "factor": flags.super_resolution, "photos": flags.photos}
+    if flags.decoders:
+        return {"kind": AUTOENCODER.name, "photos": flags.photos}
     if flags.texture:
         return {"kind": TEXTURE.name, "styles": tuple(flags.texture)}
     palette, _ = style_regions(read_image(flags.doodle), read_image(flags.mask), flags.mask)
@@ -309,9 +316,10 @@ def _subject(flags: argparse.Namespace) -> dict[str, Any]:
 
 def _added_to(flags: argparse.Namespace) -> dict[str, Any]:
     """Returns the options that styles take over from the model that they are added to."""
-    if not flags.start_from:
+    start_from = getattr(flags, "start_from", None)
+    if not start_from:
         raise OptionError("--add-style adds to a model of several styles: name it with --start-from")
-    model = read_model(flags.start_from, MULTISTYLE)
+    model = read_model(start_from, MULTISTYLE)
     known = [*model.styles, *(Path(painting).stem for painting in flags.add_style)]
     if double := find_double(known):
         raise OptionError(f"Two styles would be called {double}, after the paintings' files: rename one")

@@ -28,8 +28,9 @@ from ..networks.inputs import noise_tile
 from ..networks.reach import reach_of
 from .kinds import KINDS, PHOTO, Kind
 
-__all__ = ["FORMAT", "NOISE_FILE", "STYLE_FILE", "THUMBNAIL", "Model", "find_model", "graph_file", "list_models"]
-__all__ += ["model_folders", "read_model", "style_thumbnail", "tile_file", "title_of", "weight_name", "write_model"]
+__all__ = ["FORMAT", "NOISE_FILE", "STYLE_FILE", "THUMBNAIL", "Model", "coding_files", "find_model", "graph_file"]
+__all__ += ["list_models", "model_folders", "read_model", "style_thumbnail", "tile_file", "title_of", "weight_name"]
+__all__ += ["write_model"]
 
 FORMAT = 2  # that is written
 OLD_FORMAT = 1  # that is read, too: its weights are in .params files
@@ -149,6 +150,11 @@ def title_of(name: str) -> str:
     words = name.replace("_", " ").replace("-", " ").title().split(" ")
     words = [word.upper() if set(word.lower()) <= set("ivx") else word for word in words]
     return " ".join(word.lower() if index and word in _SMALL_WORDS else word for index, word in enumerate(words))
+
+
+def coding_files(level: int) -> tuple[str, str]:
+    """Returns the names of the ONNX graphs of an autoencoder that make features of a level, and a picture of those."""
+    return f"encode-{level}.onnx", f"decode-{level}.onnx"
 
 
 def weight_name(stage: int, key: str) -> str:

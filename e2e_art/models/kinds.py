@@ -9,9 +9,9 @@ from importlib import import_module
 from typing import Any
 
 from .quantization import halve, quantize, quantize_kernels
-from .schema import DoodleModel, MultiStyleModel, PhotoModel, TextureModel, UpscalerModel
+from .schema import AutoencoderModel, DoodleModel, MultiStyleModel, PhotoModel, TextureModel, UpscalerModel
 
-__all__ = ["DOODLE", "EXTERNAL", "KINDS", "MULTISTYLE", "PHOTO", "TEXTURE", "UPSCALER", "Kind"]
+__all__ = ["AUTOENCODER", "DOODLE", "EXTERNAL", "KINDS", "MULTISTYLE", "PHOTO", "TEXTURE", "UPSCALER", "Kind"]
 
 _NOISE = "float32, even in -1..1, as e2e_art/networks/inputs.py makes it of a seed"
 
@@ -123,5 +123,19 @@ UPSCALER = Kind(
     subfolder="upscalers",
     page_list="upscalers.json",
 )
-KINDS = {kind.name: kind for kind in (PHOTO, MULTISTYLE, TEXTURE, DOODLE, UPSCALER)}
+AUTOENCODER = Kind(
+    name="autoencoder",
+    usage="PHOTO --style PAINTING --method ost --model",
+    schema=AutoencoderModel,
+    convention=(
+        "encode-K: image, float32 (N, 3, H, W), RGB in 0..255, H and W multiples of 16; output features, float32 (N, C, "
+        "H / 2^(K - 1), W / 2^(K - 1)). decode-K: features; output image"
+    ),
+    chain=partial(_call, "networks.autoencoder:Autoencoder"),
+    task=partial(_call, "training.decoding:DecodingTask"),
+    exporter=partial(_call, "models.onnx_export:autoencoder_graphs"),
+    keep=halve,
+    subfolder="autoencoders",
+)
+KINDS = {kind.name: kind for kind in (PHOTO, MULTISTYLE, TEXTURE, DOODLE, UPSCALER, AUTOENCODER)}
 EXTERNAL = Kind(name="onnx", usage="PHOTO --model", paints_photos=True)  # one ONNX file of others; not trained here

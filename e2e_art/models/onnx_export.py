@@ -12,14 +12,16 @@ from onnx import TensorProto
 
 from ..engines.onnx import Graph, TileGraph, Value
 from ..images.arrays import CHANNEL_MEANS
+from ..networks.autoencoder import Autoencoder
 from ..networks.chain import Chain, UpscaleChain
 from ..networks.inputs import noise_tile
-from .folder import NOISE_FILE, graph_file, tile_file, weight_name
+from ..networks.wct import LEVELS, widths_of
+from .folder import NOISE_FILE, coding_files, graph_file, tile_file, weight_name
 from .kinds import KINDS
 from .quantization import SCALE
 from .weights_file import offsets
 
-__all__ = ["noise_graphs", "photo_graphs", "upscaler_graphs"]
+__all__ = ["autoencoder_graphs", "noise_graphs", "photo_graphs", "upscaler_graphs"]
 
 PICTURE: list = ["N", 3, "H", "W"]
 
@@ -51,6 +53,17 @@ def upscaler_graphs(
     """Returns the ONNX graphs of an upscaler, as `photo_graphs`: one for each stage, with no weight of its own."""
     exporter, count = _Exporter(chain, name, stage_files, files), len(chain.generators)
     return {graph_file(index, count): exporter.upscaler_graph(chain, index) for index in range(count)}
+
+
+def autoencoder_graphs(
+    chain: Autoencoder, name: str, stage_files: Sequence[str], files: Mapping[str, bytes]
+) -> dict[str, bytes]:
+    """Returns the ONNX graphs of an autoencoder, as `photo_graphs`: for each level one to it, and one back."""
+    exporter, graphs = _Exporter(chain, name, stage_files, files), {}
+    for level in LEVELS:
+        encoder, decoder = coding_files(level)
+        graphs[encoder], graphs[decoder] = exporter.encoder(chain, level), exporter.decoder(chain, level)
+    return graphs
 
 
 class _Exporter:
@@ -112,6 +125,30 @@ class _Exporter:
         large = ["N", 3, f"{chain.factor} H", f"{chain.factor} W"]
         graph.output(f"stage_{index}", graph.clip(chain.enlarge(index, given - means) + means, 0, 255), large)
         return graph.serialized(self.name)
+
+    def encoder(self, chain: Autoencoder, level: int) -> bytes:
+        """Returns the student up to a level.
+
+        Input: `image` (N, 3, H, W), RGB in 0..255, sides multiples of 16.  Output: `features` (N, C, H / 2^(level - 1),
+        W / 2^(level - 1)).
+        """
+        graph = Graph()
+        self._give_weights(graph, 0)
+        features = chain.student(graph.input("image", PICTURE) - graph.constant(self.means))
+        graph.output("features", features[level - 1], self._shape(chain, level))
+        return graph.serialized(self.name)
+
+    def decoder(self, chain: Autoencoder, level: int) -> bytes:
+        """Returns the way back from a level: input `features`, output `image`, as in `encoder`."""
+        graph = Graph()
+        self._give_weights(graph, level)
+        picture = chain.decoder(level)(graph.input("features", self._shape(chain, level)))
+        graph.output("image", graph.clip(picture + graph.constant(self.means), 0, 255), PICTURE)
+        return graph.serialized(self.name)
+
+    def _shape(self, chain: Autoencoder, level: int) -> list:
+        sides = ["H", "W"] if level == 1 else [f"{side} / {2 ** (level - 1)}" for side in "HW"]
+        return ["N", widths_of(chain.student.width)[level - 1], *sides]
 
     def _style(self, graph: Graph) -> list[Value]:
         """Returns the input `style` (S,) of a chain of several styles as that takes it, (1, S)."""

@@ -15,6 +15,7 @@ from ..files import Count, FileName, Measure, Share, Text
 __all__ = [
     "MOST_STAGES",
     "MOST_STYLES",
+    "AutoencoderModel",
     "DoodleModel",
     "MultiStyleModel",
     "PhotoModel",
@@ -77,6 +78,21 @@ class _JohnsonUpscaler(_Stage, tag="johnson-upscaler"):
     blocks: _Depth
 
 
+_Narrow = Annotated[int, Meta(ge=2, le=64)]  # channels of the first level of features, of which VGG has 64
+
+
+class _Student(_Stage, tag="student"):
+    norm: Literal["instance"]  # though it has none
+    width: _Narrow
+
+
+class _Decoder(_Stage, tag="decoder"):
+    norm: Literal["instance"]
+    level: Annotated[int, Meta(ge=1, le=4)]
+    width: _Narrow
+
+
+_AutoencoderStage = Union[_Student, _Decoder]
 _PhotoStage = Union[_Conv, _Deconv, _Pyramid, _Johnson]
 
 
@@ -203,3 +219,16 @@ class UpscalerModel(_Model):
         super().__post_init__()
         if len({json.encode(replace(stage, file="")) for stage in self.stages}) > 1:
             raise ValueError("its stages are not of one form")
+
+
+class AutoencoderModel(_Model):
+    """A student of VGG, and a decoder for each level of its features."""
+
+    stages: Annotated[list[_AutoencoderStage], Meta(min_length=5, max_length=5)]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        student, *decoders = self.stages
+        levels = [getattr(stage, "level", 0) for stage in self.stages]
+        if levels != [0, 1, 2, 3, 4] or any(stage.width != student.width for stage in decoders):
+            raise ValueError("its stages are not a student, and a decoder of its width for each level")

@@ -25,6 +25,7 @@ from .layers import xavier
 from .photo import Conv, Deconv, Pyramid
 from .texture import Texture
 from .upscaler import Compact, JohnsonUpscaler, Upscaler
+from .wct import Decoder, Student
 
 __all__ = ["Chain", "DoodleChain", "TextureChain", "UpscaleChain", "make_generator", "without_constants"]
 
@@ -277,7 +278,7 @@ def make_generator(kind: str, **options) -> Stage:
 
 def _block(kind: str) -> type[Stage]:
     """Returns the generators of a kind; raises OptionError for a kind that there is not."""
-    kinds = (Conv, Deconv, Pyramid, Johnson, Texture, Doodle, Compact, JohnsonUpscaler)
+    kinds = (Conv, Deconv, Pyramid, Johnson, Texture, Doodle, Compact, JohnsonUpscaler, Student, Decoder)
     blocks: dict[str, type[Stage]] = {block.kind: block for block in kinds}
     if kind not in blocks:
         raise OptionError(unknown("generator", kind, blocks))

@@ -43,6 +43,10 @@ class Styled(Stage):
         own = {name: each for name, each in super().named_parameters().items() if not name.startswith("generator.")}
         return {**{name: each for name, each in inside.items() if name not in self._vectors}, **own}
 
+    def first_vector(self) -> np.ndarray:
+        """Returns the style vector that a training begins with, (length,)."""
+        return np.concatenate([np.full(each.shape, each.init == "ones") for each in self._vectors.values()])
+
     def take_vector(self, weights: dict[str, np.ndarray]) -> np.ndarray:
         """Takes the style vector out of an ordinary generator's weights, (1, length); raises ValueError without one."""
         if missing := self._vectors.keys() - weights.keys():
@@ -109,6 +113,12 @@ class MultiStyleChain(StyledChain):
 
     def style_of(self, index: int, conditioning) -> list:
         return [conditioning[1]]
+
+    def draw_weights(self, seed: int, devices: Sequence) -> None:
+        super().draw_weights(seed, devices)
+        for stage in self.generators:
+            assert isinstance(stage, MultiStyle)
+            stage.styles.set_data(np.tile(stage.first_vector(), (stage.count, 1)).astype(np.float32))
 
     def learning_parameters(self, stages: Sequence[int]) -> dict[str, Parameter]:
         """Returns what `Chain.learning_parameters` does; of `kept_kernels`, the styles alone."""

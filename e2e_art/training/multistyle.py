@@ -58,7 +58,7 @@ class MultiStyleTask(PhotoTask):
         """Returns the weights of one style alone, (1, styles)."""
         return np.eye(len(self.styles), dtype=np.float32)[style : style + 1]
 
-    def begin(self, inputs, beside: Sequence, shifts: Sequence) -> tuple:
+    def begin_chain(self, inputs, beside: Sequence, shifts: Sequence) -> tuple:
         return self.chain.begin(inputs, shifts, self._of_all(beside[0]))
 
     def _of_all(self, weights):

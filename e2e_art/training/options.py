@@ -23,13 +23,15 @@ from ..models.schema import MOST_COLORS, MOST_STAGES, MOST_STYLES
 from ..networks.inputs import SEEDS
 from ..networks.vgg_files import described
 from .recipes import ADDED_STYLES, RECIPES, defaults_text
-from .stages import PRESETS, RESIDUAL_WEIGHT, UPSCALERS, for_each_stage, stages_of
+from .stages import AUTOENCODERS, PRESETS, RESIDUAL_WEIGHT, UPSCALERS, for_each_stage, stages_of
 
 __all__ = ["TrainingOptions"]
 
 SMALLEST_CROP = 32  # pixels
 LARGEST = 100_000  # pixels of a painting or crop
+WIDEST = 64  # channels of the first level of VGG
 SHARE = Number(float, 0, 1)
+OF_PICTURES = ("upscaler", "autoencoder")  # kinds that learn to make a picture as it was
 MaybeText = Optional[Text]  # these are evaluated, and Python 3.9 knows no Text | None
 MaybeCount = Optional[int]
 # What has one value for each stage, whatever the number of stages.
@@ -61,6 +63,9 @@ class TrainingOptions:
     kept_styles: Annotated[int, Meta(ge=0, le=MOST_STYLES)] = 0  # those of `start_from` that `styles` are added to
     regions: Annotated[int, Meta(ge=0, le=MOST_COLORS)] = 0  # how many those are
     factor: Annotated[int, Meta(ge=0, le=8)] = 0  # of an upscaler: how many times as large it makes a picture
+    width: int = option(
+        16, "for --decoders: channels of the student's first level; 64 as VGG has", kind=Number(int, 2, WIDEST)
+    )
     edge_jitter: float = option(
         0.0,
         "for doodles: pixels by which the loss moves the edges of regions, so that textures blend at them",
@@ -136,13 +141,13 @@ class TrainingOptions:
     critic_rate: float = option(4e-4, "learning rate of the critic", kind=Number(float, above=True))
     pixel_weights: tuple[float, ...] = option(
         (),
-        f"for upscalers: weight of the pixel error, for each stage; {defaults_text('pixel_weights', 'upscaler')}",
+        f"weight of the pixel error, for each stage; {defaults_text('pixel_weights', *OF_PICTURES)}",
         "--pixel-weight",
         Number(float),
     )
     feature_weights: tuple[float, ...] = option(
         (),
-        f"for upscalers: weight of the feature error, for each stage; {defaults_text('feature_weights', 'upscaler')}",
+        f"weight of the feature error, for each stage; {defaults_text('feature_weights', *OF_PICTURES)}",
         "--feature-weight",
         Number(float),
     )
@@ -154,7 +159,7 @@ class TrainingOptions:
     )
     photo_scales: tuple[float, ...] = option(
         (0.6, 1.4),
-        "for upscalers: least and greatest factor on the sides of photos, before crops are cut: below 1 the blocks of "
+        "for upscalers and decoders: least and greatest factor on the sides of photos, before crops are cut: below 1 the blocks of "
         "JPEG files go, above 1 edges are as soft as in large photos",
         "--photo-scale",
         Number(float, 0.05, 4),
@@ -224,6 +229,8 @@ class TrainingOptions:
             )
         if any(self.stage_shares) and self.coupling == "staged":
             raise OptionError("--stage-share is for stages that learn at once: add --coupling joint, or leave it out")
+        if self.kind == "autoencoder" and (wrong := [size for size in self.sizes if size % 16]):
+            raise OptionError(f"--size takes multiples of 16 for decoders, such as 256, not {wrong[0]}")
         if self.kind == "doodle" and any(self.gan_weights):
             raise OptionError("--gan-weight is 0 for doodles, whose regions stand elsewhere than those of the painting")
 
@@ -238,6 +245,7 @@ class TrainingOptions:
         """Returns the generator arguments of each stage."""
         stages = stages_of(self.stages, self.residual_weights, self.norm)
         own = {"doodle": {"regions": self.regions}, **dict.fromkeys(UPSCALERS, {"factor": self.factor})}
+        own |= dict.fromkeys(AUTOENCODERS, {"width": self.width})
         styles = {"styles": self.kept_styles + len(self.styles)} if self.kind == "multistyle" else {}
         return [{**own.get(stage["kind"], {}), **stage, **styles} for stage in stages]
 

@@ -75,6 +75,15 @@ RECIPES = {  # by kind of model
         grid_weights=(0.0, 5.0, 5.0),
         gan_weights=(0.0, 0.0, 0.3),
     ),
+    "autoencoder": Recipe(
+        stages="autoencoder",
+        steps=(1200, 250, 400, 800, 1500),
+        sizes=(192,),
+        learning_rates=(1e-3, 2e-3),
+        loss=_NO_CONTENT,
+        pixel_weights=(0.0, 5.0),
+        feature_weights=(0.0, 1.0),
+    ),
 }
 
 # Of styles that are added to such a chain, which learn by themselves.

@@ -143,7 +143,7 @@ class StyleTask(Task):
                 result.append({name: to_numpy(term).item() for name, term in terms.items()})
         return [{**mean, "total": sum(mean.values())} for mean in map(mean_terms, results)]
 
-    def begin(self, inputs, beside: Sequence, shifts: Sequence) -> tuple:
+    def begin_chain(self, inputs, beside: Sequence, shifts: Sequence) -> tuple:
         """Returns what the first stage of the chain paints on, and the conditioning input of all (`Chain.begin`).
 
         beside: the arrays that go with the inputs, (N, ...) each.
@@ -165,7 +165,7 @@ class StyleTask(Task):
         with autograd.pause():
             inputs = self.inputs(samples)
             features = self.features(self.loss, inputs, beside)
-        picture, conditioning = self.begin(inputs, beside, (shift[:1], shift[1:]))
+        picture, conditioning = self.begin_chain(inputs, beside, (shift[:1], shift[1:]))
         with autograd.pause():
             for stage in range(learning[0]):  # stages that have learned before
                 picture = self.chain.paint(stage, picture, conditioning)

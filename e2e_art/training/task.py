@@ -84,6 +84,9 @@ class Task(ABC):
         looked_at: the stages whose terms are wanted, of those that learn; all by default.
         """
 
+    def begin(self, stages: Sequence[int]) -> None:
+        """Prepares the weights of stages that are about to take their first step: by default they stay as they are."""
+
     @abstractmethod
     def validate(self, photos: Sequence[Path], stages: Sequence[int]) -> list[dict[str, float]]:
         """Returns the mean terms of each of the stages, and their total."""

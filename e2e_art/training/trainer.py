@@ -176,6 +176,8 @@ class Training:
         self.save()
         while self.state.phase < len(self.phases):
             steps = self.options.steps[self.state.phase]
+            if steps and not self.state.step:
+                self.task.begin(self.learning)
             with self._batches() as batches:
                 try:
                     while self.state.step < steps:
