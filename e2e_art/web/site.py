@@ -91,9 +91,8 @@ def _offer(model: Model) -> tuple[dict, dict[str, Path]]:
     if "palette" in model.record:
         entry["palette"] = model.record["palette"]
     if model.styles:
-        entry["styles"] = [_style(model, index, name) for index, name in enumerate(model.styles)]
-        thumbnails = (style["thumbnail"] for style in entry["styles"] if "thumbnail" in style)
-        wanted |= {name: model.path(name) for name in thumbnails}
+        styles = entry["styles"] = [_style(model, index, name) for index, name in enumerate(model.styles)]
+        wanted |= {name: model.path(name) for style in styles if (name := style.get("thumbnail"))}
     if THUMBNAIL in model.files:
         entry["thumbnail"] = THUMBNAIL
         wanted[THUMBNAIL] = model.path(THUMBNAIL)
