@@ -151,8 +151,9 @@ class _Exporter:
         return ["N", widths_of(chain.student.width)[level - 1], *sides]
 
     def _style(self, graph: Graph) -> list[Value]:
-        """Returns the input `style` (S,) of a chain of several styles as that takes it, (1, S)."""
-        count = self.chain.generators[0].describe().get("styles", 0)
+        """Returns the input `style` (S,) of a chain of several styles, or of any, as that takes it, (1, S)."""
+        form = self.chain.generators[0].describe()
+        count = form.get("styles", form.get("described", 0))
         return [graph.reshape(graph.input("style", [count]), (1, count))] if count else []
 
     def _painted(self, graph: Graph, last: int, given: Value, strength: Value, *style: Value) -> bytes:

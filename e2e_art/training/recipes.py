@@ -61,6 +61,16 @@ RECIPES = {  # by kind of model
         stage_shares=_SHARES,
         plural="chains of several styles",
     ),
+    "anystyle": Recipe(
+        stages="boosted",
+        steps=(10000,),
+        sizes=(192,),
+        learning_rates=(1e-3,),
+        loss=replace(_LOSS, content_weight=2.0),
+        coupling="joint",
+        stage_shares=_SHARES,
+        plural="chains of any style",
+    ),
     "texture": Recipe(stages="texture", steps=(1500, 800), sizes=(256,), learning_rates=(5e-3,), loss=_NO_CONTENT),
     "doodle": Recipe(stages="doodle", steps=(1500, 800), sizes=(256,), learning_rates=(1e-2,), loss=_NO_CONTENT),
     "upscaler": Recipe(
