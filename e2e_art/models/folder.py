@@ -27,7 +27,19 @@ from ..networks.inputs import noise_tile
 from ..networks.reach import reach_of
 from .kinds import KINDS, PHOTO, Kind
 
-__all__ = ["FORMAT", "NOISE_FILE", "STYLE_FILE", "THUMBNAIL", "Model", "coding_files", "find_model", "graph_file"]
+__all__ = [
+    "DESCRIBE_FILE",
+    "FORMAT",
+    "LEARNED",
+    "VECTORS_FILE",
+    "NOISE_FILE",
+    "STYLE_FILE",
+    "THUMBNAIL",
+    "Model",
+    "coding_files",
+    "find_model",
+    "graph_file",
+]
 __all__ += ["list_models"]
 __all__ += ["model_folders", "read_model", "tile_file", "weight_name", "write_model"]
 
@@ -38,6 +50,9 @@ CHECKSUM = "seal"  # the entry of model.json that holds the sha256 of the others
 THUMBNAIL = "thumbnail.jpg"
 STYLE_FILE = "style.npz"
 NOISE_FILE = "noise.int8"
+DESCRIBE_FILE = "describe.onnx"  # of a chain of any style: the graph that describes paintings
+VECTORS_FILE = "vectors.json"  # ... and what its style vectors hold
+LEARNED = "learned-"  # ... and what begins the names of the graphs of those styles
 
 MOST_DESCRIPTION = 2**22  # bytes of model.json
 MOST_BYTES = 2**28  # of all other files

@@ -104,7 +104,7 @@ ANYSTYLE = Kind(
     ),
     chain=partial(_call, "networks.styled:AnyStyleChain"),
     task=partial(_call, "training.any_style:AnyStyleTask"),
-    exporter=partial(_call, "models.onnx_export:photo_graphs"),
+    exporter=partial(_call, "models.onnx_export:any_style_graphs"),
     keep=quantize_kernels,
     paints_photos=True,
     subfolder="anystyle",

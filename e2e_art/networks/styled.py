@@ -7,6 +7,7 @@ paper in the biases, which follow the style as well: those of the last convoluti
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import cast
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from .describer import Describer
 from .generator import Stage
 from .layers import LEAK
 
-__all__ = ["AnyStyle", "AnyStyleChain", "MultiStyle", "MultiStyleChain", "Styled", "StyledChain"]
+__all__ = ["DESCRIBER", "AnyStyle", "AnyStyleChain", "MultiStyle", "MultiStyleChain", "Styled", "StyledChain"]
 
 DESCRIBER = "describer."  # begins the names of what stage 0 keeps of the describer
 
@@ -46,6 +47,10 @@ class Styled(Stage):
         inside = self.generator.named_parameters()
         own = {name: each for name, each in super().named_parameters().items() if not name.startswith("generator.")}
         return {**{name: each for name, each in inside.items() if name not in self._vectors}, **own}
+
+    def vector_names(self) -> list[tuple[str, int]]:
+        """Returns the names and lengths of what a style vector holds, in their order."""
+        return [(name, each.shape[0]) for name, each in self._vectors.items()]
 
     def first_vector(self) -> np.ndarray:
         """Returns the style vector that a training begins with, (length,)."""
@@ -183,14 +188,18 @@ class AnyStyleChain(StyledChain):
         super().__init__(stages, share_weights)
         self.describer = Describer(stages[0]["described"])
 
+    @property
+    def styled(self) -> list[AnyStyle]:
+        """Its stages."""
+        return [cast(AnyStyle, stage) for stage in self.generators]
+
     def make_stage(self, **arguments) -> AnyStyle:
         described, hidden = arguments.pop("described"), arguments.pop("hidden")
         return AnyStyle(make_generator(**arguments), described, hidden)
 
     def draw_weights(self, seed: int, devices: Sequence) -> None:
         super().draw_weights(seed, devices)
-        for stage in self.generators:
-            assert isinstance(stage, AnyStyle)
+        for stage in self.styled:
             stage.vector_bias.set_data(stage.first_vector().astype(np.float32)[np.newaxis])
 
     def stage_weights(self, index: int) -> dict[str, np.ndarray]:
@@ -208,8 +217,7 @@ class AnyStyleChain(StyledChain):
 
     def set_stage_weights(self, index: int, weights: Mapping[str, np.ndarray]) -> None:
         """Sets the weights of a stage; those of a chain of one style, or the mean of several, become every style's."""
-        stage, weights = self.generators[index], dict(weights)
-        assert isinstance(stage, AnyStyle)
+        stage, weights = self.styled[index], dict(weights)
         if "vector_bias" not in weights:
             table = weights.pop("styles") if "styles" in weights else stage.take_vector(weights)
             weights = {**self.stage_weights(index), **weights, "vector_bias": table.mean(axis=0, keepdims=True)}

@@ -14,7 +14,6 @@ from ..data.photos import Photos, PhotoStream
 from ..engines.gluon import array, nd
 from ..images.arrays import to_vgg_space
 from ..images.io import list_images, read_image
-from ..images.resize import resize
 from ..losses.options import LossOptions
 from ..losses.perceptual import PerceptualLoss
 from ..losses.style_target import StyleTarget, painting_at
@@ -23,23 +22,16 @@ from ..models.kinds import AUTOENCODER
 from ..models.publish import load_chain
 from ..networks.styled import AnyStyleChain
 from ..networks.vgg import CHANNELS, block_of
+from ..painting.describe import described_size
 from .describing import fit_describer
 from .options import TrainingOptions
 from .styling import PhotoTask
 from .task import mean_terms
 
-__all__ = ["AnyStyleTask", "described_size"]
+__all__ = ["AnyStyleTask"]
 
-DESCRIBED = 400  # long edge of paintings that are described
-MULTIPLE = 16  # what their sides divide by
 LARGE = 10.0  # a weighted style term, from which on it counts by its logarithm
 SHOWN = 8  # paintings on contact sheets
-
-
-def described_size(painting: np.ndarray) -> np.ndarray:
-    """Returns a painting, uint8 (H, W, 3), in the size that describers take."""
-    sides = painting_at(painting, DESCRIBED, LossOptions()).shape[:2]
-    return resize(painting, *(max(MULTIPLE, round(side / MULTIPLE) * MULTIPLE) for side in sides))
 
 
 class AnyStyleTask(PhotoTask):
