@@ -169,11 +169,9 @@ def run(flags: argparse.Namespace) -> None:
     computing = devices(flags.gpus, flags.cpu_devices)
     validation = _validation_photos(flags.validate) if flags.validate else []
     started_from = _started_from(options) if options.start_from else None
-    if (
-        options.kind == ANYSTYLE.name
-        and not options.student
-        and (not started_from or started_from.kind is not ANYSTYLE)
-    ):
+    if options.student:
+        read_model(options.student, AUTOENCODER)
+    elif options.kind == ANYSTYLE.name and (not started_from or started_from.kind is not ANYSTYLE):
         raise OptionError("--any-style describes paintings by what a student sees: add --student MODEL of --decoders")
     training = Training(
         options,

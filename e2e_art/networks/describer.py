@@ -38,7 +38,7 @@ class Describer(HybridBlock):
         for level, each in zip(LEVELS, self._places):
             setattr(self, f"places_{level}", each)
         self.count = sum(count + len(each) for count, each in zip(parts, triangles))
-        self.mean = self.parameter("mean", (1, self.count), "zeros")
+        self.center = self.parameter("center", (1, self.count), "zeros")
         self.gain = self.parameter("gain", (1, self.count), "ones")
         self.basis = self.parameter("basis", (self.count, length), "zeros")
 
@@ -46,7 +46,7 @@ class Describer(HybridBlock):
         """Returns what it is made of; the student's own maps to VGG's features are of no use here."""
         return {name: each for name, each in super().named_parameters().items() if not name.startswith("student.map_")}
 
-    def hybrid_forward(self, F, x, mean, gain, basis, **others):
+    def hybrid_forward(self, F, x, center, gain, basis, **others):
         statistics = []
         for level, count, features in zip(LEVELS, self.parts, self.student(x)):
             parts = F.Convolution(
@@ -57,5 +57,5 @@ class Describer(HybridBlock):
             moments = F.broadcast_div(F.row_products(rows, rows), pixels)  # (1, P, P)
             moments = F.take(F.reshape(moments, shape=(0, -1)), others[f"places_{level}"], axis=1)
             statistics += [F.mean(rows, axis=2), F.broadcast_div(moments, F.sqrt(F.abs(moments) + SOFT))]
-        statistics = F.broadcast_mul(F.broadcast_sub(F.concat(*statistics, dim=1), mean), gain)  # (1, count)
+        statistics = F.broadcast_mul(F.broadcast_sub(F.concat(*statistics, dim=1), center), gain)  # (1, count)
         return F.dot(F.clip(statistics, a_min=-LIMIT, a_max=LIMIT), basis)  # (1, length)

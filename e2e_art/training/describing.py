@@ -13,7 +13,7 @@ from ..networks.wct import LEVELS
 __all__ = ["fit_describer"]
 
 FLOOR = 0.05  # of the largest standard deviation: smaller components are not enlarged to unit variance
-TINY = 1e-6
+TINY = 1e-4  # standard deviation of a statistic that tells nothing
 STUDENT = "student."  # begins the names of its part of a describer
 
 
@@ -44,11 +44,13 @@ def fit_describer(
         second = (basis @ np.array(moments[level]) @ basis.T)[:, rows, columns]  # (paintings, P (P + 1) / 2)
         statistics += [np.array(means[level]) @ basis.T, second / np.sqrt(np.abs(second) + SOFT)]
     values = np.concatenate(statistics, axis=1)  # (paintings, count)
-    mean, deviation = values.mean(axis=0), values.std(axis=0) + TINY
-    _, sizes, components = np.linalg.svd((values - mean) / deviation, full_matrices=False)
-    sizes = sizes[: describer.length] / np.sqrt(len(values))
-    basis = components[: describer.length].T / np.maximum(sizes, FLOOR * sizes[0])  # (count, length)
-    padding = describer.length - basis.shape[1]  # of fewer paintings than numbers
-    describer.mean.set_data(mean[np.newaxis].astype(np.float32))
-    describer.gain.set_data(1 / deviation[np.newaxis].astype(np.float32))
+    mean, deviation = values.mean(axis=0), values.std(axis=0)
+    gain = np.where(deviation > TINY, 1 / np.maximum(deviation, TINY), 0)
+    _, sizes, components = np.linalg.svd((values - mean) * gain, full_matrices=False)
+    told = sizes[: describer.length] > TINY * sizes[0]  # fewer than there are paintings
+    sizes, components = sizes[: describer.length][told] / np.sqrt(len(values)), components[: describer.length][told]
+    basis = components.T / np.maximum(sizes, FLOOR * sizes[0])  # (count, length)
+    padding = describer.length - basis.shape[1]
+    describer.center.set_data(mean[np.newaxis].astype(np.float32))
+    describer.gain.set_data(gain[np.newaxis].astype(np.float32))
     describer.basis.set_data(np.pad(basis, ((0, 0), (0, padding))).astype(np.float32))
