@@ -253,6 +253,11 @@ class Comparison:
         return [*self.methods, *([self.last] if self.last else [])]
 
 
+def finite(number: float) -> float | None:
+    """Returns a number, or None for one that JSON does not know."""
+    return number if np.isfinite(number) else None
+
+
 def run(options: argparse.Namespace) -> None:
     methods = dict(map(parse_method, options.methods))
     paintings = files_of(options.paintings, options.count_paintings)
@@ -268,7 +273,7 @@ def run(options: argparse.Namespace) -> None:
     print("\nTotals by painting, and what they are worth:\n")
     print(table(["", *comparison.ways], list(comparison.by_painting(paintings))))
     if options.json:
-        write_lines(options.json, comparison.figures)
+        write_lines(options.json, ({**each, "worth": finite(each["worth"])} for each in comparison.figures))
     if options.sheet:
         labels, pictures = zip(*(cell for row in comparison.rows for cell in row))
         whole = sheet(pictures, labels, "Any painting", edge=EDGE, columns=len(comparison.rows[0]))
