@@ -28,7 +28,9 @@ def onnx_file(model: Model, stage: int | None = None, size: tuple[int, int] | No
     except ImportError as error:
         raise UserError("Exports need the onnx library: pip install onnx") from error
     if coding_files(1)[0] in model.files:
-        raise OptionError(f"{model.name} has several graphs, which meet in features: take the .onnx files of {model.folder}")
+        raise OptionError(
+            f"{model.name} has several graphs, which meet in features: take the .onnx files of {model.folder}"
+        )
     last = model.check_stages(None if stage is None else [stage])[-1]
     if size is not None:
         multiple = model.kind.multiple
