@@ -48,8 +48,8 @@ def fit_student(student: Student, network: VGGFeatures, pictures: Sequence, scal
             above = [block(x) for x in above]
         maps = [block(x) for x in maps]
     features = [student(picture) for picture in pictures]
-    places = (network.layers.index(layer) for layer in LAYERS)
-    for level, (each, scale, place) in enumerate(zip(student.maps, scales, places)):
+    for level, (each, scale, layer) in enumerate(zip(student.maps, scales, LAYERS)):
+        place = network.layers.index(layer)
         _fit(each, [x[level] for x in features], [_rows(x[place]) / scale for x in seen])
 
 
