@@ -161,8 +161,8 @@ AUTOENCODER = Kind(
     usage="PHOTO --style PAINTING --method ost --model",
     schema=AutoencoderModel,
     convention=(
-        "encode-K: image, float32 (N, 3, H, W), RGB in 0..255, H and W multiples of 16; output features, float32 (N, C, "
-        "H / 2^(K - 1), W / 2^(K - 1)). decode-K: features; output image"
+        "encode-K: image, float32 (N, 3, H, W), RGB in 0..255, H and W multiples of 16; output features, float32 "
+        "(N, C, H / 2^(K - 1), W / 2^(K - 1)). decode-K: features; output image"
     ),
     chain=partial(_call, "networks.autoencoder:Autoencoder"),
     task=partial(_call, "training.decoding:DecodingTask"),

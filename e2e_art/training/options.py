@@ -166,8 +166,8 @@ class TrainingOptions:
     )
     photo_scales: tuple[float, ...] = option(
         (0.6, 1.4),
-        "for upscalers and decoders: least and greatest factor on the sides of photos, before crops are cut: below 1 the blocks of "
-        "JPEG files go, above 1 edges are as soft as in large photos",
+        "for upscalers and decoders: least and greatest factor on the sides of photos, before crops are cut: below 1 "
+        "the blocks of JPEG files go, above 1 edges are as soft as in large photos",
         "--photo-scale",
         Number(float, 0.05, 4),
     )
