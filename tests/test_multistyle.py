@@ -284,11 +284,12 @@ def trained(paintings, photos, tmp_path_factory):
     """Two styles, trained by the command line, to which a third is added."""
     folder = tmp_path_factory.mktemp("trained")
     one = ("--styles-in-one", "--photos", photos, "--stages", "pyramid,pyramid", "--stage-share", 0.5, 0.5)
-    train("--style", *paintings, *one, "--steps", 3, "--out", folder / "two", "--validate", photos / "a")
+    shown = ("--preview", photos / "a" / "000.jpg")
+    train("--style", *paintings, *one, "--steps", 3, "--out", folder / "two", "--validate", photos / "a", *shown)
     added = paintings[0].with_name("stones.png")
     train(
         *("--start-from", folder / "two", "--add-style", added, "--photos", photos, "--stage-share", 0.5, 0.5),
-        *("--steps", 4, "--out", folder / "three"),
+        *("--steps", 4, "--out", folder / "three", *shown),
     )
     return folder
 
@@ -313,6 +314,17 @@ def test_an_added_style_leaves_the_others_bit_for_bit(trained):
         assert np.array_equal(tables[0], tables[1][:2])
         learned.append(np.abs(tables[1][2] - tables[0].mean(axis=0)).max())
     assert max(learned) > 1e-3  # in those stages that the few steps looked at
+
+
+def test_each_style_has_a_thumbnail_and_keeps_it_when_others_are_added(trained):
+    two, three = (
+        {path.name: path.read_bytes() for path in sorted((trained / name).glob("style-*.jpg"))}
+        for name in ("two", "three")
+    )
+    assert [*two] == ["style-0.jpg", "style-1.jpg"] and [*three] == [*two, "style-2.jpg"]
+    assert two.items() <= three.items()
+    assert len({*three.values()}) == 3
+    assert max(pixels(trained / "three" / "style-2.jpg").shape) == 96
 
 
 @pytest.mark.parametrize(

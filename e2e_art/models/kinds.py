@@ -93,6 +93,7 @@ MULTISTYLE = Kind(
     keep=quantize_kernels,
     paints_photos=True,
     subfolder="multistyle",
+    page_list="styles.json",
 )
 ANYSTYLE = Kind(
     name="anystyle",

@@ -52,10 +52,10 @@ def onnx_file(model: Model, stage: int | None = None, size: tuple[int, int] | No
             _fix_sizes(proto.graph.output, *(side * model.factor for side in size))
         convention = model.kind.convention
         about = {"name": model.name, "title": model.title, "stages": last + 1, "convention": convention}
-        if model.styles:
-            about["styles"] = model.styles
         if "palette" in model.record:
             about["palette"] = model.record["palette"]
+        if model.styles:
+            about["styles"] = model.styles
         onnx.helper.set_model_props(proto, {METADATA: json.dumps(about), "license": LICENSE})
         proto.doc_string = f"{model.title}: a {model.kind.name} of {last + 1} stages, by e2e-art.  {convention}"
         onnx.checker.check_model(proto)

@@ -25,9 +25,9 @@ __all__ = [
 ]
 
 MOST_STAGES = 16
-MOST_FILES = 128
 MOST_COLORS = 64  # of a palette
 MOST_STYLES = 1000  # of one network
+MOST_FILES = 128 + MOST_STYLES  # each style may have a thumbnail
 
 _Width = Annotated[int, Meta(ge=2, le=1024)]  # channels of a layer
 _Depth = Annotated[int, Meta(ge=0, le=16)]  # residual blocks in a row
