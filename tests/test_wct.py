@@ -473,7 +473,6 @@ def test_infer_knows_levels_strength_size_and_colors(given, painter, model, phot
     ("words", "says"),
     [
         (["--method", "ost"], "add --style PAINTING"),
-        (["--style", "DIR/painting.jpg"], "--style goes with --method"),
         (["--level", "2"], "--level goes with --method"),
         (["--method", "ost", "--style", "DIR/nothing.jpg"], "nothing.jpg"),
         (["--method", "ost", "--style", "DIR/painting.jpg", "--stages"], "--stages is for photos"),
