@@ -229,7 +229,7 @@ def test_the_loss_of_a_mix_is_that_of_the_mixed_gram_matrices(photo):
     blend = PerceptualLoss(options, StyleTarget.of(options, pictures[:2], (0.25, 0.75)), bfloat16=False)
     several = PerceptualLoss(options, both, bfloat16=False)
     x = array(pictures[2])
-    mine = several.look(x, [], styles=array([[0.25, 0.75]]))[0]["style"]
+    mine = several.look(x, [], grams=several.mixed_grams(array([[0.25, 0.75]])))[0]["style"]
     assert to_numpy(mine) == pytest.approx(to_numpy(blend(x, [])["style"]), rel=1e-4)
 
 

@@ -23,8 +23,10 @@ from ..errors import OptionError
 from ..losses.options import Number
 from ..machine import limit_threads
 from ..models.folder import Model, read_model
+from ..models.kinds import ANYSTYLE
 from ..networks.inputs import SEEDS
 from ..painting import external
+from ..painting.describe import paintings_of
 from ..painting.engines import ENGINES
 from ..painting.photo import STRENGTHS, STRONGEST
 from ..painting.styles import mix_of
@@ -38,6 +40,7 @@ from .infer_targets import Output
 from .infer_transfer import transfer_style
 from .infer_upscale import enlarge_photos, make_enlarger, make_painter, upscale
 from .infer_video import is_clip, paint_video
+from .learn import ANY
 from .models import describe_model, describe_models
 
 __all__ = ["FLAGS", "add_arguments", "run"]
@@ -98,7 +101,10 @@ def add_arguments(parser) -> None:
     parser.add_argument("photos", nargs="*", metavar="PHOTO", help="files, folders, patterns, or - for standard input")
     names = "a shipped name, folder, or ONNX file; all: a sheet of every shipped style"
     parser.add_argument("--model", default="starry_night", metavar="MODEL", help=names)
-    styles = "of a model of several styles: one of them, or a mix, a=0.7,b=0.3; all: a sheet of them; with --method any painting"
+    styles = (
+        "any painting, or several to mix, as a.jpg=0.7 b.jpg=0.3; of a --model of several styles one of them, a mix, "
+        "a=0.7,b=0.3, or all for a sheet of them"
+    )
     parser.add_argument("--style", nargs="+", metavar="STYLE", help=styles)
     parser.add_argument("-o", "--out", metavar="OUT", help="a file for one photo, a folder for several, - for stdout")
     add_overwrite(parser)
@@ -196,7 +202,8 @@ def run(flags: argparse.Namespace) -> None:
     if flags.style == [ALL]:
         return paint_all_styles(flags.photos, painter, look, output, flags.stages)
     if flags.style:
-        painter = painter.with_style(mix_of(flags.style))
+        any_style = painter.model.kind is ANYSTYLE
+        painter = painter.with_style(paintings_of(flags.style) if any_style else mix_of(flags.style))
     if job == PHOTOS:
         return paint_photos(flags.photos, painter, look, output, flags.stages)
     look |= {"as_painted": False, "stage": flags.stage}
@@ -214,6 +221,8 @@ def _job(flags: argparse.Namespace) -> tuple[str, str | Model]:
     if flags.upscale is not None and "--model" not in flags.given and not flags.info:
         check_job(flags.given, ENLARGING, NOT_ENLARGING)
         return LARGE_CLIPS if any(is_clip(photo, flags.out) for photo in flags.photos) else LARGE_PHOTOS, ""
+    if flags.style and "--model" not in flags.given:
+        flags.model = ANY
     if flags.model == ALL and not flags.info:
         if any(is_clip(photo, None) for photo in flags.photos):
             raise OptionError(f"{SHEETS} is for photos: choose one model for a clip")

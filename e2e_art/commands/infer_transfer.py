@@ -30,13 +30,16 @@ def transfer_style(
     level: the one level to paint at, all by default.  options: of the painter.  output: its OUT is a file, a folder, or
     "-".  device: threads and GPU.
     """
-    if len(paintings) != 1:
-        raise OptionError(f"--method paints in the style of one painting, not {len(paintings)}: give --style PAINTING")
+    if not paintings:
+        raise OptionError("--method paints in the style of a painting: add --style PAINTING")
+    if len(paintings) > 1:
+        raise OptionError(f"--method paints in the style of one painting, not of {len(paintings)}: name one as --style")
     if any(is_clip(photo, output.out) for photo in photos):
         raise OptionError("--method is for photos: give a --model for a clip")
     targets, notes = find_targets(photos, output)
-    painter, levels = UniversalPainter(model, *device), [level] if level else CASCADE
-    style = painter.style(read_image(paintings[0]), levels)
+    painting, levels = read_image(paintings[0]), [level] if level else CASCADE
+    painter = UniversalPainter(model, *device)
+    style = painter.style(painting, levels)
 
     def make(name: str, picture: Picture) -> Made:
         return Made([painter(picture.pixels, style, levels=levels, **options)])

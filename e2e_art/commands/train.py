@@ -30,7 +30,7 @@ from ..images.resize import with_short_edge
 from ..losses.options import LossOptions
 from ..machine import TRAINING, Need, check_memory, limit_threads
 from ..models.folder import DESCRIPTION, Model, read_model
-from ..models.kinds import AUTOENCODER, DOODLE, KINDS, MULTISTYLE, PHOTO, TEXTURE, UPSCALER
+from ..models.kinds import ANYSTYLE, AUTOENCODER, DOODLE, KINDS, MULTISTYLE, PHOTO, TEXTURE, UPSCALER
 from ..networks.inputs import FACTORS
 from ..training.options import TrainingOptions
 from ..training.presets import PUBLISHED
@@ -46,8 +46,8 @@ __all__ = ["add_arguments", "run"]
 
 NOT_OURS = ("patch_weight", "patch_layers")  # options of the loss that are for optimize alone
 CHAINS, TEXTURES, DOODLES, UPSCALERS, DECODERS = "--style", "--texture", "--doodle", "--super-resolution", "--decoders"
-ADDED = "--add-style"
-PAINTINGS, OF_PHOTOS = (CHAINS, ADDED, TEXTURES, DOODLES), (CHAINS, ADDED, UPSCALERS, DECODERS)
+ADDED, ANY = "--add-style", "--any-style"
+PAINTINGS, OF_PHOTOS = (CHAINS, ADDED, ANY, TEXTURES, DOODLES), (CHAINS, ADDED, ANY, UPSCALERS, DECODERS)
 OF_PICTURES = (UPSCALERS, DECODERS)
 # What flags go with, where it is not everything.
 FLAGS = {
@@ -55,8 +55,8 @@ FLAGS = {
     "--mask": (DOODLES,),
     "--styles-in-one": (CHAINS,),
     "--preset": (CHAINS,),
-    "--stages": (CHAINS, TEXTURES, DOODLES, UPSCALERS),
-    "--residual-weight": (CHAINS, TEXTURES, DOODLES, UPSCALERS),
+    "--stages": (CHAINS, ANY, TEXTURES, DOODLES, UPSCALERS),
+    "--residual-weight": (CHAINS, ANY, TEXTURES, DOODLES, UPSCALERS),
     "--validate": OF_PHOTOS,
     "--preview": OF_PHOTOS,
     "--style-size": PAINTINGS,
@@ -82,13 +82,16 @@ FLAGS = {
     "--critic-rate": (CHAINS, TEXTURES, UPSCALERS),
     "--style-blend": (CHAINS, TEXTURES),
     "--width": (DECODERS,),
-    "--content-weight": (CHAINS, ADDED),
+    "--content-weight": (CHAINS, ADDED, ANY),
+    "--student": (ANY,),
+    "--unseen-paintings": (ANY,),
     "--content-layer": OF_PHOTOS,
     "--content-layer-weights": OF_PHOTOS,
     "--edge-jitter": (DOODLES,),
     "--list": OF_PHOTOS,
     "--limit": OF_PHOTOS,
 }
+OTHERS = {MULTISTYLE: (PHOTO,), ANYSTYLE: (PHOTO, MULTISTYLE)}  # kinds that a chain of several styles begins with
 NARROWEST = 20  # times as long as wide that a validation photo may be
 STAGE_OPTIONS = "stages steps sizes residual_weights style_boosts learning_rates coupling warm_start share_weights norm"
 STAGE_OPTIONS += " stage_shares pixel_weights feature_weights grid_weights gan_weights"
@@ -103,6 +106,8 @@ def add_arguments(parser) -> None:
     parser.add_argument("--add-style", nargs="+", metavar="PAINTING", help=added)
     parser.add_argument("--photos", metavar="DIR", help="photos to train on, in any tree of folders")
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder of the model to write")
+    any_style = "instead of --style: learn to paint in any style, from a folder of paintings"
+    parser.add_argument("--any-style", metavar="DIR", help=any_style)
     parser.add_argument("--texture", nargs="+", metavar="PAINTING", help="instead of both: textures like this painting")
     parser.add_argument("--doodle", metavar="PAINTING", help="instead of both: paint doodles, by regions")
     parser.add_argument("--mask", metavar="MASK", help="with --doodle: the painting's regions, each in a flat color")
@@ -164,6 +169,10 @@ def run(flags: argparse.Namespace) -> None:
     computing = devices(flags.gpus, flags.cpu_devices)
     validation = _validation_photos(flags.validate) if flags.validate else []
     started_from = _started_from(options) if options.start_from else None
+    if options.student:
+        read_model(options.student, AUTOENCODER)
+    elif options.kind == ANYSTYLE.name and (not started_from or started_from.kind is not ANYSTYLE):
+        raise OptionError("--any-style describes paintings by what a student sees: add --student MODEL of --decoders")
     training = Training(
         options,
         checkpoint,
@@ -304,6 +313,8 @@ def _subject(flags: argparse.Namespace) -> dict[str, Any]:
         return {"kind": kind.name, "styles": tuple(flags.style), "photos": flags.photos}
     if flags.add_style:
         return {"kind": MULTISTYLE.name, "styles": tuple(flags.add_style), "photos": flags.photos, **_added_to(flags)}
+    if flags.any_style:
+        return {"kind": ANYSTYLE.name, "paintings": flags.any_style, "photos": flags.photos}
     if flags.super_resolution:
         return {"kind": UPSCALER.name, "factor": flags.super_resolution, "photos": flags.photos}
     if flags.decoders:
@@ -341,7 +352,7 @@ def _started_from(options: TrainingOptions) -> Model:
     """Returns the model to begin with; raises OptionError for one of another kind, or factor, than what learns."""
     name, kind = options.start_from, KINDS[options.kind]
     model = read_model(str(name))
-    if model.kind is not kind and (kind, model.kind) != (MULTISTYLE, PHOTO):  # whose styles begin as that one
+    if model.kind is not kind and model.kind not in OTHERS.get(kind, ()):
         raise OptionError(
             f"--start-from {name} is of kind '{model.kind.name}', and this training of kind '{kind.name}': "
             f"name one of that kind, or leave it out"

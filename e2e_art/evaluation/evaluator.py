@@ -1,4 +1,4 @@
-"""The losses of a model's pictures, by the default weights and layers, whatever the model was trained with."""
+"""The losses of pictures, by the default weights and layers, whatever a model was trained with."""
 
 from __future__ import annotations
 
@@ -16,28 +16,18 @@ from ..losses.style_target import StyleTarget
 from ..machine import LOSSES, check_memory
 from ..models.folder import STYLE_FILE, Model
 
-__all__ = ["Evaluator"]
+__all__ = ["Evaluator", "StyleEvaluator"]
 
 
-class Evaluator:
-    """Measures pictures by the style of a model's painting.
+class StyleEvaluator:
+    """Measures pictures by a style, whatever made them.
 
-    target: that style.  options: of the loss, which for textures and doodles has no content.
-
-    Raises ModelError where the model has no style file, or a damaged one.
+    target: that style, in the default layers.  options: of the loss.
     """
 
-    def __init__(self, model: Model):
-        path, regions = model.path(STYLE_FILE), 1
-        if model.kind.paints_regions:
-            regions = len(model.record["palette"])
-        self.options = LossOptions() if model.kind.paints_photos else LossOptions(content_weight=0.0)
-        try:
-            self.target = StyleTarget.load(path.read_bytes())
-            self.target.check(self.options.style_layers, regions)
-        except Exception as error:  # zipfile and numpy each have their own kinds for damage
-            raise ModelError(f"{path} holds no style ({reason_of(error)}): train the model again") from error
-        self._loss = PerceptualLoss(self.options, self.target)
+    def __init__(self, target: StyleTarget, options: LossOptions | None = None):
+        self.target, self.options = target, options or LossOptions()
+        self._loss = PerceptualLoss(self.options, target)
 
     def losses(self, photo: np.ndarray, pictures: Sequence[np.ndarray]) -> list[dict[str, float]]:
         """Returns the weighted terms of each picture, style, content and tv, and their total.
@@ -64,3 +54,22 @@ class Evaluator:
         losses = self._loss(array(to_vgg_space(picture)), content, weights)
         terms = {name: float(to_numpy(term)[0]) for name, term in losses.items()}
         return {**terms, "total": sum(terms.values())}
+
+
+class Evaluator(StyleEvaluator):
+    """Measures pictures by the style of a model's painting; without content for textures and doodles.
+
+    Raises ModelError where the model has no style file, or a damaged one.
+    """
+
+    def __init__(self, model: Model):
+        path, regions = model.path(STYLE_FILE), 1
+        if model.kind.paints_regions:
+            regions = len(model.record["palette"])
+        options = LossOptions() if model.kind.paints_photos else LossOptions(content_weight=0.0)
+        try:
+            target = StyleTarget.load(path.read_bytes())
+            target.check(options.style_layers, regions)
+        except Exception as error:  # zipfile and numpy each have their own kinds for damage
+            raise ModelError(f"{path} holds no style ({reason_of(error)}): train the model again") from error
+        super().__init__(target, options)

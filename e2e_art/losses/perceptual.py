@@ -120,12 +120,6 @@ def mean_error(errors: Sequence, weights: Sequence[float] = ()):
     return sum(weight * error for weight, error in zip(normalized(weights, len(errors)), errors))
 
 
-def _mixed(grams, weights):
-    """Returns the mean Gram matrix, (1, C, C), of several, (R, C, C), by their weights, (1, R), which add up to 1."""
-    mean = nd.dot(weights, nd.reshape(grams, shape=(0, -1)))
-    return nd.reshape_like(mean, grams, lhs_begin=1, lhs_end=2, rhs_begin=1, rhs_end=3)
-
-
 class PerceptualLoss(HybridBlock):
     """How far pictures are from the style of a painting and from the content of photos.
 
@@ -138,7 +132,6 @@ class PerceptualLoss(HybridBlock):
     region_weights: for a target of regions, those of the one picture in each style layer, as `gram_matrix` takes them;
     all regions have the same weight, however small, and absent ones (0 everywhere) have none.
     patch_regions: likewise in each patch layer, (1, R, H, W), as `matched_features` takes them.
-    styles: for a target of several styles, their weights in the one picture, (1, styles).
     """
 
     def __init__(
@@ -165,6 +158,7 @@ class PerceptualLoss(HybridBlock):
         )
         self._channels = [gram.shape[-1] if self.network.bfloat16 else None for gram in grams]
         self.content_network = self.network.of_layers(content_layers) if content_layers else None
+        self.style_network = self.network.of_layers(options.style_layers)
         if not patches:  # matching reads shapes
             self.hybridize()
 
@@ -172,16 +166,36 @@ class PerceptualLoss(HybridBlock):
         """Returns what a painting should keep of photos (N, 3, H, W): the features of each content layer."""
         return self.content_network(photo) if self.content_network else []
 
+    def mixed_grams(self, styles) -> list:
+        """Returns the Gram matrices of a mix of the target's styles; styles: their weights (1, R), of sum 1."""
+        mixed = []
+        for grams in self._grams[device_of(styles)]:  # (R, C, C)
+            mean = nd.dot(styles, nd.reshape(grams, shape=(0, -1)))
+            mixed.append(nd.reshape_like(mean, grams, lhs_begin=1, lhs_end=2, rhs_begin=1, rhs_end=3))
+        return mixed
+
+    def grams_of(self, painting) -> list:
+        """Returns the Gram matrices of a painting, (1, 3, H, W)."""
+        layers = zip(self.style_network(painting), self._channels)
+        return [gram_matrix(nd, features, self.options.covariance, None, channels) for features, channels in layers]
+
     def forward(self, picture, content: Sequence, region_weights: Sequence = (), patch_regions: Sequence = ()):
         return self.look(picture, content, region_weights, patch_regions)[0]
 
     def look(
-        self, picture, content: Sequence, region_weights: Sequence = (), patch_regions: Sequence = (), styles=None
+        self,
+        picture,
+        content: Sequence,
+        region_weights: Sequence = (),
+        patch_regions: Sequence = (),
+        grams: Sequence | None = None,
     ) -> tuple:
-        """Returns what calling it does, and the features of the layers that are `seen`, which it computes anyway."""
-        grams = self._grams[device_of(picture)]
-        grams = grams if styles is None else [_mixed(gram, styles) for gram in grams]
-        constants = (grams, list(region_weights), list(patch_regions))
+        """Returns what calling it does, and the features of the layers that are `seen`, which it computes anyway.
+
+        grams: the style to reach in the one picture, a Gram matrix (1, C, C) for each layer; the target's by default.
+        """
+        own = self._grams[device_of(picture)] if grams is None else list(grams)
+        constants = (own, list(region_weights), list(patch_regions))
         forward = super().forward
 
         def terms(picture, *content):

@@ -28,9 +28,9 @@ from ..networks.inputs import noise_tile
 from ..networks.reach import reach_of
 from .kinds import KINDS, PHOTO, Kind
 
-__all__ = ["FORMAT", "NOISE_FILE", "STYLE_FILE", "THUMBNAIL", "Model", "coding_files", "find_model", "graph_file"]
-__all__ += ["list_models", "model_folders", "read_model", "style_thumbnail", "tile_file", "title_of", "weight_name"]
-__all__ += ["write_model"]
+__all__ = ["DESCRIBE_FILE", "FORMAT", "LEARNED", "NOISE_FILE", "STYLE_FILE", "THUMBNAIL", "VECTORS_FILE", "Model"]
+__all__ += ["coding_files", "find_model", "graph_file", "list_models", "model_folders", "read_model"]
+__all__ += ["style_thumbnail", "tile_file", "title_of", "weight_name", "write_model"]
 
 FORMAT = 2  # that is written
 OLD_FORMAT = 1  # that is read, too: its weights are in .params files
@@ -39,6 +39,9 @@ CHECKSUM = "seal"  # the entry of model.json that holds the sha256 of the others
 THUMBNAIL = "thumbnail.jpg"
 STYLE_FILE = "style.npz"
 NOISE_FILE = "noise.int8"
+DESCRIBE_FILE = "describe.onnx"  # of a chain of any style: the graph that describes paintings
+VECTORS_FILE = "vectors.json"  # ... and what its style vectors hold
+LEARNED = "learned-"  # ... and what begins the names of the graphs of those styles
 
 MOST_DESCRIPTION = 2**22  # bytes of model.json
 MOST_BYTES = 2**28  # of all other files

@@ -15,6 +15,7 @@ from ..files import Count, FileName, Measure, Share, Text
 __all__ = [
     "MOST_STAGES",
     "MOST_STYLES",
+    "AnyStyleModel",
     "AutoencoderModel",
     "DoodleModel",
     "MultiStyleModel",
@@ -112,6 +113,11 @@ class _StyledJohnson(_Johnson, tag="johnson"):
     styles: _Styles
 
 
+class _DescribedPyramid(_Pyramid, tag="pyramid"):
+    described: _Width
+    hidden: _Width
+
+
 _StyledStage = Union[_StyledConv, _StyledDeconv, _StyledPyramid, _StyledJohnson]
 _UpscalerStage = Union[_Compact, _JohnsonUpscaler]
 
@@ -191,6 +197,12 @@ class MultiStyleModel(_Model):
         super().__post_init__()
         if any(stage.styles != len(self.record.styles) for stage in self.stages):
             raise ValueError("the styles in its record are not those of its stages")
+
+
+class AnyStyleModel(_Model):
+    """A chain that paints photos in any style."""
+
+    stages: Annotated[list[_DescribedPyramid], Meta(min_length=1, max_length=MOST_STAGES)]
 
 
 class TextureModel(_Model):

@@ -7,15 +7,20 @@ paper in the biases, which follow the style as well: those of the last convoluti
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import cast
 
 import numpy as np
 
-from ..engines.gluon import Parameter, functional_call, nd
+from ..engines.gluon import Parameter, functional_call, nd, to_numpy
 from ..errors import OptionError
 from .chain import Chain, make_generator
+from .describer import Describer
 from .generator import Stage
+from .layers import LEAK
 
-__all__ = ["MultiStyle", "MultiStyleChain", "Styled", "StyledChain"]
+__all__ = ["DESCRIBER", "AnyStyle", "AnyStyleChain", "MultiStyle", "MultiStyleChain", "Styled", "StyledChain"]
+
+DESCRIBER = "describer."  # begins the names of what stage 0 keeps of the describer
 
 
 class Styled(Stage):
@@ -42,6 +47,10 @@ class Styled(Stage):
         inside = self.generator.named_parameters()
         own = {name: each for name, each in super().named_parameters().items() if not name.startswith("generator.")}
         return {**{name: each for name, each in inside.items() if name not in self._vectors}, **own}
+
+    def vector_names(self) -> list[tuple[str, int]]:
+        """Returns the names and lengths of what a style vector holds, in their order."""
+        return [(name, each.shape[0]) for name, each in self._vectors.items()]
 
     def first_vector(self) -> np.ndarray:
         """Returns the style vector that a training begins with, (length,)."""
@@ -82,6 +91,32 @@ class MultiStyle(Styled):
         return self.paint_styled(F, x, strength, F.dot(style, styles))  # (1, length)
 
 
+class AnyStyle(Styled):
+    """A generator whose style vectors a small network writes, of the description of a painting's style.
+
+    described: how many numbers describe a style.  hidden: neurons of the network's hidden layer.
+    Inputs: as the generator's, followed by a description (1, described).  Output: (1, 3, H, W).
+    G. Ghiasi and others: Exploring the structure of a real-time, arbitrary neural artistic stylization network, arXiv
+    1705.06830.  Differs from the paper in the description, which is not learned with the generator (`Describer`).
+    """
+
+    def __init__(self, generator: Stage, described: int, hidden: int):
+        super().__init__(generator)
+        self.described, self.hidden = described, hidden
+        self.hidden_weight = self.parameter("hidden_weight", (described, hidden))
+        self.hidden_bias = self.parameter("hidden_bias", (1, hidden), "zeros")
+        self.vector_weight = self.parameter("vector_weight", (hidden, self.length), "zeros")
+        self.vector_bias = self.parameter("vector_bias", (1, self.length), "zeros")
+
+    def describe(self) -> dict:
+        return {**super().describe(), "described": self.described, "hidden": self.hidden}
+
+    def hybrid_forward(self, F, x, strength, style, hidden_weight, hidden_bias, vector_weight, vector_bias):
+        hidden = F.LeakyReLU(F.broadcast_add(F.dot(style, hidden_weight), hidden_bias), slope=LEAK)  # (1, hidden)
+        vector = F.broadcast_add(F.dot(hidden, vector_weight), vector_bias)  # (1, length)
+        return self.paint_styled(F, x, strength, vector)
+
+
 class StyledChain(Chain):
     """A chain whose stages take a style, beside the conditioning input of all; calls and `begin` are given it last."""
 
@@ -91,6 +126,9 @@ class StyledChain(Chain):
 
     def seen(self, index: int, picture, conditioning):
         return super().seen(index, picture, conditioning[0])
+
+    def style_of(self, index: int, conditioning) -> list:
+        return [conditioning[1]]
 
     def each(self, function: Callable, *batches):
         if len(batches[0]) == 1:
@@ -110,9 +148,6 @@ class MultiStyleChain(StyledChain):
     def make_stage(self, **arguments) -> MultiStyle:
         styles = arguments.pop("styles")
         return MultiStyle(make_generator(**arguments), styles)
-
-    def style_of(self, index: int, conditioning) -> list:
-        return [conditioning[1]]
 
     def draw_weights(self, seed: int, devices: Sequence) -> None:
         super().draw_weights(seed, devices)
@@ -139,3 +174,55 @@ class MultiStyleChain(StyledChain):
             mean = weights["styles"].mean(axis=0)
             weights["styles"] = np.concatenate([weights["styles"], *[mean[np.newaxis]] * missing])
         super().set_stage_weights(index, weights)
+
+
+class AnyStyleChain(StyledChain):
+    """A chain that paints in any style, given by descriptions, (N, described), as its describer writes them.
+
+    What the describer knows is kept with the weights of stage 0, and does not learn with them.
+    """
+
+    kind = "anystyle"
+
+    def __init__(self, stages: Sequence[dict], share_weights: bool = False):
+        super().__init__(stages, share_weights)
+        self.describer = Describer(stages[0]["described"])
+
+    @property
+    def styled(self) -> list[AnyStyle]:
+        """Its stages."""
+        return [cast(AnyStyle, stage) for stage in self.generators]
+
+    def make_stage(self, **arguments) -> AnyStyle:
+        described, hidden = arguments.pop("described"), arguments.pop("hidden")
+        return AnyStyle(make_generator(**arguments), described, hidden)
+
+    def draw_weights(self, seed: int, devices: Sequence) -> None:
+        super().draw_weights(seed, devices)
+        for stage in self.styled:
+            stage.vector_bias.set_data(stage.first_vector().astype(np.float32)[np.newaxis])
+
+    def stage_weights(self, index: int) -> dict[str, np.ndarray]:
+        describer = self.describer.named_parameters() if index == 0 else {}
+        own = {DESCRIBER + name: to_numpy(parameter.list_data()[0]) for name, parameter in describer.items()}
+        return {**super().stage_weights(index), **own}
+
+    def check_stage_weights(self, index: int, weights: dict[str, np.ndarray]) -> None:
+        describer = self.describer.named_parameters() if index == 0 else {}
+        shapes = {DESCRIBER + name: parameter.shape for name, parameter in describer.items()}
+        found = {name: weight.shape for name, weight in weights.items() if name.startswith(DESCRIBER)}
+        if found != shapes:
+            raise ValueError(f"these weights do not fit the describer of stage {index}")
+        super().check_stage_weights(index, {name: each for name, each in weights.items() if name not in found})
+
+    def set_stage_weights(self, index: int, weights: Mapping[str, np.ndarray]) -> None:
+        """Sets the weights of a stage; those of a chain of one style, or the mean of several, become every style's."""
+        stage, weights = self.styled[index], dict(weights)
+        if "vector_bias" not in weights:
+            table = weights.pop("styles") if "styles" in weights else stage.take_vector(weights)
+            weights = {**self.stage_weights(index), **weights, "vector_bias": table.mean(axis=0, keepdims=True)}
+        self.check_stage_weights(index, weights)
+        for name, parameter in stage.named_parameters().items():
+            parameter.set_data(weights[name])
+        for name, parameter in self.describer.named_parameters().items() if index == 0 else ():
+            parameter.set_data(weights[DESCRIBER + name])

@@ -18,7 +18,8 @@ from ..images.upsample import upsample_guided
 from ..losses.options import Number
 from ..machine import DENOISE_BYTES, PICTURE_BYTES, TILED, Need, check_memory, free_memory
 from ..models.folder import Model, read_model, tile_file
-from ..models.kinds import MULTISTYLE, PHOTO
+from ..models.kinds import ANYSTYLE, MULTISTYLE, PHOTO
+from .describe import Paintings, description_of
 from .engines import ModelPainter
 from .styles import weights_of
 from .tiles import OVERLAP, THUMBNAIL_EDGE, TILE, TiledPainter
@@ -41,15 +42,22 @@ class Painter(ModelPainter):
     _tiled: TiledPainter | None = None
     _style: np.ndarray | None = None  # the weights of the styles, (S,), where there are several
 
-    def with_style(self, style: str | Mapping[str, float]) -> Painter:
-        """Returns this painter for one style of a network of several, or a mix of some.
+    def with_style(self, style: Paintings) -> Painter:
+        """Returns this painter for one style of a network of several, or of any.
 
-        style: a name of `styles`, or weights by name, of any sum.  Raises OptionError for a style that there is not.
+        style: of a network of several, a name of `styles`, or weights by name, of any sum; of one of any, a painting:
+        its file, itself, uint8 (H, W, 3), or weights by file.
+        Raises OptionError for a style that there is not, ImageError for what is no picture.
         """
-        if not self.styles:
-            raise OptionError(f"{self.model.name} has one style of its own: leave --style out, or choose another model")
         painter = copy.copy(self)
-        painter._style = weights_of(style, self.styles, self.model.name)
+        if self.model.kind is ANYSTYLE:
+            painter._style = description_of(self.model, style, *self.engine.device)
+        elif not self.styles:
+            raise OptionError(f"{self.model.name} has one style of its own: leave --style out, or choose another model")
+        elif isinstance(style, (str, Mapping)):
+            painter._style = weights_of(style, self.styles, self.model.name)
+        else:
+            raise OptionError(f"{self.model.name} has styles of its own: name one of them, {listed(self.styles)}")
         return painter
 
     @property
@@ -95,8 +103,8 @@ class Painter(ModelPainter):
         WEIGHTS.check("denoise", denoise)
         if guided and as_painted:
             raise OptionError("--guided enlarges the painting to the photo's size, --as-painted does not: choose one")
-        if self.styles and self._style is None:
-            raise OptionError(f"{self.model.name} paints in several styles: name one as --style, {listed(self.styles)}")
+        if self._style is None and self.model.kind is not PHOTO:
+            self._ask_for_style()
         if wrong := no_picture(photo):
             raise OptionError(f"A photo is uint8 (H, W, 3), not {wrong}: use read_image")
         height, width = size_to_paint(photo.shape, size)
@@ -158,6 +166,13 @@ class Painter(ModelPainter):
         self._tiled = self._tiled or TiledPainter(self.model, *self.engine.device)
         return self._tiled.paint(photo, stages, strength, tile, on_tile=on_tile, beside=self._beside)
 
+    def _ask_for_style(self) -> None:
+        """Raises OptionError for a network of several styles, or of any, that was told of none."""
+        if self.styles:
+            raise OptionError(f"{self.model.name} paints in several styles: name one as --style, {listed(self.styles)}")
+        if self.model.kind is ANYSTYLE:
+            raise OptionError(f"{self.model.name} paints in the style of any painting: add --style PAINTING")
+
     @property
     def _beside(self) -> dict[str, np.ndarray]:
         """What its graphs take beside picture and strength."""
@@ -165,7 +180,7 @@ class Painter(ModelPainter):
 
     def _read(self, model: str | Path | Model) -> Model:
         found = read_model(model)
-        return found if found.kind is MULTISTYLE else read_model(found, self.kind)
+        return found if found.kind in (MULTISTYLE, ANYSTYLE) else read_model(found, self.kind)
 
 
 def size_to_paint(shape: Sequence[int], size: int | None) -> tuple[int, int]:

@@ -117,7 +117,8 @@ class UniversalPainter:
         moments, scale, tiles = None, 2 ** (level - 1), list(_tiles(picture, OVERLAPS[level]))
         for outer, inner in tiles:
             features = self._features(picture[(slice(None), *outer)], level)
-            core = features[:, *(slice(side.start // scale, side.stop // scale) for side in inner)]
+            rows, columns = (slice(side.start // scale, side.stop // scale) for side in inner)
+            core = features[:, rows, columns]
             moments = moments or Moments(len(features))
             moments.add(core.reshape(len(core), -1))
         return moments.statistics(), features if len(tiles) == 1 else None

@@ -28,10 +28,8 @@ def fit_student(student: Student, network: VGGFeatures, pictures: Sequence, scal
     of 16.
     """
     seen = [network(picture) for picture in pictures]
-    above, maps = (
-        list(pictures),
-        [student.scaled(picture) for picture in pictures],
-    )  # what VGG and the student are given
+    above = list(pictures)  # what the convolution of VGG is given
+    maps = [student.scaled(picture) for picture in pictures]  # and that of the student
     places = iter(enumerate(network.positions))
     for block in student.line:
         if isinstance(block, PaddedConv):
@@ -50,8 +48,8 @@ def fit_student(student: Student, network: VGGFeatures, pictures: Sequence, scal
             above = [block(x) for x in above]
         maps = [block(x) for x in maps]
     features = [student(picture) for picture in pictures]
-    places = (network.layers.index(layer) for layer in LAYERS)
-    for level, (each, scale, place) in enumerate(zip(student.maps, scales, places)):
+    for level, (each, scale, layer) in enumerate(zip(student.maps, scales, LAYERS)):
+        place = network.layers.index(layer)
         _fit(each, [x[level] for x in features], [_rows(x[place]) / scale for x in seen])
 
 
@@ -113,7 +111,7 @@ def _weight_and_bias(block: HybridBlock) -> tuple[Parameter, Parameter]:
 
 
 def _inputs(maps: np.ndarray, kernel: int, upsampled: bool) -> np.ndarray:
-    """Returns what a convolution with reflect padding sees at each pixel of maps (C, H, W): (k^2 C + 1, H W), last 1."""
+    """Returns what a convolution with reflect padding sees at each pixel of maps (C, H, W), and 1: (k^2 C + 1, H W)."""
     if upsampled:
         maps = maps.repeat(2, axis=1).repeat(2, axis=2)
     border = kernel // 2

@@ -69,13 +69,15 @@ class MultiStyleTask(PhotoTask):
         return nd.concat(others, weights, dim=1)
 
     def features(self, loss: PerceptualLoss, inputs, beside: Sequence = ()) -> list:
-        """Returns the content of each photo, and the weights of its styles."""
-        content = super().features(loss, inputs)
-        return [([layer[n : n + 1] for layer in content], beside[0][n : n + 1]) for n in range(len(inputs))]
+        """Returns the content of each photo, and the Gram matrices of its styles."""
+        content, styles = super().features(loss, inputs), beside[0]
+        return [
+            ([layer[n : n + 1] for layer in content], loss.mixed_grams(styles[n : n + 1])) for n in range(len(inputs))
+        ]
 
     def losses(self, loss: PerceptualLoss, picture, features: Sequence) -> Mapping[str, Any]:
         """Returns the weighted terms of pictures, (N,) each."""
-        terms = [loss.look(picture[n : n + 1], content, styles=own)[0] for n, (content, own) in enumerate(features)]
+        terms = [loss.look(picture[n : n + 1], content, grams=grams)[0] for n, (content, grams) in enumerate(features)]
         return {name: nd.concat(*(term[name] for term in terms), dim=0) for name in terms[0]}
 
     def paint(self, sample: np.ndarray, stages: int, style: int = 0) -> list:

@@ -28,9 +28,11 @@ from .stages import AUTOENCODERS, PRESETS, RESIDUAL_WEIGHT, UPSCALERS, for_each_
 __all__ = ["TrainingOptions"]
 
 SMALLEST_CROP = 32  # pixels
+DESCRIBED, HIDDEN = 128, 128  # numbers that describe a painting, and neurons of what reads them
 LARGEST = 100_000  # pixels of a painting or crop
 WIDEST = 64  # channels of the first level of VGG
 SHARE = Number(float, 0, 1)
+SEVERAL = ("multistyle", "anystyle")  # kinds that paint in more than one style
 OF_PICTURES = ("upscaler", "autoencoder")  # kinds that learn to make a picture as it was
 MaybeText = Optional[Text]  # these are evaluated, and Python 3.9 knows no Text | None
 MaybeCount = Optional[int]
@@ -59,6 +61,11 @@ class TrainingOptions:
     styles: tuple[Text, ...] = ()
     photos: Text = ""
     kind: Name = "chain"  # what learns: one of `RECIPES`
+    paintings: Text = ""  # of a chain of any style: the folder of those that it learns from
+    unseen: Text = option(
+        "", "for --any-style: folder of paintings that it is validated on, and never learns from", "--unseen-paintings"
+    )
+    student: Text = option("", "for --any-style: model of --decoders, whose student is to describe paintings")
     style_mask: Text = ""  # of a doodle: its painting's regions
     kept_styles: Annotated[int, Meta(ge=0, le=MOST_STYLES)] = 0  # those of `start_from` that `styles` are added to
     regions: Annotated[int, Meta(ge=0, le=MOST_COLORS)] = 0  # how many those are
@@ -159,8 +166,8 @@ class TrainingOptions:
     )
     photo_scales: tuple[float, ...] = option(
         (0.6, 1.4),
-        "for upscalers and decoders: least and greatest factor on the sides of photos, before crops are cut: below 1 the blocks of "
-        "JPEG files go, above 1 edges are as soft as in large photos",
+        "for upscalers and decoders: least and greatest factor on the sides of photos, before crops are cut: below 1 "
+        "the blocks of JPEG files go, above 1 edges are as soft as in large photos",
         "--photo-scale",
         Number(float, 0.05, 4),
     )
@@ -219,9 +226,9 @@ class TrainingOptions:
         if self.kind == "upscaler" and (idle := [n for n, (steps, *some) in enumerate(own) if steps and not any(some)]):
             why = f"are 0 for stage {idle[0]}, which would learn nothing, as a critic's part is a share of theirs"
             raise OptionError(f"--pixel-weight and --feature-weight {why}: raise one of them")
-        if self.kind == "multistyle" and any(self.gan_weights):
+        if self.kind in SEVERAL and any(self.gan_weights):
             raise OptionError("--gan-weight is 0 for several styles in one network: leave it out")
-        if self.kind == "multistyle" and self.norm == "batch":
+        if self.kind in SEVERAL and self.norm == "batch":
             raise OptionError("Networks of several styles normalize each picture by itself: leave --norm batch out")
         if any(self.stage_shares) and any(self.gan_weights):
             raise OptionError(
@@ -247,6 +254,8 @@ class TrainingOptions:
         own = {"doodle": {"regions": self.regions}, **dict.fromkeys(UPSCALERS, {"factor": self.factor})}
         own |= dict.fromkeys(AUTOENCODERS, {"width": self.width})
         styles = {"styles": self.kept_styles + len(self.styles)} if self.kind == "multistyle" else {}
+        if self.kind == "anystyle":
+            styles = {"described": DESCRIBED, "hidden": HIDDEN}
         return [{**own.get(stage["kind"], {}), **stage, **styles} for stage in stages]
 
     def looked_at(self, learning: Sequence[int], position: int) -> list[int]:

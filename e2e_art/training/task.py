@@ -85,7 +85,8 @@ class Task(ABC):
         """
 
     def begin(self, stages: Sequence[int]) -> None:
-        """Prepares the weights of stages that are about to take their first step: by default they stay as they are."""
+        """Prepares the weights of stages that are about to take their first step."""
+        return  # by default they stay as they are
 
     @abstractmethod
     def validate(self, photos: Sequence[Path], stages: Sequence[int]) -> list[dict[str, float]]:
