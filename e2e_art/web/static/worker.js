@@ -51,28 +51,25 @@ async function load({ id, model: wanted, engine: asked }) {
   const answer = { engine: engine.name, threaded: engine.threaded };
   if (upscaler) return [answer, []]; // opened at the strength that is asked for
   await open(graph, files);
-  if (wanted.bytes) checkInputs();
-  const styles = wanted.styles ?? stylesIn(wanted);
+  const styles = wanted.styles ?? (wanted.bytes && stylesIn(wanted.bytes));
+  if (wanted.bytes) checkInputs(styles ? ["strength", "style"] : ["strength"]);
   return [{ ...answer, styles, outputs: isOurs() ? session.outputNames.length : 1 }, []];
 }
 
-// Throws where a file from elsewhere takes other than one picture.
-function checkInputs() {
+// Throws where a file from elsewhere takes other than one picture; beside: the names of what it may take in addition.
+function checkInputs(beside) {
   const [{ name, type, shape }, ...others] = session.inputMetadata;
   const takes = type === "float32" && shape.length === 4 && (shape[1] === 3 || typeof shape[1] !== "number") && !(shape[0] > 1);
-  if (!takes || others.some((other) => !["strength", "style"].includes(other.name))) throw new Error(`it takes ${name} [${shape}] ${type}, not one picture (1, 3, H, W)`);
+  if (!takes || others.some((other) => !beside.includes(other.name))) throw new Error(`it takes ${name} [${shape}] ${type}, not one picture (1, 3, H, W)`);
 }
 
 // Returns the styles that a file of several names in its metadata, as `e2e-art export --onnx` writes it; of others nothing.
-function stylesIn({ bytes }) {
+function stylesIn(bytes) {
   const count = session.inputMetadata.find(({ name }) => name === "style")?.shape[0];
-  if (!count) return undefined;
-  const found = new TextDecoder("latin1").decode(bytes).match(/"styles": (\[("[^"\\]+"(, )?)+\])/);
-  const names = found ? JSON.parse(found[1]) : [];
-  return Array.from({ length: count }, (_, number) => {
-    const name = names[number] ?? `style_${number}`;
-    return { name, title: name.replace(/[_-]/g, " ") };
-  });
+  const found = count && new TextDecoder("latin1").decode(bytes).match(/"styles": (\["[^\]]+"\])/);
+  if (!found) return undefined;
+  const names = JSON.parse(found[1]);
+  return names.length === count ? names.map((name) => ({ name, title: name.replace(/[_-]/g, " ") })) : undefined;
 }
 
 function isOurs() {
