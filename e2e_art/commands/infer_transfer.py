@@ -7,6 +7,7 @@ from typing import Any
 
 from ..errors import OptionError
 from ..images.io import Picture, read_image
+from ..models.folder import Model
 from ..painting.universal import CASCADE, UniversalPainter
 from .infer_batch import Made, paint_batch
 from .infer_targets import Output, find_targets
@@ -18,7 +19,7 @@ __all__ = ["transfer_style"]
 def transfer_style(
     photos: Sequence[str],
     paintings: Sequence[str],
-    model: str,
+    model: str | Model,
     level: int | None,
     options: Mapping[str, Any],
     output: Output,

@@ -79,8 +79,9 @@ class UniversalPainter:
         """
         if method not in METHODS:
             raise OptionError(unknown("method", method, METHODS))
-        if wrong := [level for level in levels if level not in CASCADE] or not levels:
-            raise OptionError(f"There are levels 1 to 4, not {wrong[0] if levels else 'none'}: choose among them")
+        if not levels or not set(levels) <= set(CASCADE):
+            given = ", ".join(map(str, levels)) or "none"
+            raise OptionError(f"There are levels 1 to 4, not {given}: choose among them")
         STRENGTHS.check("strength", strength)
         if size is not None:
             EDGES.check("size", size)
@@ -114,13 +115,15 @@ class UniversalPainter:
 
     def _statistics(self, picture: np.ndarray, level: int) -> tuple[Statistics, np.ndarray | None]:
         """Returns the statistics of a picture (3, H, W) at a level, and its features where one tile has them all."""
-        moments, scale, tiles = None, 2 ** (level - 1), list(_tiles(picture, OVERLAPS[level]))
+        scale, tiles = 2 ** (level - 1), list(_tiles(picture, OVERLAPS[level]))
+        moments: Moments | None = None
         for outer, inner in tiles:
             features = self._features(picture[(slice(None), *outer)], level)
             rows, columns = (slice(side.start // scale, side.stop // scale) for side in inner)
             core = features[:, rows, columns]
             moments = moments or Moments(len(features))
             moments.add(core.reshape(len(core), -1))
+        assert moments  # as every picture has a tile
         return moments.statistics(), features if len(tiles) == 1 else None
 
     def _features(self, picture: np.ndarray, level: int) -> np.ndarray:

@@ -54,8 +54,8 @@ class DecodingTask(Task):
         """Fits the weights of a student or decoder to a few photos, where they come from no other model."""
         if self.options.start_from:
             return
-        size = min(FITTED_SIZE, *self.options.sizes)
-        with PatchStream(self.photos, size, photo_scales=self.options.photo_scales) as photos:
+        size, (least, most) = min(FITTED_SIZE, *self.options.sizes), self.options.photo_scales
+        with PatchStream(self.photos, size, photo_scales=(least, most)) as photos:
             pictures = [array(to_vgg_space(next(photos)[0]), self.devices[0]) for _ in range(FITTED)]
         for stage in stages:
             if stage:

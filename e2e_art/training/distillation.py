@@ -6,6 +6,7 @@ given at the mirrored place.  A few pictures are enough, and it takes seconds; g
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -55,7 +56,7 @@ def fit_student(student: Student, network: VGGFeatures, pictures: Sequence, scal
 
 def fit_decoder(decoder: Decoder, student: Student, pictures: Sequence) -> None:
     """Sets the weights of a decoder of a trained student; pictures: as for `fit_student`."""
-    given = []  # to each convolution of the student
+    given: list[list] = []  # to each convolution of the student
     maps, mirrored = [student.scaled(picture) for picture in pictures], decoder.convolutions
     for block in student.line:
         if isinstance(block, PaddedConv):
@@ -94,12 +95,14 @@ def _telling(moments: np.ndarray, count: int) -> list[int]:
 def _fit(block: HybridBlock, maps: Iterable, targets: Iterable[np.ndarray]) -> None:
     """Sets weight and bias of a convolution so that maps (1, C, H, W) come near to targets (F, H W)."""
     weight, bias = _weight_and_bias(block)
-    products, crossed = 0.0, 0.0
+    size = math.prod(weight.shape[1:]) + 1
+    products, crossed = np.zeros((size, size)), np.zeros((size, weight.shape[0]))
     for given, target in zip(maps, targets):
         inputs = _inputs(to_numpy(given)[0], weight.shape[-1], isinstance(block, UpsampledConv))
-        products, crossed = products + (inputs @ inputs.T).astype(np.float64), crossed + inputs @ target.T
-    ridge = RIDGE * np.trace(products) / len(products)
-    solution = np.linalg.solve(products + ridge * np.eye(len(products)), crossed)  # (k^2 C + 1, F)
+        products += inputs @ inputs.T
+        crossed += inputs @ target.T
+    ridge = RIDGE * np.trace(products) / size
+    solution = np.linalg.solve(products + ridge * np.eye(size), crossed)  # (k^2 C + 1, F)
     weight.set_data(solution[:-1].T.reshape(weight.shape))
     bias.set_data(solution[-1])
 
@@ -116,6 +119,7 @@ def _inputs(maps: np.ndarray, kernel: int, upsampled: bool) -> np.ndarray:
         maps = maps.repeat(2, axis=1).repeat(2, axis=2)
     border = kernel // 2
     padded = np.pad(maps, [(0, 0), (border, border), (border, border)], mode="reflect")
-    windows = np.lib.stride_tricks.sliding_window_view(padded, (kernel, kernel), axis=(1, 2))  # (C, H, W, k, k)
-    rows = windows.transpose(0, 3, 4, 1, 2).reshape(-1, maps.shape[1] * maps.shape[2])
-    return np.concatenate([rows, np.ones((1, rows.shape[1]), np.float32)])
+    height, width = maps.shape[1:]
+    shifted = [padded[:, y : y + height, x : x + width] for y in range(kernel) for x in range(kernel)]
+    rows = np.stack(shifted, axis=1).reshape(-1, height * width)
+    return np.concatenate([rows, np.ones((1, height * width), np.float32)])
