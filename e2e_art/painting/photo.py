@@ -54,19 +54,20 @@ class Painter(ModelPainter):
         if style is not None:
             self._style = self._weights_of(style)
 
-    def with_style(self, style: Paintings) -> Painter:
+    def with_style(self, style: Paintings, cache: Path | None = None) -> Painter:
         """Returns this painter for one style of a network of several, or of any; style: as for `e2e_art.load`.
 
+        cache: a folder that keeps what was seen of paintings' files.
         Raises OptionError for a style that there is not, ImageError for what is no picture.
         """
         painter = copy.copy(self)
-        painter._style = self._weights_of(style)
+        painter._style = self._weights_of(style, cache)
         return painter
 
-    def _weights_of(self, style: Paintings) -> np.ndarray:
+    def _weights_of(self, style: Paintings, cache: Path | None = None) -> np.ndarray:
         """Returns what the graphs take as a style; raises OptionError and ImageError as `with_style`."""
         if self.model.kind is ANYSTYLE:
-            return description_of(self.model, style, *self.engine.device)
+            return description_of(self.model, style, *self.engine.device, cache)
         if not self.styles:
             raise OptionError(f"{self.model.name} has one style of its own: leave --style out, or choose another model")
         if not isinstance(style, (str, Mapping)):
