@@ -23,6 +23,7 @@ if TYPE_CHECKING:  # imported when they are needed, so that importing e2e_art ta
     from .images.metadata import Metadata
     from .images.reading.decode import Picture
     from .models.folder import Model
+    from .painting.describe import Paintings
     from .painting.noise import DoodlePainter, TexturePainter
     from .painting.photo import Painter
     from .painting.upscale import UpscalePainter
@@ -32,20 +33,26 @@ __all__ += ["load_doodle", "load_texture", "load_upscaler", "read_image", "read_
 
 
 def load(
-    model: str | Path | Model, engine: str = "auto", threads: int | None = None, gpu: int | str | None = None
+    model: str | Path | Model,
+    engine: str = "auto",
+    threads: int | None = None,
+    gpu: int | str | None = None,
+    style: Paintings | None = None,
 ) -> Painter:
     """Returns a trained model, ready to paint photos; called with one, it returns its painting (`Painter.stages`).
 
     model: a shipped name, the folder of a trained model, an ONNX file, or one of `list_models`.  engine: "onnx"
     (onnxruntime), "mxnet", "torch", or "auto": onnx where it can.  threads: how many to use, all cores by default.
-    gpu: the number of a GPU, or "mps", that of a Mac; None is the CPU.
+    gpu: the number of a GPU, or "mps", that of a Mac; None is the CPU.  style: of a model of several, one of its
+    `styles`, or a mix, {"starry_night": 0.7, "udnie": 0.3}; of a model of any style, a painting or its file, or a mix.
 
-    Raises OptionError for an unknown engine, ModelError for a model that is missing, damaged or of another kind,
-    UserError where the engine or GPU is not to be had.
+    Raises OptionError for an unknown engine or style, ModelError for a model that is missing, damaged or of another
+    kind, UserError where the engine or GPU is not to be had.
     """
     from .painting.photo import Painter
 
-    return Painter(model, engine, threads, gpu)
+    painter = Painter(model, engine, threads, gpu)
+    return painter if style is None else painter.with_style(style)
 
 
 def load_texture(

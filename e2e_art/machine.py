@@ -131,6 +131,7 @@ PAINTING = {  # whole, by engine, too; of a network of others only input and out
     },
     "onnx": {"onnx": Need(64)},
 }
+PAINTING["multistyle"] = PAINTING["anystyle"] = PAINTING["chain"]
 TILED = Need(9)  # beside the tiles: the photo, and the last stage's picture in half precision
 PICTURE_BYTES, DENOISE_BYTES, PATCH_BYTES = 3, 90, 2300  # a pixel, in addition
 LOSSES, STYLE = Need(1110, 0.6e9), Need(1370, 0.6e9)  # of a picture, of a painting
@@ -140,7 +141,9 @@ TRAINING = {  # a crop and stage
     "doodle": Need(8700, 0.6e9),
     "upscaler": Need(2000, 0.6e9),
     "johnson-upscaler": Need(9400, 0.6e9),
+    "autoencoder": Need(4000, 0.6e9),
 }
+TRAINING["multistyle"] = TRAINING["anystyle"] = TRAINING["chain"]
 OPTIMIZE = {"lbfgs": Need(6300, 0.6e9), "adam": Need(4600, 0.6e9), "sgd": Need(4600, 0.6e9)}  # by solver
 
 

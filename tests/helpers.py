@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -88,6 +89,28 @@ def tiny_model(folder: Path) -> Path:
     record = {"command": "e2e-art train --style waves.jpg", "photos": 12, "seconds": 34, "versions": {"mxnet": "1.9.1"}}
     record["validation"] = [{"stage": stage, "total": 3.5 - stage / 2} for stage in range(4)]
     publish(tiny_chain(), folder, record, {"style.npz": targets.save()})
+    return folder
+
+
+def tiny_multistyle(folder: Path, styles: Sequence[str] = ("waves", "the_scream", "udnie"), seed: int = 3) -> Path:
+    """Publishes a small random chain of several styles, which differ, with a thumbnail of each but the last one."""
+    from e2e_art.engines.gluon import cpu
+    from e2e_art.images.io import encode_image
+    from e2e_art.models.folder import style_thumbnail
+    from e2e_art.models.publish import publish
+    from e2e_art.networks.styled import MultiStyleChain
+
+    chain = MultiStyleChain([{**TINY, "styles": len(styles)}] * 2)
+    chain.draw_weights(seed, [cpu()])
+    random = np.random.RandomState(seed)
+    for stage in range(2):
+        weights = chain.stage_weights(stage)
+        drawn = random.normal(0.5, 0.5, weights["styles"].shape).astype(np.float32)
+        chain.set_stage_weights(stage, {**weights, "styles": drawn})
+    thumbnails = (random.randint(0, 256, (64, 96, 3)).astype(np.uint8) for _ in styles[1:])
+    extras = {style_thumbnail(style): encode_image(each, ".jpg") for style, each in enumerate(thumbnails)}
+    record = {"command": "by hand", "styles": [{"file": f"{style}.jpg"} for style in styles]}
+    publish(chain, folder, record, extras)
     return folder
 
 

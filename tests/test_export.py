@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from helpers import edit_description, pixels, save
+from helpers import edit_description, pixels, save, tiny_multistyle
 from onnx import TensorProto, helper, numpy_helper
 from skimage import data
 
@@ -57,6 +57,21 @@ def test_a_file_says_what_it_is(published):
     assert properties["license"] == "Apache-2.0"
     assert [place.name for place in model.graph.input] == ["image", "strength"]
     assert not [tensor for tensor in model.graph.initializer if tensor.data_location == TensorProto.EXTERNAL]
+
+
+def test_a_file_of_several_styles_names_them_in_their_order(photo, tmp_path):
+    folder = tiny_multistyle(tmp_path / "museum")
+    file = onnx_file(read_model(folder))
+    model = onnx.load_model_from_string(file)
+    about = json.loads({entry.key: entry.value for entry in model.metadata_props}[METADATA])
+    assert about["styles"] == ["waves", "the_scream", "udnie"]
+    assert "style: float32 (S,)" in about["convention"]
+    assert [place.name for place in model.graph.input] == ["image", "strength", "style"]
+    image = photo.transpose(2, 0, 1)[np.newaxis].astype(np.float32)
+    given = {"image": image, "strength": np.ones(1, np.float32), "style": np.array([0, 0.25, 0.75], np.float32)}
+    *_, painting = onnxruntime.InferenceSession(file).run(None, given)
+    expected = load(folder, style={"udnie": 3, "the_scream": 1})(photo)
+    assert difference(np.rint(painting[0].transpose(1, 2, 0)), expected) <= 1
 
 
 def test_an_earlier_stage_a_fixed_size_and_half_precision(published, photo, tmp_path):

@@ -84,11 +84,11 @@ def said(tmp_path, monkeypatch, capsys):
         ("infer photo.png --model a.onnx -o o.png --tile 9", "--tile is for trained models"),
         (
             "train --texture a.png --photos . --out o",
-            "--photos goes with --style or --super-resolution: leave it out with --texture",
+            "--photos goes with --style, --add-style or --super-resolution: leave it out with --texture",
         ),
         (
             "train --doodle a.png --mask b.png --limit 3 --out o",
-            "--limit goes with --style or --super-resolution: leave it out with --doodle",
+            "--limit goes with --style, --add-style or --super-resolution: leave it out with --doodle",
         ),
         ("train --texture a.png --content-weight 0 --out o", "--content-weight goes with --style"),
         ("train --style a.png --photos . --edge-jitter 1 --out o", "--edge-jitter goes with --doodle"),

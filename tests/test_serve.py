@@ -12,7 +12,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from helpers import ROOT, assert_one_sentence, tiny_upscaler
+from helpers import ROOT, assert_one_sentence, tiny_multistyle, tiny_upscaler
 
 from e2e_art.commands.main import main
 from e2e_art.commands.serve import page_models
@@ -70,6 +70,21 @@ def test_a_site_lists_page_engine_and_styles(engine, published):
     assert style["bytes_in_all"] == sum(path.stat().st_size for path in beside)
     assert "styles/small_model/model.json" not in files  # the page has no use for it
     assert set(PAGES) <= {path.name for path in engine.iterdir()}
+
+
+def test_a_site_lists_the_styles_of_a_network_of_several(engine, published, tmp_path):
+    files = site([read_model(published), read_model(tiny_multistyle(tmp_path / "museum"))])
+    single, several = json.loads(files["styles.json"])
+    assert "styles" not in single
+    assert (several["title"], several["graph"]) == ("Museum", "model.onnx")
+    assert several["styles"] == [
+        {"name": "waves", "title": "Waves", "thumbnail": "style-0.jpg"},
+        {"name": "the_scream", "title": "The Scream", "thumbnail": "style-1.jpg"},
+        {"name": "udnie", "title": "Udnie"},
+    ]
+    folder = f"{several['folder']}/"
+    shown = {name[len(folder) :] for name in files if name.startswith(folder)}
+    assert shown == {several["graph"], *several["files"], "style-0.jpg", "style-1.jpg"}
 
 
 def test_a_site_lists_upscalers_apart(engine, published, tmp_path):

@@ -5,9 +5,11 @@ usage: e2e-art infer PHOTO... -o OUT [--model MODEL] [options]
 examples:
   e2e-art infer photo.jpg -o painting.jpg
   e2e-art infer holiday/ --model starry_night -o painted/ --strength 0.8
+  e2e-art infer photo.jpg --model museum --style udnie=0.7,the_scream=0.3 -o painting.jpg
   e2e-art infer clip.mp4 --model starry_night -o painted.mp4 --steady
   e2e-art infer photo.jpg --upscale 4 -o large.png
   e2e-art infer photo.jpg --model starry_night --size 640 --upscale auto -o painting.jpg
+  e2e-art infer photo.jpg --style any-painting.jpg --method ost -o painting.jpg
   e2e-art infer --texture kandinsky --size 768x512 -o texture.png
 """
 
@@ -21,17 +23,24 @@ from ..errors import OptionError
 from ..losses.options import Number
 from ..machine import limit_threads
 from ..models.folder import Model, read_model
+from ..models.kinds import ANYSTYLE
 from ..networks.inputs import SEEDS
 from ..painting import external
+from ..painting.describe import paintings_of
 from ..painting.engines import ENGINES
 from ..painting.photo import STRENGTHS, STRONGEST
+from ..painting.styles import mix_of
+from ..painting.transform import METHODS
+from ..painting.universal import SHIPPED as UNIVERSAL
 from .flags import GPU, add_engine, add_overwrite, check_job, gpu, number, parse_edge, whole
 from .infer_noise import make_textures, paint_doodle
 from .infer_photos import paint_photos
-from .infer_sheet import ALL, paint_sheets
+from .infer_sheet import ALL, paint_all_models, paint_all_styles
 from .infer_targets import Output
+from .infer_transfer import transfer_style
 from .infer_upscale import enlarge_photos, make_enlarger, make_painter, upscale
 from .infer_video import is_clip, paint_video
+from .learn import ANY
 from .models import describe_model, describe_models
 
 __all__ = ["FLAGS", "add_arguments", "run"]
@@ -39,21 +48,24 @@ __all__ = ["FLAGS", "add_arguments", "run"]
 LOOK = ("strength", "as_painted", "keep_colors", "denoise", "tile", "guided")  # options of `Painter.stages`
 
 PHOTOS, CLIPS, CAMERA, TEXTURES, DOODLES = "photos", "clips", "the camera", "textures", "doodles"
+TRANSFER = "--method"  # of the style of any painting to photos
 LIST, INFO = "--list", "--info"
 PICTURES = (PHOTOS, CLIPS, CAMERA)
-MADE = (*PICTURES, TEXTURES, DOODLES)
+MADE = (*PICTURES, TEXTURES, DOODLES, TRANSFER)
 # What each flag is for; flags for all jobs, and those that choose one, are not among them.
 FLAGS = {
-    "PHOTO": (PHOTOS, CLIPS, DOODLES),
-    "--model": (*PICTURES, DOODLES, INFO),
+    "PHOTO": (PHOTOS, CLIPS, DOODLES, TRANSFER),
+    "--model": (*PICTURES, DOODLES, TRANSFER, INFO),
+    "--style": (*PICTURES, TRANSFER),
+    "--level": (TRANSFER,),
     "-o": MADE,
     "--overwrite": MADE,
-    "--skip-existing": (PHOTOS,),
-    "--strip": (PHOTOS, CLIPS),
+    "--skip-existing": (PHOTOS, TRANSFER),
+    "--strip": (PHOTOS, CLIPS, TRANSFER),
     "--json": MADE,
-    "--strength": PICTURES,
-    "--keep-colors": PICTURES,
-    "--stage": MADE,
+    "--strength": (*PICTURES, TRANSFER),
+    "--keep-colors": (*PICTURES, TRANSFER),
+    "--stage": (*PICTURES, TEXTURES, DOODLES),
     "--stages": (PHOTOS,),
     "--denoise": PICTURES,
     "--size": MADE,
@@ -68,15 +80,17 @@ FLAGS = {
     "--steady": (CLIPS, CAMERA),
     "--flicker": (CLIPS, CAMERA),
     "--resume": (CLIPS,),
-    "--engine": MADE,
+    "--engine": (*PICTURES, TEXTURES, DOODLES),
     "--gpu": MADE,
     "--threads": MADE,
 }
 EXTERNAL, TRAINED = "ONNX files of others", ("trained models",)
-NOT_EXTERNAL = {"--tile": TRAINED, "--info": TRAINED}  # flags that such a file does not take
+NOT_EXTERNAL = dict.fromkeys(("--tile", "--info", "--style"), TRAINED)  # flags that such a file does not take
 SHEETS, ONE_MODEL = f"--model {ALL}", ("one model's paintings",)
-NOT_ALL = ("--stages", "--as-painted", "--guided", "--upscale", "--strip")
-NOT_SHEETS = dict.fromkeys(NOT_ALL, ONE_MODEL)  # nor do sheets of all
+NOT_ALL = ("--as-painted", "--guided", "--upscale", "--strip")
+NOT_SHEETS = dict.fromkeys((*NOT_ALL, "--stages", "--style"), ONE_MODEL)  # nor do sheets of all
+STYLES_SHEETS, ONE_STYLE = f"--style {ALL}", ("one style's paintings",)
+NOT_STYLES_SHEETS = dict.fromkeys(NOT_ALL, ONE_STYLE)
 LARGE_PHOTOS, LARGE_CLIPS, ENLARGING = "large photos", "large clips", "--upscale alone"
 LOOKS = ("--keep-colors", "--stage", "--stages", "--denoise", "--size", "--as-painted", "--guided")
 NOT_ENLARGING = dict.fromkeys((*LOOKS, "--camera", "--steady", "--flicker"), ("--model",))  # nor --upscale alone
@@ -87,6 +101,11 @@ def add_arguments(parser) -> None:
     parser.add_argument("photos", nargs="*", metavar="PHOTO", help="files, folders, patterns, or - for standard input")
     names = "a shipped name, folder, or ONNX file; all: a sheet of every shipped style"
     parser.add_argument("--model", default="starry_night", metavar="MODEL", help=names)
+    styles = (
+        "any painting, or several to mix, as a.jpg=0.7 b.jpg=0.3; of a --model of several styles one of them, a mix, "
+        "a=0.7,b=0.3, or all for a sheet of them"
+    )
+    parser.add_argument("--style", nargs="+", metavar="STYLE", help=styles)
     parser.add_argument("-o", "--out", metavar="OUT", help="a file for one photo, a folder for several, - for stdout")
     add_overwrite(parser)
     parser.add_argument("--skip-existing", action="store_true", help="leave out photos whose files exist, to go on")
@@ -98,6 +117,10 @@ def add_arguments(parser) -> None:
     look = parser.add_argument_group("look of the painting")
     strength = f"0: the photo, 1: as trained, up to {STRONGEST:g}; of --upscale alone: from true to sharp"
     look.add_argument("--strength", type=number(STRENGTHS), default=1.0, metavar="X", help=strength)
+    method = "give the photo's features the statistics of those of --style: ost keeps most of the photo"
+    look.add_argument("--method", choices=METHODS, help=method)
+    level = "with --method: paint at that level alone, from 1, fine, to 4, coarse"
+    look.add_argument("--level", type=whole(1, 4), metavar="K", help=level)
     look.add_argument("--keep-colors", action="store_true", help="keep the photo's colors")
     stage = "stop at stage K, from 0: nearer to the photo, and faster"
     look.add_argument("--stage", type=whole(), metavar="K", help=stage)
@@ -141,7 +164,7 @@ def camera(text: str) -> str:
 
 
 def run(flags: argparse.Namespace) -> None:
-    """Does the one of the ten jobs that the flags ask for."""
+    """Does the one of the eleven jobs that the flags ask for."""
     job, model = _job(flags)
     check_job(flags.given, {SHEETS: PHOTOS, LARGE_PHOTOS: PHOTOS, LARGE_CLIPS: CLIPS}.get(job, job), FLAGS)
     if job == LIST:
@@ -159,8 +182,14 @@ def run(flags: argparse.Namespace) -> None:
         return paint_doodle(flags.photos, load_doodle(model, *device), flags.size, flags.seed, output)
     look = {name: getattr(flags, name) for name in LOOK}
     look["size"] = None if flags.size is None else parse_edge(flags.size, "--size")
+    if job == TRANSFER:
+        options = {name: look[name] for name in ("strength", "keep_colors", "size")}
+        options["method"] = flags.method
+        return transfer_style(
+            flags.photos, flags.style or (), model, flags.level, options, output, flags.threads, flags.gpu
+        )
     if job == SHEETS:
-        return paint_sheets(flags.photos, look, output, device)
+        return paint_all_models(flags.photos, look, output, device)
     if job in (LARGE_PHOTOS, LARGE_CLIPS):
         enlarger = make_enlarger(flags.upscale, *device)
         options = {name: look[name] for name in ("strength", "tile")}
@@ -170,6 +199,11 @@ def run(flags: argparse.Namespace) -> None:
     large = flags.upscale is not None
     painter = make_painter(model, flags.upscale, look, *device) if large else load(model, *device)
     painter.last(flags.stage)  # raises for a stage that there is not
+    if flags.style == [ALL]:
+        return paint_all_styles(flags.photos, painter, look, output, flags.stages)
+    if flags.style:
+        any_style = painter.model.kind is ANYSTYLE
+        painter = painter.with_style(paintings_of(flags.style) if any_style else mix_of(flags.style))
     if job == PHOTOS:
         return paint_photos(flags.photos, painter, look, output, flags.stages)
     look |= {"as_painted": False, "stage": flags.stage}
@@ -182,9 +216,13 @@ def _job(flags: argparse.Namespace) -> tuple[str, str | Model]:
         return LIST, ""
     if flags.texture is not None:
         return INFO if flags.info else TEXTURES, flags.texture
+    if flags.method is not None and not flags.info:
+        return TRANSFER, flags.model if "--model" in flags.given else UNIVERSAL
     if flags.upscale is not None and "--model" not in flags.given and not flags.info:
         check_job(flags.given, ENLARGING, NOT_ENLARGING)
         return LARGE_CLIPS if any(is_clip(photo, flags.out) for photo in flags.photos) else LARGE_PHOTOS, ""
+    if flags.style and "--model" not in flags.given:
+        flags.model = ANY
     if flags.model == ALL and not flags.info:
         if any(is_clip(photo, None) for photo in flags.photos):
             raise OptionError(f"{SHEETS} is for photos: choose one model for a clip")
@@ -197,6 +235,10 @@ def _job(flags: argparse.Namespace) -> tuple[str, str | Model]:
         model = read_model(flags.model)
     if flags.info:
         return INFO, model
+    if flags.style == [ALL]:
+        if flags.camera is not None or any(is_clip(photo, flags.out) for photo in flags.photos):
+            raise OptionError(f"{STYLES_SHEETS} is for photos: choose one style for a clip")
+        check_job(flags.given, STYLES_SHEETS, NOT_STYLES_SHEETS)
     if flags.camera is not None:
         return CAMERA, model
     clips = any(is_clip(photo, flags.out) for photo in flags.photos)

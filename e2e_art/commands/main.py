@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from .. import __version__
 from ..errors import UserError
-from . import compare, completion, export, infer, masks, models, optimize, serve, train
+from . import compare, completion, export, infer, learn, masks, models, optimize, serve, train
 from .console import flush, log_to_console, open_streams
 from .parser import Parser
 from .progress import terminable
@@ -20,6 +20,7 @@ log = logging.getLogger(__name__)
 COMMANDS = {
     infer: "paint photos, clips and doodles, make textures",
     train: "train a model on a painting",
+    learn: "learn a painting's style in a second",
     optimize: "paint a photo, or make a texture, without a trained model",
     compare: "measure the stages of models beside L-BFGS",
     models: "list trained models",

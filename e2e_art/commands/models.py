@@ -107,10 +107,16 @@ def _paragraph(model: Model) -> list[str]:
 
 def _about_painter(model: Model) -> list[str]:
     """Returns the lines that say what a model paints after, and how well."""
-    record, photos, lines = model.record, model.kind.paints_photos, []
-    if styles := ", ".join(style["file"] for style in record.get("styles", [])):
+    record, lines = model.record, []
+    photos = model.kind.paints_photos or record.get("photos")
+    if model.styles:
+        lines.append(f"{plural(len(model.styles), 'style')}: {', '.join(model.styles)}")
+        lines.append(f"on {_count(record, 'photos', 'photo')} in {model.training_time}")
+    elif styles := ", ".join(style["file"] for style in record.get("styles", [])):
         seen = f"on {_count(record, 'photos', 'photo')}" if photos else f"a {model.kind.name}"
         lines.append(f"after {styles}, {seen} in {model.training_time}")
+    elif photos:
+        lines.append(f"after {_count(record, 'photos', 'photo')} in {model.training_time}")
     if totals := " ".join(f"{stage['total']:.2f}" for stage in record.get("validation", [])):
         samples = _count(record, "validation_photos", "other photo") if photos else "seeds of its own"
         lines.append(f"total loss on {samples}, stage by stage: {totals}")

@@ -7,6 +7,7 @@ examples:
   e2e-art train --texture bricks.jpg --out models/bricks
   e2e-art train --doodle painting.jpg --mask painting-mask.png --out models/doodles
   e2e-art train --super-resolution 4 --photos photos/ --out models/x4
+  e2e-art train --decoders --photos photos/ --out models/wct
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from ..images.resize import with_short_edge
 from ..losses.options import LossOptions
 from ..machine import TRAINING, Need, check_memory, limit_threads
 from ..models.folder import DESCRIPTION, Model, read_model
-from ..models.kinds import DOODLE, KINDS, PHOTO, TEXTURE, UPSCALER
+from ..models.kinds import ANYSTYLE, AUTOENCODER, DOODLE, KINDS, MULTISTYLE, PHOTO, TEXTURE, UPSCALER
 from ..networks.inputs import FACTORS
 from ..training.options import TrainingOptions
 from ..training.presets import PUBLISHED
@@ -44,13 +45,18 @@ if TYPE_CHECKING:
 __all__ = ["add_arguments", "run"]
 
 NOT_OURS = ("patch_weight", "patch_layers")  # options of the loss that are for optimize alone
-CHAINS, TEXTURES, DOODLES, UPSCALERS = "--style", "--texture", "--doodle", "--super-resolution"
-PAINTINGS, OF_PHOTOS = (CHAINS, TEXTURES, DOODLES), (CHAINS, UPSCALERS)
+CHAINS, TEXTURES, DOODLES, UPSCALERS, DECODERS = "--style", "--texture", "--doodle", "--super-resolution", "--decoders"
+ADDED, ANY = "--add-style", "--any-style"
+PAINTINGS, OF_PHOTOS = (CHAINS, ADDED, ANY, TEXTURES, DOODLES), (CHAINS, ADDED, ANY, UPSCALERS, DECODERS)
+OF_PICTURES = (UPSCALERS, DECODERS)
 # What flags go with, where it is not everything.
 FLAGS = {
     "--photos": OF_PHOTOS,
     "--mask": (DOODLES,),
+    "--styles-in-one": (CHAINS,),
     "--preset": (CHAINS,),
+    "--stages": (CHAINS, ANY, TEXTURES, DOODLES, UPSCALERS),
+    "--residual-weight": (CHAINS, ANY, TEXTURES, DOODLES, UPSCALERS),
     "--validate": OF_PHOTOS,
     "--preview": OF_PHOTOS,
     "--style-size": PAINTINGS,
@@ -63,39 +69,52 @@ FLAGS = {
     "--covariance": PAINTINGS,
     "--normalize-gradients": PAINTINGS,
     "--coupling": PAINTINGS,
+    "--stage-share": PAINTINGS,
     "--share-weights": PAINTINGS,
-    "--photo-scale": (UPSCALERS,),
+    "--photo-scale": OF_PICTURES,
     "--blurred": (UPSCALERS,),
     "--noisy": (UPSCALERS,),
     "--compressed": (UPSCALERS,),
-    "--pixel-weight": (UPSCALERS,),
-    "--feature-weight": (UPSCALERS,),
+    "--pixel-weight": OF_PICTURES,
+    "--feature-weight": OF_PICTURES,
     "--grid-weight": (UPSCALERS,),
     "--gan-weight": (CHAINS, TEXTURES, UPSCALERS),
     "--critic-rate": (CHAINS, TEXTURES, UPSCALERS),
     "--style-blend": (CHAINS, TEXTURES),
-    "--content-weight": (CHAINS,),
+    "--width": (DECODERS,),
+    "--content-weight": (CHAINS, ADDED, ANY),
+    "--student": (ANY,),
+    "--unseen-paintings": (ANY,),
     "--content-layer": OF_PHOTOS,
     "--content-layer-weights": OF_PHOTOS,
     "--edge-jitter": (DOODLES,),
     "--list": OF_PHOTOS,
     "--limit": OF_PHOTOS,
 }
+OTHERS = {MULTISTYLE: (PHOTO,), ANYSTYLE: (PHOTO, MULTISTYLE)}  # kinds that a chain of several styles begins with
 NARROWEST = 20  # times as long as wide that a validation photo may be
 STAGE_OPTIONS = "stages steps sizes residual_weights style_boosts learning_rates coupling warm_start share_weights norm"
-STAGE_OPTIONS += " pixel_weights feature_weights grid_weights gan_weights"
+STAGE_OPTIONS += " stage_shares pixel_weights feature_weights grid_weights gan_weights"
 
 
 def add_arguments(parser) -> None:
     """Adds the flags of `train`."""
     parser.add_argument("--style", nargs="+", default=[], metavar="PAINTING", help="one or more paintings to blend")
+    one = "with several paintings: learn each as a style of its own, in one network, instead of their blend"
+    parser.add_argument("--styles-in-one", action="store_true", help=one)
+    added = "instead of --style: paintings to add to the model of several styles that --start-from names"
+    parser.add_argument("--add-style", nargs="+", metavar="PAINTING", help=added)
     parser.add_argument("--photos", metavar="DIR", help="photos to train on, in any tree of folders")
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder of the model to write")
+    any_style = "instead of --style: learn to paint in any style, from a folder of paintings"
+    parser.add_argument("--any-style", metavar="DIR", help=any_style)
     parser.add_argument("--texture", nargs="+", metavar="PAINTING", help="instead of both: textures like this painting")
     parser.add_argument("--doodle", metavar="PAINTING", help="instead of both: paint doodles, by regions")
     parser.add_argument("--mask", metavar="MASK", help="with --doodle: the painting's regions, each in a flat color")
     upscaling = "instead of --style: enlarge pictures so many times"
     parser.add_argument("--super-resolution", type=int, choices=FACTORS, metavar="2|4|8", help=upscaling)
+    decoders = "instead of --style: what infer.py --method paints any painting's style with"
+    parser.add_argument("--decoders", action="store_true", help=decoders)
     parser.add_argument("--validate", type=Path, metavar="DIR", help="photos to validate on, never trained on")
     parser.add_argument("--preview", nargs="+", type=Path, default=[], metavar="PHOTO", help="paint at checkpoints")
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint of --out")
@@ -150,6 +169,10 @@ def run(flags: argparse.Namespace) -> None:
     computing = devices(flags.gpus, flags.cpu_devices)
     validation = _validation_photos(flags.validate) if flags.validate else []
     started_from = _started_from(options) if options.start_from else None
+    if options.student:
+        read_model(options.student, AUTOENCODER)
+    elif options.kind == ANYSTYLE.name and (not started_from or started_from.kind is not ANYSTYLE):
+        raise OptionError("--any-style describes paintings by what a student sees: add --student MODEL of --decoders")
     training = Training(
         options,
         checkpoint,
@@ -229,11 +252,11 @@ def _text(losses: Mapping[str, float]) -> str:
 
 def _check_subject(flags: argparse.Namespace) -> None:
     """Raises OptionError where flags do not say what to learn, or say more than that takes."""
-    given = [job for job in (*PAINTINGS, UPSCALERS) if getattr(flags, job.strip("-").replace("-", "_"))]
+    given = [job for job in (*PAINTINGS, UPSCALERS, DECODERS) if getattr(flags, job.strip("-").replace("-", "_"))]
     if not given:
         raise OptionError(
             "Say what to learn: --style PAINTING and --photos DIR, --texture PAINTING, --doodle PAINTING and --mask "
-            "MASK, or --super-resolution 4 and --photos DIR"
+            "MASK, --super-resolution 4 and --photos DIR, or --decoders and --photos DIR"
         )
     if len(given) > 1:
         raise OptionError(f"{given[0]} and {given[1]} are two trainings: choose one")
@@ -284,13 +307,36 @@ def _options(flags: argparse.Namespace) -> TrainingOptions:
 def _subject(flags: argparse.Namespace) -> dict[str, Any]:
     """Returns the options that say what to learn, and of what."""
     if flags.style:
-        return {"kind": PHOTO.name, "styles": tuple(flags.style), "photos": flags.photos}
+        kind = MULTISTYLE if flags.styles_in_one else PHOTO
+        if kind is MULTISTYLE and (double := find_double(Path(style).stem for style in flags.style)):
+            raise OptionError(f"Two styles would be called {double}, after the paintings' files: rename one")
+        return {"kind": kind.name, "styles": tuple(flags.style), "photos": flags.photos}
+    if flags.add_style:
+        return {"kind": MULTISTYLE.name, "styles": tuple(flags.add_style), "photos": flags.photos, **_added_to(flags)}
+    if flags.any_style:
+        return {"kind": ANYSTYLE.name, "paintings": flags.any_style, "photos": flags.photos}
     if flags.super_resolution:
         return {"kind": UPSCALER.name, "factor": flags.super_resolution, "photos": flags.photos}
+    if flags.decoders:
+        return {"kind": AUTOENCODER.name, "photos": flags.photos}
     if flags.texture:
         return {"kind": TEXTURE.name, "styles": tuple(flags.texture)}
     palette, _ = style_regions(read_image(flags.doodle), read_image(flags.mask), flags.mask)
     return {"kind": DOODLE.name, "styles": (flags.doodle,), "style_mask": flags.mask, "regions": len(palette)}
+
+
+def _added_to(flags: argparse.Namespace) -> dict[str, Any]:
+    """Returns the options that styles take over from the model that they are added to."""
+    start_from = getattr(flags, "start_from", None)
+    if not start_from:
+        raise OptionError("--add-style adds to a model of several styles: name it with --start-from")
+    model = read_model(start_from, MULTISTYLE)
+    known = [*model.styles, *(Path(painting).stem for painting in flags.add_style)]
+    if double := find_double(known):
+        raise OptionError(f"Two styles would be called {double}, after the paintings' files: rename one")
+    stages = {"stages": ",".join(stage["kind"] for stage in model.stages)}
+    weights = tuple(stage["residual_weight"] for stage in model.stages)
+    return {**stages, "residual_weights": weights, "kept_styles": len(model.styles)}
 
 
 def _check_memory(options: TrainingOptions) -> None:
@@ -306,7 +352,7 @@ def _started_from(options: TrainingOptions) -> Model:
     """Returns the model to begin with; raises OptionError for one of another kind, or factor, than what learns."""
     name, kind = options.start_from, KINDS[options.kind]
     model = read_model(str(name))
-    if model.kind is not kind:
+    if model.kind is not kind and model.kind not in OTHERS.get(kind, ()):
         raise OptionError(
             f"--start-from {name} is of kind '{model.kind.name}', and this training of kind '{kind.name}': "
             f"name one of that kind, or leave it out"

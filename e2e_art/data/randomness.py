@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-__all__ = ["CROP", "DEGRADATION", "ORDER", "REAL", "SAMPLE"]
+__all__ = ["CROP", "DEGRADATION", "LOOK", "ORDER", "REAL", "SAMPLE", "STYLE"]
 
-SAMPLE, ORDER, CROP, DEGRADATION, REAL = range(5)  # checkpoints go on with these numbers
+SAMPLE, ORDER, CROP, DEGRADATION, REAL, LOOK, STYLE = range(7)  # checkpoints go on with these numbers

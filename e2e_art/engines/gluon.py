@@ -5,10 +5,11 @@ Gluon's blocks, parameters and gradients, by MXNet or by PyTorch (`choice.py`). 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .choice import chosen
+from .functional import giving
 from .recording import recorder_of
 
 # ruff: noqa: F403, F405
@@ -20,7 +21,7 @@ else:
     from .torch import *
     from .torch import __all__
 
-__all__ = [*__all__, "described", "on_cpu", "operators_of"]
+__all__ = [*__all__, "described", "functional_call", "on_cpu", "operators_of"]
 
 
 def described(on: Sequence) -> str:
@@ -36,3 +37,16 @@ def on_cpu(on: Sequence) -> bool:
 def operators_of(x) -> Any:
     """Returns the operators that a value goes through, F: the engine's, or those of what records it."""
     return recorder_of([x]) or nd
+
+
+def functional_call(block: Any, values: Mapping[Any, Any], *inputs: Any) -> Any:
+    """Returns what a block makes of inputs with values in place of some of its parameters, as torch.func has it.
+
+    values: by parameter, arrays of its shape, or recorded values.  With MXNet, only blocks that are not compiled by
+    themselves take them: it is to be called within a block that is.
+    """
+    if recorder := recorder_of(inputs):
+        recorder.parameters.update(values)
+        return block(*inputs)
+    with giving(values):
+        return block(*inputs)

@@ -24,6 +24,7 @@ from PIL import ImageFile
 
 from ..machine import bfloat16_is_fast, cores, processor_flags
 from .choice import EngineError, gpus_among, not_installed
+from .functional import given
 from .recording import recorder_of
 
 __all__ = ["NAME", "VERSION", "Block", "HybridBlock", "Parameter", "array", "assign", "autograd", "cpu", "device_of"]
@@ -321,8 +322,10 @@ class Block(mx.gluon.Block):  # type: ignore[name-defined]
         super().hybridize(active, **{**options, "static_alloc": active})
 
     def collect_params(self, select=None):
+        all_of_them = self._collect_params_with_prefix().values()
+        constants = [each for each in all_of_them if isinstance(each, mx.gluon.Constant)]
         found = mx.gluon.ParameterDict()
-        found.update({each.name: each for each in self._collect_params_with_prefix().values()})
+        found.update({each.name: each for each in [*self.named_parameters().values(), *constants]})
         return found
 
 
@@ -344,6 +347,12 @@ class HybridBlock(Block, mx.gluon.HybridBlock):  # type: ignore[name-defined]
         if recorder := recorder_of(inputs):
             parameters = {name: recorder.parameter(each) for name, each in self._reg_params.items()}
             return self.hybrid_forward(recorder, *inputs, **parameters)
+        if values := {name: value for name, each in self._reg_params.items() if (value := given(each)) is not None}:
+            symbolic = isinstance(inputs[0], mx.sym.Symbol)
+            for name, each in self._reg_params.items():
+                if name not in values:
+                    values[name] = each.var() if symbolic else each.data(inputs[0].context)
+            return self.hybrid_forward(mx.sym if symbolic else mx.nd, *inputs, **values)
         return super().__call__(*inputs)
 
     def parameter(self, name: str, shape: Sequence[int], init: str | None = None, learns: bool = True) -> Parameter:

@@ -210,6 +210,8 @@ class Graph:
         return self.add("Slice", x, [begin], [END if end is None else end], [axis])
 
     def take(self, x, indices, axis: int, mode: str = "clip"):
+        if not indices.whole:
+            indices = self.add("Cast", indices, whole=True, to=TensorProto.INT64)
         return self.add("Gather", x, indices % x.shape[axis] if mode == "wrap" else indices, axis=axis)
 
     def _numbers(self, numbers: Sequence) -> Value:
@@ -231,6 +233,25 @@ class Graph:
 
     def clip(self, x, a_min: float, a_max: float):
         return self.add("Clip", x, float(a_min), float(a_max))
+
+    def broadcast_div(self, x, y):
+        return x / y
+
+    def channels_and_pixels(self, x) -> tuple[Value, Value]:
+        channels, height, width = (self.add("Cast", x.shape[axis], to=TensorProto.FLOAT) for axis in (1, 2, 3))
+        return channels, height * width
+
+    def dot(self, x, y):
+        return self.add("MatMul", x, y)
+
+    def mean(self, x, axis: int, keepdims: bool = False):
+        return self.add("ReduceMean", x, axes=[axis], keepdims=int(keepdims))
+
+    def row_products(self, x, y):
+        return self.add("MatMul", x, self.add("Transpose", y, perm=[0, 2, 1]))
+
+    def sqrt(self, x):
+        return self.add("Sqrt", x)
 
     def tanh(self, x):
         return self.add("Tanh", x)

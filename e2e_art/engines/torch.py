@@ -20,6 +20,7 @@ import torch
 from ..machine import bfloat16_is_fast, cores
 from . import winograd
 from .choice import EngineError, gpus_among
+from .functional import given
 from .recording import recorder_of
 from .torch_gradients import autograd, mode, recorded
 from .torch_operators import nd
@@ -229,5 +230,8 @@ class HybridBlock(Block):
         if recorder := recorder_of(inputs):
             parameters = {name: recorder.parameter(each) for name, each in self._reg_params.items()}
             return self.hybrid_forward(recorder, *inputs, **parameters)
-        device = next(x.device for x in inputs if isinstance(x, torch.Tensor))
-        return self.hybrid_forward(nd, *inputs, **{name: each.data(device) for name, each in self._reg_params.items()})
+        device, parameters = next(x.device for x in inputs if isinstance(x, torch.Tensor)), {}
+        for name, parameter in self._reg_params.items():
+            value = given(parameter)
+            parameters[name] = parameter.data(device) if value is None else value
+        return self.hybrid_forward(nd, *inputs, **parameters)

@@ -61,10 +61,13 @@ def chart(path: Path, width: float = 9, height: float = 5) -> Iterator:
 def plot_curves(entries: Sequence[dict], path: Path, smoothing: int = 50) -> None:
     """Draws the weighted losses of a training over its steps, stage after stage, and the validation totals, as PNG.
 
-    entries: of the run log; those with a phase are steps, those with "validation" validations.
+    entries: of the run log; those with a phase are steps, of which those count that look at the last stage of their
+    phase, those with "validation" validations.
     smoothing: how many steps are averaged in each point.
     """
     steps = [entry for entry in entries if "phase" in entry]
+    last = {step["phase"]: step.get("stage", 0) for step in sorted(steps, key=lambda step: step.get("stage", 0))}
+    steps = [step for step in steps if step.get("stage", 0) == last[step["phase"]]]
     places = [entry["total_step"] for entry in steps]
     with chart(path) as axes:
         for name in [term for term in TERMS if steps and term in steps[0]]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..engines.gluon import HybridBlock, array, cpu, device_of, one_by_one
+from ..engines.gluon import HybridBlock, array, cpu, device_of, nd, one_by_one
 from ..networks.vgg import VGGFeatures, load_vgg
 from .options import LossOptions
 from .patches import matched_features
@@ -158,6 +158,7 @@ class PerceptualLoss(HybridBlock):
         )
         self._channels = [gram.shape[-1] if self.network.bfloat16 else None for gram in grams]
         self.content_network = self.network.of_layers(content_layers) if content_layers else None
+        self.style_network = self.network.of_layers(options.style_layers)
         if not patches:  # matching reads shapes
             self.hybridize()
 
@@ -165,12 +166,36 @@ class PerceptualLoss(HybridBlock):
         """Returns what a painting should keep of photos (N, 3, H, W): the features of each content layer."""
         return self.content_network(photo) if self.content_network else []
 
+    def mixed_grams(self, styles) -> list:
+        """Returns the Gram matrices of a mix of the target's styles; styles: their weights (1, R), of sum 1."""
+        mixed = []
+        for grams in self._grams[device_of(styles)]:  # (R, C, C)
+            mean = nd.dot(styles, nd.reshape(grams, shape=(0, -1)))
+            mixed.append(nd.reshape_like(mean, grams, lhs_begin=1, lhs_end=2, rhs_begin=1, rhs_end=3))
+        return mixed
+
+    def grams_of(self, painting) -> list:
+        """Returns the Gram matrices of a painting, (1, 3, H, W)."""
+        layers = zip(self.style_network(painting), self._channels)
+        return [gram_matrix(nd, features, self.options.covariance, None, channels) for features, channels in layers]
+
     def forward(self, picture, content: Sequence, region_weights: Sequence = (), patch_regions: Sequence = ()):
         return self.look(picture, content, region_weights, patch_regions)[0]
 
-    def look(self, picture, content: Sequence, region_weights: Sequence = (), patch_regions: Sequence = ()) -> tuple:
-        """Returns what calling it does, and the features of the layers that are `seen`, which it computes anyway."""
-        constants = (self._grams[device_of(picture)], list(region_weights), list(patch_regions))
+    def look(
+        self,
+        picture,
+        content: Sequence,
+        region_weights: Sequence = (),
+        patch_regions: Sequence = (),
+        grams: Sequence | None = None,
+    ) -> tuple:
+        """Returns what calling it does, and the features of the layers that are `seen`, which it computes anyway.
+
+        grams: the style to reach in the one picture, a Gram matrix (1, C, C) for each layer; the target's by default.
+        """
+        own = self._grams[device_of(picture)] if grams is None else list(grams)
+        constants = (own, list(region_weights), list(patch_regions))
         forward = super().forward
 
         def terms(picture, *content):

@@ -3,8 +3,9 @@
 A model is a folder: ``model.json`` (what it is and how it was trained), ``stage-K.safetensors`` (weights),
 ``model.onnx`` (the whole chain), ``stage-K.onnx`` (the chain up to stage K, for those who stop there), ``tile-K.onnx``
 (stage K alone, for tiled inference), ``noise.int8`` (the noise plane of all graphs), ``style.npz``
-(`StyleTarget.save`), ``sheet.jpg`` and ``thumbnail.jpg`` (what it paints).  Every file's sha256 stands in model.json,
-model.json's own included, and is checked when the model is loaded.
+(`StyleTarget.save`), ``sheet.jpg`` and ``thumbnail.jpg`` (what it paints), and of a network of several styles
+``style-K.jpg`` (what it paints in style K).  Every file's sha256 stands in model.json, model.json's own included, and
+is checked when the model is loaded.
 """
 
 from __future__ import annotations
@@ -27,8 +28,9 @@ from ..networks.inputs import noise_tile
 from ..networks.reach import reach_of
 from .kinds import KINDS, PHOTO, Kind
 
-__all__ = ["FORMAT", "NOISE_FILE", "STYLE_FILE", "THUMBNAIL", "Model", "find_model", "graph_file", "list_models"]
-__all__ += ["model_folders", "read_model", "tile_file", "weight_name", "write_model"]
+__all__ = ["DESCRIBE_FILE", "FORMAT", "LEARNED", "NOISE_FILE", "STYLE_FILE", "THUMBNAIL", "VECTORS_FILE", "Model"]
+__all__ += ["coding_files", "find_model", "graph_file", "list_models", "model_folders", "read_model"]
+__all__ += ["style_thumbnail", "tile_file", "title_of", "weight_name", "write_model"]
 
 FORMAT = 2  # that is written
 OLD_FORMAT = 1  # that is read, too: its weights are in .params files
@@ -37,6 +39,9 @@ CHECKSUM = "seal"  # the entry of model.json that holds the sha256 of the others
 THUMBNAIL = "thumbnail.jpg"
 STYLE_FILE = "style.npz"
 NOISE_FILE = "noise.int8"
+DESCRIBE_FILE = "describe.onnx"  # of a chain of any style: the graph that describes paintings
+VECTORS_FILE = "vectors.json"  # ... and what its style vectors hold
+LEARNED = "learned-"  # ... and what begins the names of the graphs of those styles
 
 MOST_DESCRIPTION = 2**22  # bytes of model.json
 MOST_BYTES = 2**28  # of all other files
@@ -68,9 +73,7 @@ class Model:
     @property
     def title(self) -> str:
         """The model's name for people, such as "Starry Night" or "Composition VII"."""
-        words = self.name.replace("_", " ").replace("-", " ").title().split(" ")
-        words = [word.upper() if set(word.lower()) <= set("ivx") else word for word in words]
-        return " ".join(word.lower() if index and word in _SMALL_WORDS else word for index, word in enumerate(words))
+        return title_of(self.name)
 
     @property
     def megabytes(self) -> float:
@@ -88,6 +91,13 @@ class Model:
             record = record.get("started_from", {})
         times = (plural(round(each / 60), "minute") + by for by, each in reversed(seconds.items()) if each)
         return " and ".join(times) or "0 minutes"
+
+    @property
+    def styles(self) -> list[str]:
+        """The names of the styles that it can be asked for: of a network of several alone."""
+        if "styles" not in self.stages[0]:
+            return []
+        return [Path(style["file"]).stem for style in self.record["styles"]]
 
     @property
     def factor(self) -> int:
@@ -131,6 +141,23 @@ def graph_file(last: int, count: int) -> str:
 def tile_file(stage: int) -> str:
     """Returns the name of the ONNX graph of one stage alone, which paints a picture in parts."""
     return f"tile-{stage}.onnx"
+
+
+def style_thumbnail(style: int) -> str:
+    """Returns the name of the small picture of what a network of several styles paints in one of them."""
+    return f"style-{style}.jpg"
+
+
+def title_of(name: str) -> str:
+    """Returns the name of a model or of a style for people, such as "Starry Night" or "Composition VII"."""
+    words = name.replace("_", " ").replace("-", " ").title().split(" ")
+    words = [word.upper() if set(word.lower()) <= set("ivx") else word for word in words]
+    return " ".join(word.lower() if index and word in _SMALL_WORDS else word for index, word in enumerate(words))
+
+
+def coding_files(level: int) -> tuple[str, str]:
+    """Returns the names of the ONNX graphs of an autoencoder that make features of a level, and a picture of those."""
+    return f"encode-{level}.onnx", f"decode-{level}.onnx"
 
 
 def weight_name(stage: int, key: str) -> str:

@@ -8,10 +8,29 @@ from functools import partial
 from importlib import import_module
 from typing import Any
 
-from .quantization import halve, quantize
-from .schema import DoodleModel, PhotoModel, TextureModel, UpscalerModel
+from .quantization import halve, quantize, quantize_kernels
+from .schema import (
+    AnyStyleModel,
+    AutoencoderModel,
+    DoodleModel,
+    MultiStyleModel,
+    PhotoModel,
+    TextureModel,
+    UpscalerModel,
+)
 
-__all__ = ["DOODLE", "EXTERNAL", "KINDS", "PHOTO", "TEXTURE", "UPSCALER", "Kind"]
+__all__ = [
+    "ANYSTYLE",
+    "AUTOENCODER",
+    "DOODLE",
+    "EXTERNAL",
+    "KINDS",
+    "MULTISTYLE",
+    "PHOTO",
+    "TEXTURE",
+    "UPSCALER",
+    "Kind",
+]
 
 _NOISE = "float32, even in -1..1, as e2e_art/networks/inputs.py makes it of a seed"
 
@@ -60,6 +79,37 @@ PHOTO = Kind(
     paints_photos=True,
     page_list="styles.json",
 )
+MULTISTYLE = Kind(
+    name="multistyle",
+    usage="PHOTO --model",
+    schema=MultiStyleModel,
+    convention=(
+        "image and strength as of a chain; style: float32 (S,), the weight of each style in the order of the record, "
+        "which add up to 1; outputs as of a chain"
+    ),
+    chain=partial(_call, "networks.styled:MultiStyleChain"),
+    task=partial(_call, "training.multistyle:MultiStyleTask"),
+    exporter=partial(_call, "models.onnx_export:photo_graphs"),
+    keep=quantize_kernels,
+    paints_photos=True,
+    subfolder="multistyle",
+    page_list="styles.json",
+)
+ANYSTYLE = Kind(
+    name="anystyle",
+    usage="PHOTO --style PAINTING --model",
+    schema=AnyStyleModel,
+    convention=(
+        "image and strength as of a chain; style: float32 (D,), what describe.onnx makes of a painting (1, 3, H, W), "
+        "RGB in 0..255, sides multiples of 16; outputs as of a chain"
+    ),
+    chain=partial(_call, "networks.styled:AnyStyleChain"),
+    task=partial(_call, "training.any_style:AnyStyleTask"),
+    exporter=partial(_call, "models.onnx_export:any_style_graphs"),
+    keep=quantize_kernels,
+    paints_photos=True,
+    subfolder="anystyle",
+)
 TEXTURE = Kind(
     name="texture",
     usage="--texture",
@@ -107,5 +157,19 @@ UPSCALER = Kind(
     subfolder="upscalers",
     page_list="upscalers.json",
 )
-KINDS = {kind.name: kind for kind in (PHOTO, TEXTURE, DOODLE, UPSCALER)}
+AUTOENCODER = Kind(
+    name="autoencoder",
+    usage="PHOTO --style PAINTING --method ost --model",
+    schema=AutoencoderModel,
+    convention=(
+        "encode-K: image, float32 (N, 3, H, W), RGB in 0..255, H and W multiples of 16; output features, float32 "
+        "(N, C, H / 2^(K - 1), W / 2^(K - 1)). decode-K: features; output image"
+    ),
+    chain=partial(_call, "networks.autoencoder:Autoencoder"),
+    task=partial(_call, "training.decoding:DecodingTask"),
+    exporter=partial(_call, "models.onnx_export:autoencoder_graphs"),
+    keep=halve,
+    subfolder="autoencoders",
+)
+KINDS = {kind.name: kind for kind in (PHOTO, MULTISTYLE, ANYSTYLE, TEXTURE, DOODLE, UPSCALER, AUTOENCODER)}
 EXTERNAL = Kind(name="onnx", usage="PHOTO --model", paints_photos=True)  # one ONNX file of others; not trained here

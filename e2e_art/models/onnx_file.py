@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from ..errors import ModelError, OptionError, UserError, reason_of
-from .folder import Model, graph_file
+from .folder import Model, coding_files, graph_file
 
 __all__ = ["METADATA", "onnx_file"]
 
@@ -27,6 +27,10 @@ def onnx_file(model: Model, stage: int | None = None, size: tuple[int, int] | No
         import onnx
     except ImportError as error:
         raise UserError("Exports need the onnx library: pip install onnx") from error
+    if coding_files(1)[0] in model.files:
+        raise OptionError(
+            f"{model.name} has several graphs, which meet in features: take the .onnx files of {model.folder}"
+        )
     last = model.check_stages(None if stage is None else [stage])[-1]
     if size is not None:
         multiple = model.kind.multiple
@@ -50,6 +54,8 @@ def onnx_file(model: Model, stage: int | None = None, size: tuple[int, int] | No
         about = {"name": model.name, "title": model.title, "stages": last + 1, "convention": convention}
         if "palette" in model.record:
             about["palette"] = model.record["palette"]
+        if model.styles:
+            about["styles"] = model.styles
         onnx.helper.set_model_props(proto, {METADATA: json.dumps(about), "license": LICENSE})
         proto.doc_string = f"{model.title}: a {model.kind.name} of {last + 1} stages, by e2e-art.  {convention}"
         onnx.checker.check_model(proto)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-__all__ = ["SCALE", "dequantize", "halve", "is_kept", "quantize"]
+__all__ = ["SCALE", "dequantize", "halve", "is_kept", "quantize", "quantize_kernels"]
 
 HALF_FROM = 32  # numbers from which on a weight is kept in half precision
 EIGHT_FROM = 2**14  # ... and in 8 bits
@@ -38,6 +38,11 @@ def quantize(name: str, weight: np.ndarray) -> dict[str, np.ndarray]:
 def halve(name: str, weight: np.ndarray) -> dict[str, np.ndarray]:
     """Returns the array that a file holds of a weight that is to be mixed with others, by name: in half precision."""
     return {name: weight.astype(np.float16)}
+
+
+def quantize_kernels(name: str, weight: np.ndarray) -> dict[str, np.ndarray]:
+    """Returns what `quantize` does, but of a table, whose columns differ in size, in half precision."""
+    return halve(name, weight) if weight.ndim == 2 else quantize(name, weight)
 
 
 def dequantize(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

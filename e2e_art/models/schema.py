@@ -12,15 +12,27 @@ from msgspec.structs import replace
 
 from ..files import Count, FileName, Measure, Share, Text
 
-__all__ = ["MOST_STAGES", "DoodleModel", "PhotoModel", "TextureModel", "UpscalerModel"]
+__all__ = [
+    "MOST_STAGES",
+    "MOST_STYLES",
+    "AnyStyleModel",
+    "AutoencoderModel",
+    "DoodleModel",
+    "MultiStyleModel",
+    "PhotoModel",
+    "TextureModel",
+    "UpscalerModel",
+]
 
 MOST_STAGES = 16
-MOST_FILES = 128
 MOST_COLORS = 64  # of a palette
+MOST_STYLES = 1000  # of one network
+MOST_FILES = 128 + MOST_STYLES  # each style may have a thumbnail
 
 _Width = Annotated[int, Meta(ge=2, le=1024)]  # channels of a layer
 _Depth = Annotated[int, Meta(ge=0, le=16)]  # residual blocks in a row
 _Regions = Annotated[int, Meta(ge=1, le=MOST_COLORS)]
+_Styles = Annotated[int, Meta(ge=1, le=MOST_STYLES)]
 _Factor = Literal[2, 4, 8]  # by which an upscaler enlarges
 _Color = Annotated[str, Meta(pattern=r"^#[0-9a-f]{6}\Z")]
 
@@ -67,7 +79,46 @@ class _JohnsonUpscaler(_Stage, tag="johnson-upscaler"):
     blocks: _Depth
 
 
+_Narrow = Annotated[int, Meta(ge=2, le=64)]  # channels of the first level of features, of which VGG has 64
+
+
+class _Student(_Stage, tag="student"):
+    norm: Literal["instance"]  # though it has none
+    width: _Narrow
+
+
+class _Decoder(_Stage, tag="decoder"):
+    norm: Literal["instance"]
+    level: Annotated[int, Meta(ge=1, le=4)]
+    width: _Narrow
+
+
+_AutoencoderStage = Union[_Student, _Decoder]
 _PhotoStage = Union[_Conv, _Deconv, _Pyramid, _Johnson]
+
+
+class _StyledConv(_Conv, tag="conv"):
+    styles: _Styles
+
+
+class _StyledDeconv(_Deconv, tag="deconv"):
+    styles: _Styles
+
+
+class _StyledPyramid(_Pyramid, tag="pyramid"):
+    styles: _Styles
+
+
+class _StyledJohnson(_Johnson, tag="johnson"):
+    styles: _Styles
+
+
+class _DescribedPyramid(_Pyramid, tag="pyramid"):
+    described: _Width
+    hidden: _Width
+
+
+_StyledStage = Union[_StyledConv, _StyledDeconv, _StyledPyramid, _StyledJohnson]
 _UpscalerStage = Union[_Compact, _JohnsonUpscaler]
 
 
@@ -103,7 +154,7 @@ class _Record(Struct):
     engine_seconds: Annotated[dict[Text, Measure], Meta(max_length=32)] = {}
     photos: Count = 0
     seconds: Measure = 0
-    styles: Annotated[list[_Style], Meta(max_length=1000)] = []
+    styles: Annotated[list[_Style], Meta(max_length=MOST_STYLES)] = []
     versions: Annotated[dict[str, Text], Meta(max_length=100)] = {}
     validation_photos: Count = 0
     validation: Annotated[list[_Terms], Meta(max_length=MOST_STAGES)] = []
@@ -137,6 +188,23 @@ class PhotoModel(_Model):
     stages: Annotated[list[_PhotoStage], Meta(min_length=1, max_length=MOST_STAGES)]
 
 
+class MultiStyleModel(_Model):
+    """A chain that paints photos in several styles, those of its record."""
+
+    stages: Annotated[list[_StyledStage], Meta(min_length=1, max_length=MOST_STAGES)]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if any(stage.styles != len(self.record.styles) for stage in self.stages):
+            raise ValueError("the styles in its record are not those of its stages")
+
+
+class AnyStyleModel(_Model):
+    """A chain that paints photos in any style."""
+
+    stages: Annotated[list[_DescribedPyramid], Meta(min_length=1, max_length=MOST_STAGES)]
+
+
 class TextureModel(_Model):
     """A chain that makes textures of noise."""
 
@@ -163,3 +231,16 @@ class UpscalerModel(_Model):
         super().__post_init__()
         if len({json.encode(replace(stage, file="")) for stage in self.stages}) > 1:
             raise ValueError("its stages are not of one form")
+
+
+class AutoencoderModel(_Model):
+    """A student of VGG, and a decoder for each level of its features."""
+
+    stages: Annotated[list[_AutoencoderStage], Meta(min_length=5, max_length=5)]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        student, *decoders = self.stages
+        levels = [getattr(stage, "level", 0) for stage in self.stages]
+        if levels != [0, 1, 2, 3, 4] or any(stage.width != student.width for stage in decoders):
+            raise ValueError("its stages are not a student, and a decoder of its width for each level")

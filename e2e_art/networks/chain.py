@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import cast
 
 import numpy as np
@@ -25,6 +25,7 @@ from .layers import xavier
 from .photo import Conv, Deconv, Pyramid
 from .texture import Texture
 from .upscaler import Compact, JohnsonUpscaler, Upscaler
+from .wct import Decoder, Student
 
 __all__ = ["Chain", "DoodleChain", "TextureChain", "UpscaleChain", "make_generator", "without_constants"]
 
@@ -79,12 +80,16 @@ class Chain(Block):
         for index, stage in enumerate(stages):
             if _block(stage["kind"]).kind not in self.generator_kinds:
                 raise OptionError(f"Stages of kind '{stage['kind']}' make no {self.kind}: choose other --stages")
-            generator = make_generator(**stage)
+            generator = self.make_stage(**stage)
             equal = [other for other in self.generators if other.describe() == generator.describe()]
             self.generators.append(equal[0] if share_weights and equal else generator)
             self.register_child(self.generators[-1], f"stage_{index}")
         self.noise = _Noise()
         self.multiple = math.lcm(*(generator.multiple for generator in self.generators))
+
+    def make_stage(self, **arguments) -> Stage:
+        """Returns an untrained stage."""
+        return make_generator(**arguments)
 
     def begin(self, photo, shifts: Sequence = (0, 0)) -> tuple:
         """Returns what the first stage paints on, (N, 3, H, W) and padded, and the conditioning input of all stages."""
@@ -126,18 +131,27 @@ class Chain(Block):
         Instance norm takes the statistics of the picture at hand, learning or not, which is what training mode does;
         batch norm takes the batch's while learning, and afterwards the running ones.
         """
-        generator, picture = self.generators[index], self.seen(index, picture, conditioning)
+        generator, seen = self.generators[index], self.seen(index, picture, conditioning)
+        style = self.style_of(index, conditioning)
         factor = nd.ones_like(picture[0, 0, 0, :1]) * strength  # (1,), where the picture lies
         if generator.norm == "batch":
             with autograd.train_mode() if learning else autograd.predict_mode():
-                return generator(picture, factor)
+                return generator(seen, factor)
         with autograd.train_mode():
-            return one_by_one(lambda one: generator(one, factor), picture)
+            return self.each(lambda one, *own: generator(one, factor, *own), seen, *style)
 
-    def forward(self, photo, strength: float = 1.0, stages: int | None = None) -> list:
-        """Returns the pictures of the first stages, of all by default."""
+    def style_of(self, index: int, conditioning) -> list:
+        """Returns what the generator of stage `index` takes in addition: the styles of pictures, where it has any."""
+        return []
+
+    def each(self, function: Callable, *batches):
+        """Returns what a function makes of batches, (N, ...) each, of each picture by itself."""
+        return one_by_one(function, *batches)
+
+    def forward(self, photo, strength: float = 1.0, stages: int | None = None, *styles) -> list:
+        """Returns the pictures of the first stages, of all by default; styles: of networks of several."""
         pictures = []
-        picture, conditioning = self.begin(photo)
+        picture, conditioning = self.begin(photo, (0, 0), *styles)
         for index in range(len(self.generators[:stages])):
             picture = self.paint(index, picture, conditioning, strength)
             pictures.append(self.crop(picture, photo))
@@ -264,7 +278,7 @@ def make_generator(kind: str, **options) -> Stage:
 
 def _block(kind: str) -> type[Stage]:
     """Returns the generators of a kind; raises OptionError for a kind that there is not."""
-    kinds = (Conv, Deconv, Pyramid, Johnson, Texture, Doodle, Compact, JohnsonUpscaler)
+    kinds = (Conv, Deconv, Pyramid, Johnson, Texture, Doodle, Compact, JohnsonUpscaler, Student, Decoder)
     blocks: dict[str, type[Stage]] = {block.kind: block for block in kinds}
     if kind not in blocks:
         raise OptionError(unknown("generator", kind, blocks))

@@ -228,15 +228,18 @@ def _halves(F, kernel, axis: int) -> tuple:
 
 
 class UpsampledConv(HybridBlock):
-    """A 3x3 `PaddedConv`, without a bias, of maps upsampled to twice their size by nearest neighbors."""
+    """A 3x3 `PaddedConv` of maps upsampled to twice their size by nearest neighbors; by default without a bias."""
 
-    def __init__(self, inputs: int, channels: int):
+    def __init__(self, inputs: int, channels: int, bias: bool = False):
         super().__init__()
         self.channels = channels
         self.weight = self.parameter("weight", (channels, inputs, 3, 3))
+        if bias:
+            self.bias = self.parameter("bias", (channels,), "zeros")
 
-    def hybrid_forward(self, F, x, weight):
-        return _of_upsampled(F, x, weight, self.channels)
+    def hybrid_forward(self, F, x, weight, bias=None):
+        x = _of_upsampled(F, x, weight, self.channels)
+        return x if bias is None else F.broadcast_add(x, F.reshape(bias, shape=(1, -1, 1, 1)))
 
 
 class JoinedConv(HybridBlock):

@@ -41,8 +41,9 @@ class Engine(Protocol):
     def run(self, inputs: Mapping[str, np.ndarray], stages: Sequence[int]) -> list[np.ndarray]:
         """Returns the pictures of the stages, (1, 3, H, W) float32 in 0..255.
 
-        inputs, float32 by name: `image` (1, 3, H, W), 0..255, and `strength` (1,); or `noise` (1, C, H, W), for doodles
-        after `regions` (1, R, H, W).  Raises MemoryError where memory does not suffice.
+        inputs, float32 by name: `image` (1, 3, H, W), 0..255, `strength` (1,), and for networks of several styles
+        `style` (S,); or `noise` (1, C, H, W), for doodles after `regions` (1, R, H, W).
+        Raises MemoryError where memory does not suffice.
         """
 
 
@@ -112,12 +113,13 @@ class GluonEngine:
 
         planes, means = dict(inputs), np.reshape(CHANNEL_MEANS, (1, 3, 1, 1))
         (strength,) = planes.pop("strength", (1.0,))
+        styles = [array(planes.pop("style")[np.newaxis], self._device)] if "style" in planes else []
         if "image" in planes:
             means = means.astype(np.float32)  # only here: models are to paint every pixel as they always have
             planes["image"] = planes["image"] - means
         try:
             given = array(np.concatenate(list(planes.values()), axis=1), self._device)
-            pictures = self.paint(given, float(strength), stages)
+            pictures = self.paint(given, float(strength), stages, *styles)
             painted = [np.clip(to_numpy(picture) + means, 0, 255) for picture in pictures]
         except RuntimeError as error:  # which those of both engines are
             if "alloc" in str(error).lower():
@@ -127,9 +129,9 @@ class GluonEngine:
             raise ModelError(f"{self.model.folder} gives infinite numbers or none (NaN), so no picture: train it again")
         return painted
 
-    def paint(self, given: Any, strength: float, stages: Sequence[int]) -> list:
+    def paint(self, given: Any, strength: float, stages: Sequence[int], *styles: Any) -> list:
         """Returns the pictures of the stages in VGG space, (1, 3, H, W), as arrays of the engine."""
-        pictures = self.chain(given, strength, max(stages) + 1)
+        pictures = self.chain(given, strength, max(stages) + 1, *styles)
         return [pictures[stage] for stage in stages]
 
 
@@ -195,6 +197,10 @@ class ModelPainter:
         """Returns a stage to stop at, or by default the last one, for `Engine.run`."""
         return self.model.check_stages([len(self.model.stages) - 1 if stage is None else stage])
 
+    def _read(self, model: str | Path | Model) -> Model:
+        """Returns a model, verified; raises ModelError for one of another kind."""
+        return read_model(model, self.kind)
+
     def _make_engine(
         self, model: str | Path | Model, engine: str, threads: int | None, gpu: int | str | None
     ) -> Engine:
@@ -206,7 +212,7 @@ class ModelPainter:
             if engine not in ("auto", "onnx"):
                 raise OptionError(f"{model} is a file for onnxruntime: leave --engine {engine} out")
             return ExternalEngine(Path(model), threads, gpu)
-        verified = read_model(model, self.kind)
+        verified = self._read(model)
         if engine == "onnx" or (engine == "auto" and (gpu is None or has_gpu(gpu) or not any_installed())):
             return self.onnx_engine(verified, threads, gpu)
         return self.gluon_engine(verified, engine, gpu)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 
-from ..errors import OptionError
+from ..errors import OptionError, listed
 from ..images.arrays import no_picture, to_uint8
 from ..images.colors import denoise as remove_noise
 from ..images.colors import keep_colors as with_colors_of
@@ -15,9 +17,11 @@ from ..images.resize import resize, with_long_edge
 from ..images.upsample import upsample_guided
 from ..losses.options import Number
 from ..machine import DENOISE_BYTES, PICTURE_BYTES, TILED, Need, check_memory, free_memory
-from ..models.folder import tile_file
-from ..models.kinds import PHOTO
+from ..models.folder import Model, read_model, tile_file
+from ..models.kinds import ANYSTYLE, MULTISTYLE, PHOTO
+from .describe import Paintings, description_of
 from .engines import ModelPainter
+from .styles import weights_of
 from .tiles import OVERLAP, THUMBNAIL_EDGE, TILE, TiledPainter
 
 __all__ = ["EDGES", "MOST_PIXELS", "STRENGTHS", "STRONGEST", "Painter", "size_to_paint"]
@@ -29,10 +33,37 @@ BYTES_A_PIXEL = 900  # twice what painting a photo whole takes: where less is fr
 
 
 class Painter(ModelPainter):
-    """A trained model of photos; call it with one to get the painting."""
+    """A trained model of photos; call it with one to get the painting.
+
+    One of several styles paints once it is told in which: `with_style`.
+    """
 
     kind = PHOTO
     _tiled: TiledPainter | None = None
+    _style: np.ndarray | None = None  # the weights of the styles, (S,), where there are several
+
+    def with_style(self, style: Paintings) -> Painter:
+        """Returns this painter for one style of a network of several, or of any.
+
+        style: of a network of several, a name of `styles`, or weights by name, of any sum; of one of any, a painting:
+        its file, itself, uint8 (H, W, 3), or weights by file.
+        Raises OptionError for a style that there is not, ImageError for what is no picture.
+        """
+        painter = copy.copy(self)
+        if self.model.kind is ANYSTYLE:
+            painter._style = description_of(self.model, style, *self.engine.device)
+        elif not self.styles:
+            raise OptionError(f"{self.model.name} has one style of its own: leave --style out, or choose another model")
+        elif isinstance(style, (str, Mapping)):
+            painter._style = weights_of(style, self.styles, self.model.name)
+        else:
+            raise OptionError(f"{self.model.name} has styles of its own: name one of them, {listed(self.styles)}")
+        return painter
+
+    @property
+    def styles(self) -> list[str]:
+        """The names of its styles, where there are several."""
+        return self.model.styles
 
     def __call__(self, photo: np.ndarray, stage: int | None = None, **options) -> np.ndarray:
         """Returns the painting of a photo, at the last stage by default; all else as for `stages`."""
@@ -72,6 +103,8 @@ class Painter(ModelPainter):
         WEIGHTS.check("denoise", denoise)
         if guided and as_painted:
             raise OptionError("--guided enlarges the painting to the photo's size, --as-painted does not: choose one")
+        if self._style is None and self.model.kind is not PHOTO:
+            self._ask_for_style()
         if wrong := no_picture(photo):
             raise OptionError(f"A photo is uint8 (H, W, 3), not {wrong}: use read_image")
         height, width = size_to_paint(photo.shape, size)
@@ -128,10 +161,26 @@ class Painter(ModelPainter):
         """Returns the pictures of stages, uint8 (H, W, 3), in the photo's size; larger where the network enlarges."""
         if not tile:
             image = np.ascontiguousarray(photo.transpose(2, 0, 1)[np.newaxis], np.float32)  # (1, 3, H, W)
-            inputs = {"image": image, "strength": np.array([strength], np.float32)}
+            inputs = {"image": image, "strength": np.array([strength], np.float32), **self._beside}
             return [to_uint8(picture) for picture in self.run(inputs, stages, *photo.shape[:2])]
         self._tiled = self._tiled or TiledPainter(self.model, *self.engine.device)
-        return self._tiled.paint(photo, stages, strength, tile, on_tile=on_tile)
+        return self._tiled.paint(photo, stages, strength, tile, on_tile=on_tile, beside=self._beside)
+
+    def _ask_for_style(self) -> None:
+        """Raises OptionError for a network of several styles, or of any, that was told of none."""
+        if self.styles:
+            raise OptionError(f"{self.model.name} paints in several styles: name one as --style, {listed(self.styles)}")
+        if self.model.kind is ANYSTYLE:
+            raise OptionError(f"{self.model.name} paints in the style of any painting: add --style PAINTING")
+
+    @property
+    def _beside(self) -> dict[str, np.ndarray]:
+        """What its graphs take beside picture and strength."""
+        return {} if self._style is None else {"style": self._style}
+
+    def _read(self, model: str | Path | Model) -> Model:
+        found = read_model(model)
+        return found if found.kind in (MULTISTYLE, ANYSTYLE) else read_model(found, self.kind)
 
 
 def size_to_paint(shape: Sequence[int], size: int | None) -> tuple[int, int]:

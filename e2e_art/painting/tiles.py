@@ -7,7 +7,7 @@ Z. Chen, W. Wang, E. Xie, T. Lu, P. Luo: Thumbnail Instance Normalization, arXiv
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,14 +38,16 @@ class TiledPainter:
         files = [model.path(tile_file(stage)) for stage in range(len(model.stages))]
         self._stages = [_Stage(file, threads, gpu) for file in files]
 
-    def statistics(self, photo: np.ndarray, strength: float, count: int) -> list[np.ndarray]:
+    def statistics(
+        self, photo: np.ndarray, strength: float, count: int, beside: Mapping[str, np.ndarray] = {}
+    ) -> list[np.ndarray]:
         """Returns what the normalizations of the first stages measure on a copy at long edge 1024, (2, S) each."""
         small = resize_long_edge(photo, THUMBNAIL_EDGE) if max(photo.shape) > THUMBNAIL_EDGE else photo
         padded = _PaddedPhoto(small)
         whole = slice(0, padded.size[0]), slice(0, padded.size[1])
         measured, picture = [], padded.photo(whole)
         for stage in self._stages[:count]:
-            picture, found = stage.run(picture, padded, whole, strength)
+            picture, found = stage.run(picture, padded, whole, strength, beside=beside)
             measured.append(found)
         return measured
 
@@ -56,14 +58,16 @@ class TiledPainter:
         strength: float = 1.0,
         tile: int = TILE,
         on_tile: Callable[[int, int], None] = lambda done, count: None,
+        beside: Mapping[str, np.ndarray] = {},
     ) -> list[np.ndarray]:
         """Returns the pictures of stages, uint8 (H, W, 3) each.
 
         photo: uint8 (H, W, 3).  tile: pixels of a tile's edge, at least OVERLAP.  on_tile: called after each tile with
-        how many are done, and how many there are.  Raises MemoryError where not even the tiles fit.
+        how many are done, and how many there are.  beside: what the graphs take beside picture and strength, by name.
+        Raises MemoryError where not even the tiles fit.
         """
         last = max(stages)
-        statistics, padded = self.statistics(photo, strength, last + 1), _PaddedPhoto(photo)
+        statistics, padded = self.statistics(photo, strength, last + 1, beside), _PaddedPhoto(photo)
         edge = max(OVERLAP, tile // MULTIPLE * MULTIPLE)
         grid = [[slice(n, min(n + edge, length)) for n in range(0, length, edge)] for length in padded.size]
         count, done = (last + 1) * len(grid[0]) * len(grid[1]), 0
@@ -76,7 +80,7 @@ class TiledPainter:
                 for columns in grid[1]:
                     outer, inner = padded.around(rows, columns)
                     before = seen[(slice(None), *outer)] if number else padded.photo(outer)
-                    painted, _ = stage.run(before, padded, outer, strength, statistics[number])
+                    painted, _ = stage.run(before, padded, outer, strength, statistics[number], beside)
                     strip[:, :, columns] = painted[(slice(None), *inner)]
                     done += 1
                     on_tile(done, count)
@@ -134,15 +138,22 @@ class _Stage:
             raise ModelError(f"{path} paints no tiles: train the model again")
 
     def run(
-        self, picture: np.ndarray, padded: _PaddedPhoto, part: Part, strength: float, given: np.ndarray | None = None
+        self,
+        picture: np.ndarray,
+        padded: _PaddedPhoto,
+        part: Part,
+        strength: float,
+        given: np.ndarray | None = None,
+        beside: Mapping[str, np.ndarray] = {},
     ) -> tuple[np.ndarray, np.ndarray]:
         """Returns what the stage makes of a part of a picture, (3, h, w), and what its normalizations measured there.
 
-        given: statistics to normalize with, (2, S); the part's own by default.
+        given: statistics to normalize with, (2, S); the part's own by default.  beside: what else the graph takes.
         """
         if self._inputs["picture"][1] > 3:
             picture = np.concatenate([picture, padded.conditioning(part)])
         feeds = {"picture": picture[np.newaxis].astype(np.float32), "strength": np.array([strength], np.float32)}
+        feeds.update(beside)
         if "statistics" in self._inputs:
             feeds["statistics"] = np.zeros(self._inputs["statistics"], np.float32) if given is None else given
             feeds["own"] = np.array([given is None], np.float32)

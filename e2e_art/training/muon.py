@@ -116,9 +116,14 @@ class Adam:
         return np.array([learning_rate, learning_rate * correction], np.float32)
 
     def step(self, gradients: Mapping[str, Any], rates) -> None:
-        """Moves the weights against their gradients; these and the rates, (2,), are arrays on the first device."""
+        """Moves the weights against their gradients; these and the rates, (2,), are arrays on the first device.
+
+        Weights without a gradient stay where they are.
+        """
         rate = rates[1:]
         for name, arrays in self._weights.items():
+            if name not in gradients:
+                continue
             gradient, mean, variance = gradients[name], self._moments[f"mean/{name}"], self._moments[f"variance/{name}"]
             mean[:] = self._beta_1 * mean + (1 - self._beta_1) * gradient
             variance[:] = BETA_2 * variance + (1 - BETA_2) * gradient * gradient
@@ -148,13 +153,13 @@ class Muon(Adam):
 
     def step(self, gradients: Mapping[str, Any], rates) -> None:
         super().step(gradients, rates)
-        ahead = []
-        for name in self._matrices:
+        matrices, ahead = {name: arrays for name, arrays in self._matrices.items() if name in gradients}, []
+        for name in matrices:
             gradient, momentum = (1 - MOMENTUM) * gradients[name], self._moments[f"momentum/{name}"]
             momentum[:] = MOMENTUM * momentum + gradient
             ahead.append(nd.reshape(MOMENTUM * momentum + gradient, shape=(len(momentum), -1)))  # as Nesterov has it
         rate = MATRIX_RATE * rates[:1]
-        for arrays, direction in zip(self._matrices.values(), orthogonalize(ahead)):
+        for arrays, direction in zip(matrices.values(), orthogonalize(ahead)):
             scale = max(1.0, direction.shape[0] / direction.shape[1]) ** 0.5
             _move(arrays, scale * rate * nd.reshape(direction, shape=arrays[0].shape))
 

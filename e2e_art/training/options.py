@@ -6,32 +6,39 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from typing import Annotated, Optional
 
+import numpy as np
 from msgspec import Meta
 
 from ..data.photos import Photos
+from ..data.randomness import LOOK
 from ..errors import OptionError, shortened, unknown
 from ..files import Name, Text, check
 from ..losses.options import LossOptions, Number, check_blend, check_options, flag_of, option
-from ..models.schema import MOST_COLORS, MOST_STAGES
+from ..models.schema import MOST_COLORS, MOST_STAGES, MOST_STYLES
 from ..networks.inputs import SEEDS
 from ..networks.vgg_files import described
-from .recipes import RECIPES, defaults_text
-from .stages import PRESETS, RESIDUAL_WEIGHT, UPSCALERS, for_each_stage, stages_of
+from .recipes import ADDED_STYLES, RECIPES, defaults_text
+from .stages import AUTOENCODERS, PRESETS, RESIDUAL_WEIGHT, UPSCALERS, for_each_stage, stages_of
 
 __all__ = ["TrainingOptions"]
 
 SMALLEST_CROP = 32  # pixels
+DESCRIBED, HIDDEN = 128, 128  # numbers that describe a painting, and neurons of what reads them
 LARGEST = 100_000  # pixels of a painting or crop
+WIDEST = 64  # channels of the first level of VGG
 SHARE = Number(float, 0, 1)
+SEVERAL = ("multistyle", "anystyle")  # kinds that paint in more than one style
+OF_PICTURES = ("upscaler", "autoencoder")  # kinds that learn to make a picture as it was
 MaybeText = Optional[Text]  # these are evaluated, and Python 3.9 knows no Text | None
 MaybeCount = Optional[int]
 # What has one value for each stage, whatever the number of stages.
 LISTS: tuple[str, ...] = ("steps", "sizes", "learning_rates", "style_boosts")
-LISTS += ("pixel_weights", "feature_weights", "grid_weights", "gan_weights")
+LISTS += ("pixel_weights", "feature_weights", "grid_weights", "gan_weights", "stage_shares")
 
 
 def _flat(description: dict) -> dict:
@@ -54,9 +61,18 @@ class TrainingOptions:
     styles: tuple[Text, ...] = ()
     photos: Text = ""
     kind: Name = "chain"  # what learns: one of `RECIPES`
+    paintings: Text = ""  # of a chain of any style: the folder of those that it learns from
+    unseen: Text = option(
+        "", "for --any-style: folder of paintings that it is validated on, and never learns from", "--unseen-paintings"
+    )
+    student: Text = option("", "for --any-style: model of --decoders, whose student is to describe paintings")
     style_mask: Text = ""  # of a doodle: its painting's regions
+    kept_styles: Annotated[int, Meta(ge=0, le=MOST_STYLES)] = 0  # those of `start_from` that `styles` are added to
     regions: Annotated[int, Meta(ge=0, le=MOST_COLORS)] = 0  # how many those are
     factor: Annotated[int, Meta(ge=0, le=8)] = 0  # of an upscaler: how many times as large it makes a picture
+    width: int = option(
+        16, "for --decoders: channels of the student's first level; 64 as VGG has", kind=Number(int, 2, WIDEST)
+    )
     edge_jitter: float = option(
         0.0,
         "for doodles: pixels by which the loss moves the edges of regions, so that textures blend at them",
@@ -76,7 +92,18 @@ class TrainingOptions:
     )
     norm: Name = option("instance", "normalization", choices=("instance", "batch"))
     share_weights: bool = option(False, "equal stages share their weights")
-    coupling: Name = option("staged", "how stages learn", choices=("staged", "straight-through", "joint"))
+    coupling: Name = option(
+        "",
+        f"how stages learn: one after another, or all at once; {defaults_text('coupling')}",
+        choices=("staged", "straight-through", "joint"),
+    )
+    stage_shares: tuple[float, ...] = option(
+        (),
+        "where stages learn at once: the share of the steps that look at each stage's picture, instead of at those of "
+        f"all stages in each step; {defaults_text('stage_shares', 'chain', 'multistyle')}",
+        "--stage-share",
+        Number(float),
+    )
     warm_start: bool = option(True, "do not begin a stage with the weights of the one before it", "--cold-start")
     steps: tuple[int, ...] = option((), f"steps of each stage; {defaults_text('steps')}", kind=Number())
     sizes: tuple[int, ...] = option(
@@ -121,13 +148,13 @@ class TrainingOptions:
     critic_rate: float = option(4e-4, "learning rate of the critic", kind=Number(float, above=True))
     pixel_weights: tuple[float, ...] = option(
         (),
-        f"for upscalers: weight of the pixel error, for each stage; {defaults_text('pixel_weights', 'upscaler')}",
+        f"weight of the pixel error, for each stage; {defaults_text('pixel_weights', *OF_PICTURES)}",
         "--pixel-weight",
         Number(float),
     )
     feature_weights: tuple[float, ...] = option(
         (),
-        f"for upscalers: weight of the feature error, for each stage; {defaults_text('feature_weights', 'upscaler')}",
+        f"weight of the feature error, for each stage; {defaults_text('feature_weights', *OF_PICTURES)}",
         "--feature-weight",
         Number(float),
     )
@@ -139,8 +166,8 @@ class TrainingOptions:
     )
     photo_scales: tuple[float, ...] = option(
         (0.6, 1.4),
-        "for upscalers: least and greatest factor on the sides of photos, before crops are cut: below 1 the blocks of "
-        "JPEG files go, above 1 edges are as soft as in large photos",
+        "for upscalers and decoders: least and greatest factor on the sides of photos, before crops are cut: below 1 "
+        "the blocks of JPEG files go, above 1 edges are as soft as in large photos",
         "--photo-scale",
         Number(float, 0.05, 4),
     )
@@ -152,8 +179,9 @@ class TrainingOptions:
     def __post_init__(self):
         if self.kind not in RECIPES:
             raise OptionError(unknown("kind of model", self.kind, RECIPES))
-        recipe = RECIPES[self.kind]
+        recipe = ADDED_STYLES if self.kept_styles else RECIPES[self.kind]
         self._set("batch", recipe.batch if self.batch is None else self.batch)
+        self._set("coupling", self.coupling or recipe.coupling)
         check_options(self)
         self._set("stages", self.stages or recipe.stages)
         if self.stages.count(",") >= MOST_STAGES:
@@ -198,6 +226,18 @@ class TrainingOptions:
         if self.kind == "upscaler" and (idle := [n for n, (steps, *some) in enumerate(own) if steps and not any(some)]):
             why = f"are 0 for stage {idle[0]}, which would learn nothing, as a critic's part is a share of theirs"
             raise OptionError(f"--pixel-weight and --feature-weight {why}: raise one of them")
+        if self.kind in SEVERAL and any(self.gan_weights):
+            raise OptionError("--gan-weight is 0 for several styles in one network: leave it out")
+        if self.kind in SEVERAL and self.norm == "batch":
+            raise OptionError("Networks of several styles normalize each picture by itself: leave --norm batch out")
+        if any(self.stage_shares) and any(self.gan_weights):
+            raise OptionError(
+                "--stage-share shows a critic some stages only now and then: leave it or --gan-weight out"
+            )
+        if any(self.stage_shares) and self.coupling == "staged":
+            raise OptionError("--stage-share is for stages that learn at once: add --coupling joint, or leave it out")
+        if self.kind == "autoencoder" and (wrong := [size for size in self.sizes if size % 16]):
+            raise OptionError(f"--size takes multiples of 16 for decoders, such as 256, not {wrong[0]}")
         if self.kind == "doodle" and any(self.gan_weights):
             raise OptionError("--gan-weight is 0 for doodles, whose regions stand elsewhere than those of the painting")
 
@@ -212,7 +252,19 @@ class TrainingOptions:
         """Returns the generator arguments of each stage."""
         stages = stages_of(self.stages, self.residual_weights, self.norm)
         own = {"doodle": {"regions": self.regions}, **dict.fromkeys(UPSCALERS, {"factor": self.factor})}
-        return [{**own.get(stage["kind"], {}), **stage} for stage in stages]
+        own |= dict.fromkeys(AUTOENCODERS, {"width": self.width})
+        styles = {"styles": self.kept_styles + len(self.styles)} if self.kind == "multistyle" else {}
+        if self.kind == "anystyle":
+            styles = {"described": DESCRIBED, "hidden": HIDDEN}
+        return [{**own.get(stage["kind"], {}), **stage, **styles} for stage in stages]
+
+    def looked_at(self, learning: Sequence[int], position: int) -> list[int]:
+        """Returns the stages whose pictures the loss sees in a step; position: the number of its first crop."""
+        if len(learning) == 1 or not any(self.stage_shares):
+            return list(learning)
+        shares = np.array([self.stage_shares[stage] for stage in learning])
+        random = np.random.default_rng((self.seed, LOOK, position))
+        return [learning[random.choice(len(learning), p=shares / shares.sum())]]
 
     def describe(self) -> dict:
         """Returns the options as plain JSON values, for checkpoints and records; files of loss networks as sha256."""

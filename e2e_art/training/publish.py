@@ -15,13 +15,14 @@ from ..images.arrays import from_vgg_space
 from ..images.io import encode_image
 from ..images.resize import resize_long_edge
 from ..images.sheet import sheet
-from ..models.folder import THUMBNAIL, Model
+from ..models.folder import THUMBNAIL, Model, style_thumbnail
+from ..models.kinds import MULTISTYLE
 from ..models.publish import publish
 from .trainer import Training
 
 __all__ = ["SHEET_EDGE", "THUMBNAIL_EDGE", "publish_training"]
 
-SHEET_EDGE, THUMBNAIL_EDGE = 184, 160  # these pictures travel with the model, which has to stay small
+SHEET_EDGE, THUMBNAIL_EDGE, STYLE_EDGE = 184, 160, 96  # these pictures travel with the model, which has to stay small
 
 
 def publish_training(
@@ -46,9 +47,13 @@ def publish_training(
     results, extras = task.evaluate(validation)
     paintings = [Path(style) for style in options.styles]
     versions = {"e2e_art": __version__, "python": platform.python_version(), "numpy": np.__version__}
+    kept = started_from.record["styles"] if started_from and options.kept_styles else []
+    if started_from:
+        own = {style_thumbnail(index) for index in range(len(kept))} & started_from.files.keys()
+        extras = {**extras, **{name: started_from.path(name).read_bytes() for name in own}}
     record = {
         "command": command,
-        "styles": [{"file": path.name, "sha256": sha256_of(path)} for path in paintings],
+        "styles": [*kept, *({"file": path.name, "sha256": sha256_of(path)} for path in paintings)],
         "photos": state.photo_count,
         "skipped": len(state.skipped),
         "seconds": round(state.seconds),
@@ -70,12 +75,18 @@ def publish_training(
 
 
 def _pictures(training: Training, title: str, name: str, sample: np.ndarray) -> dict[str, bytes]:
-    """Returns the contact sheet and the thumbnail: what was given, or the painting, and what each stage makes of it."""
-    count, sample = len(training.chain.generators), training.task.part(sample, SHEET_EDGE)
-    pictures = [from_vgg_space(to_numpy(picture)) for picture in training.task.paint(sample, count)]
+    """Returns the contact sheet and thumbnails: what was given, or the painting, and what becomes of it."""
+    sample = training.task.part(sample, SHEET_EDGE)
+    labels, shown = training.task.shown(sample)
+    pictures = [from_vgg_space(to_numpy(picture)) for picture in shown]
     label, first = training.task.begins_with(name, sample)
-    labels = [label, *(f"stage {stage}" for stage in range(count))]
+    thumbnails = {THUMBNAIL: resize_long_edge(pictures[-1], THUMBNAIL_EDGE)}
+    if training.chain.kind == MULTISTYLE.name:
+        styles = enumerate(pictures, training.options.kept_styles)
+        thumbnails |= {style_thumbnail(style): resize_long_edge(picture, STYLE_EDGE) for style, picture in styles}
     return {
-        "sheet.jpg": encode_image(sheet([from_vgg_space(first), *pictures], labels, title, SHEET_EDGE), ".jpg"),
-        THUMBNAIL: encode_image(resize_long_edge(pictures[-1], THUMBNAIL_EDGE), ".jpg"),
+        "sheet.jpg": encode_image(
+            sheet([from_vgg_space(first), *pictures], [label, *labels], title, SHEET_EDGE), ".jpg"
+        ),
+        **{name: encode_image(picture, ".jpg") for name, picture in thumbnails.items()},
     }

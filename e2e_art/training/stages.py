@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 from ..errors import OptionError
 
-__all__ = ["PRESETS", "RESIDUAL_WEIGHT", "UPSCALERS", "for_each_stage", "stages_of"]
+__all__ = ["AUTOENCODERS", "PRESETS", "RESIDUAL_WEIGHT", "UPSCALERS", "for_each_stage", "stages_of"]
 
 RESIDUAL_WEIGHT = 0.4  # Bing Xu's, where neither a preset nor a kind of generator has another
-UPSCALERS = ("compact", "johnson-upscaler")  # whose residual weight is 1
+UPSCALERS = ("compact", "johnson-upscaler")
+AUTOENCODERS = ("student", "decoder")
 PRESETS: dict[str, list[dict]] = {
     "boosted": [{"kind": "pyramid", "residual_weight": weight} for weight in (0.4, 0.4, 0.5, 0.6)],
     "bing-xu": [{"kind": kind} for kind in ("conv", "deconv", "deconv", "conv")],
@@ -26,6 +27,7 @@ PRESETS: dict[str, list[dict]] = {
         {"kind": "doodle", "residual_weight": 0.5, "sees_picture": True},
     ],
     "upscaler": [{"kind": "compact"}] * 3,
+    "autoencoder": [{"kind": "student"}, *({"kind": "decoder", "level": level} for level in (1, 2, 3, 4))],
     "johnson-x4": [{"kind": "johnson-upscaler", "norm": "batch", "factor": 4}] * 2,
 }
 
@@ -37,7 +39,7 @@ def stages_of(names: str, residual_weights: Sequence[float] = (), norm: str = "i
     the preset's by default.  Raises OptionError where the numbers of stages and weights differ.
     """
     stages = PRESETS.get(names) or [{"kind": kind.strip()} for kind in names.split(",")]
-    default = [1.0 if stage["kind"] in UPSCALERS else RESIDUAL_WEIGHT for stage in stages]
+    default = [1.0 if stage["kind"] in (*UPSCALERS, *AUTOENCODERS) else RESIDUAL_WEIGHT for stage in stages]
     own = [stage.get("residual_weight", weight) for stage, weight in zip(stages, default)]
     weights = for_each_stage("--residual-weight", residual_weights or own, len(stages))
     return [{"norm": norm, **stage, "residual_weight": weight} for stage, weight in zip(stages, weights)]

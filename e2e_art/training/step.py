@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 
@@ -24,19 +25,20 @@ class Learner:
 
     def __init__(self, options: TrainingOptions, task: Task, chain: Chain, learning: Sequence[int], devices: Sequence):
         self._options, self._task, self._devices, self._learning = options, task, devices, list(learning)
-        self._parameters = chain.learning_parameters(learning)
         self.optimizer: Adam = OPTIMIZERS[options.optimizer](
-            {name: parameter.list_data() for name, parameter in self._parameters.items()}
+            {name: parameter.list_data() for name, parameter in chain.learning_parameters(learning).items()}
         )
         self.critic: Critic | None = None
         if any(options.gan_weights[stage] for stage in learning):
             self.critic = Critic(options, task.network, task.critic_layer, devices)
-        self._compute = self._compute_step
+        self._reached = {stage: chain.learning_parameters([s for s in learning if s <= stage]) for stage in learning}
+        self._state: list = []  # of what a step changes, on a single device
         if len(devices) == 1:
             generators = dict.fromkeys(chain.generators[stage] for stage in learning)
             numbers = [each for generator in generators for each in generator.named_parameters().values()]
-            state = [each.list_data()[0] for each in numbers] + self.optimizer.arrays
-            self._compute = recorded(self._compute, state + (self.critic.arrays if self.critic else []))
+            self._state = [each.list_data()[0] for each in numbers] + self.optimizer.arrays
+            self._state += self.critic.arrays if self.critic else []
+        self._steps: dict[tuple[int, ...], Callable] = {}  # by the stages that they look at
 
     @property
     def term_names(self) -> tuple[str, ...]:
@@ -53,37 +55,45 @@ class Learner:
         if self.critic and (critic or optimizer["steps"]):  # before the first step there may be none yet
             self.critic.load_state(critic)
 
-    def take_step(self, shares: Sequence[Sequence], learning_rate: float, done: int) -> list:
+    def take_step(
+        self, shares: Sequence[Sequence], learning_rate: float, done: int, looked_at: Sequence[int] = ()
+    ) -> list:
         """Takes a step, without waiting for its end; returns what `_compute_step` does.
 
         shares: the arrays that each device works on, as the task makes them.  done: steps of this phase so far.
+        looked_at: the stages whose pictures the loss sees, all that learn by default: those after them do not move.
         """
         rates = [self.optimizer.rates(learning_rate)]
         if self.critic:
             rates.append(self.critic.rates())
             if done == min(WARM_UP, self._options.steps[self._learning[0]] // 4):
                 self._balance(self.critic, shares[0])
-        return self._compute(array(np.stack(rates)), *(each for share in shares for each in share))
+        stages = tuple(looked_at or self._learning)
+        if stages not in self._steps:
+            step = partial(self._compute_step, stages)
+            self._steps[stages] = recorded(step, self._state) if self._state else step
+        return self._steps[stages](array(np.stack(rates)), *(each for share in shares for each in share))
 
     def _balance(self, critic: Critic, arrays: Sequence) -> None:
         own = [to_device(each, self._devices[0]) for each in arrays]
         critic.balance(lambda cut: self._task.terms(own, self._learning, critic, cut)[0], self._learning)
 
-    def _compute_step(self, rates, *arrays) -> list:
+    def _compute_step(self, looked_at: Sequence[int], rates, *arrays) -> list:
         """Takes a step, of arrays alone: the rates of the optimizers, and then what each device works on.
 
         Returns the losses on each device, (stages, terms, N), and the norm of the gradient, (1,).
         """
         terms, pairs, totals, share = [], [], [], len(arrays) // len(self._devices)
+        parameters = self._reached[max(looked_at)]
         for place, device in enumerate(self._devices):
             own = [to_device(each, device) for each in arrays[place * share :][:share]]
             with autograd.record():
-                stages, shown = self._task.terms(own, self._learning, self.critic)
+                stages, shown = self._task.terms(own, self._learning, self.critic, looked_at=looked_at)
                 totals.append(sum(term.sum() for stage in stages for term in stage.values()))
             terms.append(stages)
             pairs += shown
-        autograd.backward(totals, list(self._parameters.values()))
-        gradients = sum_gradients({name: parameter.list_grad() for name, parameter in self._parameters.items()})
+        autograd.backward(totals, list(parameters.values()))
+        gradients = sum_gradients({name: parameter.list_grad() for name, parameter in parameters.items()})
         count = sum(len(stages[0][self._task.term_names[0]]) for stages in terms)
         norm = clip_gradients(gradients, self._options.gradient_clip, count)
         rates = to_device(rates, self._devices[0])

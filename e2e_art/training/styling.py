@@ -116,41 +116,68 @@ class StyleTask(Task):
         self, photos: Sequence[Path], stages: Sequence[int], loss: PerceptualLoss | None = None
     ) -> list[dict[str, float]]:
         """Returns the mean weighted terms of each of the stages, and their total; loss: the training's by default."""
-        painted = ((sample, self.paint(sample, max(stages) + 1)) for sample in self.validation_samples(photos))
-        return self._mean_losses(painted, stages, loss or self.loss)
+        loss = loss or self.loss
+        painted = (
+            (
+                sample,
+                self.paint(sample, max(stages) + 1),
+                [each[np.newaxis] for each in self.beside(sample[0], loss.options)],
+            )
+            for sample in self.validation_samples(photos)
+        )
+        return self._mean_losses(painted, stages, loss)
 
     def _mean_losses(
-        self, painted: Iterable[tuple[np.ndarray, list]], stages: Sequence[int], loss: PerceptualLoss
+        self, painted: Iterable[tuple[np.ndarray, list, list]], stages: Sequence[int], loss: PerceptualLoss
     ) -> list[dict[str, float]]:
-        """Returns the mean weighted terms of each of the stages, and their total; painted: samples, with pictures."""
+        """Returns the mean weighted terms of each of the stages, and their total.
+
+        painted: samples, with their pictures, and the arrays that go with them, (1, ...) each.
+        """
         results: list[list[dict[str, float]]] = [[] for _ in stages]
-        for sample, pictures in painted:
-            beside = [array(each[np.newaxis], self.devices[0]) for each in self.beside(sample[0], loss.options)]
+        for sample, pictures, others in painted:
+            beside = [array(each, self.devices[0]) for each in others]
             features = self.features(loss, array(sample, self.devices[0]), beside)
             for result, stage in zip(results, stages):
                 terms = self.losses(loss, pictures[stage], features)
                 result.append({name: to_numpy(term).item() for name, term in terms.items()})
         return [{**mean, "total": sum(mean.values())} for mean in map(mean_terms, results)]
 
+    def begin_chain(self, inputs, beside: Sequence, shifts: Sequence) -> tuple:
+        """Returns what the first stage of the chain paints on, and the conditioning input of all (`Chain.begin`).
+
+        beside: the arrays that go with the inputs, (N, ...) each.
+        """
+        return self.chain.begin(inputs, shifts)
+
     def terms(
-        self, arrays: Sequence, learning: Sequence[int], critic: Critic | None = None, cut: Callable = as_it_is
+        self,
+        arrays: Sequence,
+        learning: Sequence[int],
+        critic: Critic | None = None,
+        cut: Callable = as_it_is,
+        looked_at: Sequence[int] | None = None,
     ) -> tuple[list[dict[str, Any]], list[Pair]]:
         """Returns what `Task.terms` does; gradients flow as the coupling says."""
         coupling, (samples, *beside, shift) = self.options.coupling, arrays
+        looked_at = list(learning) if looked_at is None else looked_at
         *beside, real = beside if self.real else (*beside, None)
         with autograd.pause():
             inputs = self.inputs(samples)
             features = self.features(self.loss, inputs, beside)
-            picture, conditioning = self.chain.begin(inputs, (shift[:1], shift[1:]))
+        picture, conditioning = self.begin_chain(inputs, beside, (shift[:1], shift[1:]))
+        with autograd.pause():
             for stage in range(learning[0]):  # stages that have learned before
                 picture = self.chain.paint(stage, picture, conditioning)
         terms, pairs = [], []
-        for stage in learning:
+        for stage in range(learning[0], max(looked_at) + 1):
             before = picture
             below = before if coupling == "joint" else before.detach()
             picture = self.chain.paint(stage, below, conditioning, learning=True)
             if coupling == "straight-through" and stage > 0:  # later image gradients pass as if this stage did nothing
                 picture = picture + (before - before.detach())
+            if stage not in looked_at:
+                continue
             shown = cut(self.chain.crop(picture, inputs))
             if critic:
                 losses, (seen,) = self.loss.look(shown, features)
@@ -232,11 +259,15 @@ class TextureTask(_NoiseTask):
         Diversity is the variance of a pixel across the textures, as a share of that across the painting: 0 is a
         collapse, all seeds make one texture; about 1 is as it should be.
         """
-        textures = [(noise, self.paint(noise, max(stages) + 1)) for noise in self.validation_samples(photos)]
+        textures: list[tuple[np.ndarray, list, list]] = [
+            (noise, self.paint(noise, max(stages) + 1), []) for noise in self.validation_samples(photos)
+        ]
         results = self._mean_losses(textures, stages, loss or self.loss)
         painted = float(np.mean([style.var(axis=(2, 3)).mean() for style in self.styles]))
         for result, stage in zip(results, stages):
-            across = np.concatenate([to_numpy(pictures[stage]) for _, pictures in textures]).var(axis=0, ddof=1).mean()
+            across = (
+                np.concatenate([to_numpy(pictures[stage]) for _, pictures, _ in textures]).var(axis=0, ddof=1).mean()
+            )
             result["diversity"] = diversity = float(across) / max(painted, 1e-9)
             if diversity < COLLAPSED:
                 log.warning("All seeds make nearly one texture (diversity %.2f): lower --learning-rate", diversity)

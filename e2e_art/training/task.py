@@ -69,13 +69,24 @@ class Task(ABC):
 
     @abstractmethod
     def terms(
-        self, arrays: Sequence, learning: Sequence[int], critic: Critic | None = None, cut: Callable = as_it_is
+        self,
+        arrays: Sequence,
+        learning: Sequence[int],
+        critic: Critic | None = None,
+        cut: Callable = as_it_is,
+        looked_at: Sequence[int] | None = None,
     ) -> tuple[list[dict[str, Any]], list[Pair]]:
-        """Returns the weighted terms of each learning stage, (N,) each, and what a critic learns from each.
+        """Returns the weighted terms of stages, (N,) each, and what a critic learns from each.
 
-        arrays: one device's of what `arrays` returns, there.  critic: where it has a say; its term comes in addition.
+        arrays: one device's of what `arrays` returns, there.  learning: the stages that gradients flow to.
+        critic: where it has a say; its term comes in addition.
         cut: called with the picture of each stage, whose terms are those of what it returns.
+        looked_at: the stages whose terms are wanted, of those that learn; all by default.
         """
+
+    def begin(self, stages: Sequence[int]) -> None:
+        """Prepares the weights of stages that are about to take their first step."""
+        return  # by default they stay as they are
 
     @abstractmethod
     def validate(self, photos: Sequence[Path], stages: Sequence[int]) -> list[dict[str, float]]:
@@ -96,6 +107,11 @@ class Task(ABC):
     def paint(self, sample: np.ndarray, stages: int) -> list:
         """Returns what the first stages make of a sample, (1, 3, H, W) in VGG space each, as the chain stands."""
         return self.chain(array(sample, self.devices[0]), 1.0, stages)
+
+    def shown(self, sample: np.ndarray) -> tuple[list[str], list]:
+        """Returns what a contact sheet shows of a sample, with labels: what each stage makes of it."""
+        count = len(self.chain.generators)
+        return [f"stage {stage}" for stage in range(count)], self.paint(sample, count)
 
     def part(self, sample: np.ndarray, edge: int) -> np.ndarray:
         """Returns what a contact sheet shows of a sample, whose pictures have a long edge of so many pixels there."""

@@ -47,11 +47,12 @@ class Step:
     """What one step reports: where the training stands, and its weighted losses."""
 
     phase: int  # the stage that learns; 0 where all learn at once
+    stage: int  # the last of those whose pictures the loss sees
     step: int  # steps done in this phase
     steps: int  # steps of this phase
     total_step: int  # steps done in all
     total_steps: int
-    losses: list[dict[str, float]]  # of each learning stage: its weighted terms by name
+    losses: list[dict[str, float]]  # of each stage that the loss sees: its weighted terms by name
     gradient_norm: float
     learning_rate: float
     seconds: float  # spent in training so far, earlier runs included
@@ -175,6 +176,8 @@ class Training:
         self.save()
         while self.state.phase < len(self.phases):
             steps = self.options.steps[self.state.phase]
+            if steps and not self.state.step:
+                self.task.begin(self.learning)
             with self._batches() as batches:
                 try:
                     while self.state.step < steps:
@@ -258,11 +261,12 @@ class Training:
         learning_rate = self.options.learning_rates[state.phase] * min(1.0, (state.step + 1) / WARM_UP) * cosine
         batch = next(batches)
         waited = time.perf_counter() - started
+        stage = self.options.looked_at(self.learning, state.position)[-1]
         results = self.take_step(batch, learning_rate)
         state.step += 1
         state.position = batches.position
         self._count_time(started)
-        place = (state.phase, state.step, steps, self.total_step, self.total_steps)
+        place = (state.phase, stage, state.step, steps, self.total_step, self.total_steps)
         self._unreported.append((Step(*place, [], math.nan, learning_rate, state.seconds, waited), results))
 
     def _count_time(self, started: float) -> None:
@@ -292,8 +296,9 @@ class Training:
 
     def take_step(self, batch: np.ndarray | Sequence, learning_rate: float) -> list:
         """Takes one step, without waiting for its end; returns what `losses_of` reads."""
-        shares = self.task.arrays(batch, self.state.position)
-        return self.learner.take_step(shares, learning_rate, self.state.step)
+        position = self.state.position
+        looked_at = self.options.looked_at(self.learning, position)
+        return self.learner.take_step(self.task.arrays(batch, position), learning_rate, self.state.step, looked_at)
 
     def losses_of(self, results: Sequence, step: int) -> tuple[list[dict[str, float]], float]:
         """Returns the mean losses of each learning stage and the norm of the gradient; raises TrainingError."""

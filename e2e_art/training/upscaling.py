@@ -62,8 +62,14 @@ class UpscaleTask(Task):
         return self._shares([small, np.asarray(batch)])
 
     def terms(
-        self, arrays: Sequence, learning: Sequence[int], critic: Critic | None = None, cut: Callable = as_it_is
+        self,
+        arrays: Sequence,
+        learning: Sequence[int],
+        critic: Critic | None = None,
+        cut: Callable = as_it_is,
+        looked_at: Sequence[int] | None = None,
     ) -> tuple[list[dict[str, Any]], list[Pair]]:
+        learning = learning if looked_at is None else looked_at
         seen = critic or any(self.options.feature_weights[stage] for stage in learning)
         with autograd.pause():
             small, large = map(in_vgg_space, arrays)

@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from ..errors import UserError
 from ..files import write_folder
-from ..models.folder import THUMBNAIL, Model, graph_file
+from ..models.folder import THUMBNAIL, Model, graph_file, style_thumbnail, title_of
 from ..models.kinds import KINDS, PHOTO, UPSCALER
 
 __all__ = ["HEADERS", "MEDIA_TYPES", "site", "write_site"]
@@ -21,7 +21,7 @@ __all__ = ["HEADERS", "MEDIA_TYPES", "site", "write_site"]
 FOLDER = Path(__file__).resolve().parent / "static"
 PAGES = (
     "index.html", "draw.html", "style.css", "icon.svg", "app.js", "board.js", "camera.js", "choices.js", "draw.js",
-    "enlarging.js", "noise.js", "painter.js", "pictures.js", "resize.js", "weights.js", "worker.js",
+    "enlarging.js", "noise.js", "painter.js", "pictures.js", "resize.js", "styles.js", "weights.js", "worker.js",
 )  # fmt: skip
 ENGINE = (
     "ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm", "ort.webgpu.min.mjs",
@@ -56,8 +56,8 @@ HEADERS = {
 def site(models: Sequence[Model]) -> dict[str, Path | bytes]:
     """Returns every file of the page by its path below the page's folder, as a file on disk or as its content.
 
-    models: chains for photos, doodles for the drawing board, to offer under their names; and upscalers for the
-    paintings, of which the first one of a factor counts.
+    models: chains for photos, of one style or several, doodles for the drawing board, to offer under their names; and
+    upscalers for the paintings, of which the first one of a factor counts.
     Raises UserError where the painting engine is not there.
     """
     files: dict[str, Path | bytes] = {name: FOLDER / name for name in (*PAGES, *(f"vendor/{name}" for name in ENGINE))}
@@ -90,10 +90,20 @@ def _offer(model: Model) -> tuple[dict, dict[str, Path]]:
         entry["overlap"] = model.reach
     if "palette" in model.record:
         entry["palette"] = model.record["palette"]
+    if model.styles:
+        entry["styles"] = [_style(model, index, name) for index, name in enumerate(model.styles)]
+        thumbnails = (style["thumbnail"] for style in entry["styles"] if "thumbnail" in style)
+        wanted |= {name: model.path(name) for name in thumbnails}
     if THUMBNAIL in model.files:
         entry["thumbnail"] = THUMBNAIL
         wanted[THUMBNAIL] = model.path(THUMBNAIL)
     return entry, wanted
+
+
+def _style(model: Model, index: int, name: str) -> dict:
+    """Returns what a page has to know of one style of several."""
+    style, thumbnail = {"name": name, "title": title_of(name)}, style_thumbnail(index)
+    return {**style, "thumbnail": thumbnail} if thumbnail in model.files else style
 
 
 def write_site(folder: Path, models: Sequence[Model], overwrite: bool = False) -> None:

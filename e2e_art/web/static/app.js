@@ -1,21 +1,29 @@
 // The page: what is chosen, what is shown.
 
 import { Camera } from "./camera.js";
-import { choice, titled } from "./choices.js";
+import { choice, pictured, titled, titledGroup } from "./choices.js";
 import { missing, upscalersFor } from "./enlarging.js";
 import { Canceled, Painter } from "./painter.js";
 import { download, draw, keepColors, paintingSize, pixels, read, receive, show } from "./pictures.js";
+import { stylesOf, weightsOf, wordsOf } from "./styles.js";
+
+const LIVE = 0.5; // seconds that a picture may take while a slider moves,
+const SMALLEST = 96; // and the least of its long edge
 
 const $ = (id) => document.getElementById(id);
 const painter = new Painter();
 const enlarger = new Painter(); // with a worker of its own, so that a style stays loaded
 const camera = new Camera();
-let styles = [];
+let models = [];
+let styles = []; // of all models
 let upscalers = []; // of a factor the first one counts: by their names those trained on paintings, where there are any
 let style; // the one chosen
+let second; // what it is mixed with, if it is
 let photo; // {canvas, name}
-let work; // {image, stages, photo}: what was painted last, and all of its stages; no photo: by the camera
+let work; // {image, stages, mix, seconds, photo}: what was painted last, and all of its stages; no photo: by the camera
 let turn = 0; // counts paintings asked for: an old one must not show after a new one
+let moved = false; // whether a slider has moved since what `keepUp` paints
+let following; // the promise of `keepUp`, while it runs
 
 const parameters = new URLSearchParams(location.search);
 const engine = parameters.get("engine"); // "wasm" leaves the graphics card alone, "webgpu" takes whatever plays one
@@ -39,8 +47,29 @@ function busy(share) {
 // Choices
 
 function showStyles() {
-  $("styles").querySelectorAll(".choice").forEach((old) => old.remove());
-  styles.forEach((one, index) => $("styles").append(choice("style", index, titled(one), one === style)));
+  $("styles").querySelectorAll(".choice, .group").forEach((old) => old.remove());
+  for (const model of models) {
+    const own = [...styles.entries()].filter(([, one]) => one.model === model);
+    const choices = own.map(([index, one]) => choice("style", index, titled(one), one === style));
+    $("styles").append(...(model.styles ? [titledGroup(model.title, choices)] : choices));
+  }
+}
+
+// Shows what the painting can be mixed with: the others of its model.
+function showMix() {
+  const others = styles.filter((one) => one !== style && one.model === style.model);
+  if (!others.includes(second)) second = undefined;
+  const options = others.map((one) => new Option(one.title, styles.indexOf(one), false, one === second));
+  $("mix").hidden = !others.length;
+  $("second").replaceChildren(new Option("no other", ""), ...options);
+  $("between").hidden = $("shares").hidden = !second;
+  if (second) $("between").replaceChildren(...pictured(style), $("share"), ...pictured(second));
+  showShares();
+}
+
+function showShares() {
+  $("shares").textContent = wordsOf(mix());
+  $("share").setAttribute("aria-valuetext", wordsOf(mix()));
 }
 
 function showStages(count) {
@@ -77,20 +106,37 @@ function stage() {
   return chosen ? Number(chosen.value) : undefined;
 }
 
+// Returns the styles to paint in, each with its weight: [[style, weight], ...].
+function mix() {
+  const share = second ? Number($("share").value) / 100 : 0;
+  return [[style, 1 - share], [second, share]].filter(([, weight]) => weight > 0);
+}
+
+function look() {
+  return { strength: Number($("strength").value), style: weightsOf(mix()) };
+}
+
 function choose(one) {
+  if (one.model !== style?.model) showStages(one.model.stages);
   style = one;
-  showStages(one.stages);
+  showMix();
+}
+
+function add(model) {
+  models.push(model);
+  styles.push(...stylesOf(model));
 }
 
 // Painting
 
 async function ready() {
-  if (painter.holds(style)) return;
-  const wanted = style;
+  if (painter.holds(style.model)) return;
+  const wanted = style.model;
   say(`Loading ${wanted.title} ...`, "loading");
   busy(0);
   const answer = await painter.load(wanted, engine, busy);
   if (answer.outputs !== wanted.stages) showStages((wanted.stages = answer.outputs));
+  wanted.styles = answer.styles;
   const note = answer.threaded ? "" : ". This page is served without the headers that threads need: it is slower";
   $("engine").textContent = `Painted by ${answer.engine}${note}.`;
 }
@@ -100,21 +146,53 @@ async function paint() {
   if (!photo || !style || camera.running) return;
   const mine = ++turn;
   try {
+    busy(null);
+    moved = false;
+    await following;
+    if (mine !== turn) return;
     const { width, height } = paintingSize(photo.canvas.width, photo.canvas.height, Number($("size").value));
     const image = pixels(draw(photo.canvas, width, height));
     stop();
     await ready();
     say(`Painting ${width} x ${height} pixels ...`, "painting");
     busy(null);
-    const stages = await painter.paint(image, strength(), (seconds) => advance(mine, seconds));
+    const chosen = mix();
+    const stages = await painter.paint(image, look(), (seconds) => advance(mine, seconds));
     if (mine !== turn) return;
-    work = { image, stages, photo };
+    const { seconds } = painter;
+    work = { image, stages, mix: chosen, seconds, photo };
     showWork();
-    say(`${photo.name}, after ${style.title}, ${width} x ${height} pixels in ${painter.seconds.toFixed(1)} seconds.`, "painted");
+    say(`${photo.name}, after ${wordsOf(chosen)}, ${width} x ${height} pixels in ${seconds.toFixed(1)} seconds.`, "painted");
   } catch (error) {
     if (mine === turn) fail(error);
   }
   if (mine === turn) busy();
+}
+
+// Paints small while a slider moves; once it rests, `paint` makes the painting itself.
+function follow() {
+  moved = true;
+  following ??= keepUp().finally(() => (following = undefined));
+}
+
+async function keepUp() {
+  while (moved && work && work.photo === photo && painter.holds(style.model) && !painter.busy && !camera.running) {
+    moved = false;
+    const { width, height } = paintingSize(photo.canvas.width, photo.canvas.height, liveEdge());
+    const image = pixels(draw(photo.canvas, width, height));
+    try {
+      showPainting(image, await painter.paint(image, look()));
+    } catch {
+      return; // `paint` says what is wrong
+    }
+  }
+}
+
+// Returns the long edge, that of the last painting or less, at which a picture takes about `LIVE` seconds.
+function liveEdge() {
+  let edge = Math.max(work.image.width, work.image.height);
+  for (let { seconds } = work; seconds > LIVE && edge >= 2 * SMALLEST; seconds /= 4) edge = Math.round(edge / 2);
+  return edge;
 }
 
 // Moves the progress bar along while a painting of about so many seconds is made.
@@ -134,27 +212,30 @@ function stop() {
 
 function fail(error) {
   busy();
+  showWork(); // what a slider has shown since is none
   if (error instanceof Canceled) say("Canceled.", "canceled");
   else say(`${style.title} could not paint this (${error.message}): try a smaller size or another style.`, "wrong");
 }
 
-function strength() {
-  return Number($("strength").value);
-}
-
 function showWork() {
   if (!work) return;
-  const painted = work.stages[stage() ?? work.stages.length - 1];
   show($("photo"), work.image);
-  show($("painting"), $("keep-colors").checked ? keepColors(painted, work.image) : painted);
+  showPainting(work.image, work.stages);
   $("stand").hidden = false;
   showToPhoto();
+}
+
+// Shows the stage that is chosen, or the last one that there is.
+function showPainting(image, stages) {
+  const painted = stages[stage()] ?? stages.at(-1);
+  show($("painting"), $("keep-colors").checked ? keepColors(painted, image) : painted);
 }
 
 // Saving
 
 async function save() {
-  const name = `${(work.photo?.name ?? "camera").replace(/\.[^.]*$/, "")}_${style.name}`;
+  const names = work.mix.map(([{ name }]) => name).join("_");
+  const name = `${(work.photo?.name ?? "camera").replace(/\.[^.]*$/, "")}_${names}`;
   const chosen = chosenUpscalers();
   if (!chosen.length) return download($("painting"), `${name}.png`);
   const whole = $("to-photo").selected ? work.photo.canvas : undefined;
@@ -205,7 +286,7 @@ async function take(file) {
 async function takeGraph(file) {
   const own = { name: file.name, title: file.name.replace(/\.onnx$/i, ""), stages: 1, bytes: new Uint8Array(await file.arrayBuffer()) };
   const before = style;
-  choose(own);
+  choose({ model: own, title: own.title });
   try {
     stop();
     await ready();
@@ -215,7 +296,8 @@ async function takeGraph(file) {
     return say(`${file.name} is no model that paints here (${error.message}): drop an ONNX file of one picture in, one out.`, "wrong");
   }
   busy();
-  styles.push(own);
+  add(own);
+  choose(styles.find((one) => one.model === own));
   showStyles();
   if (photo) return paint();
   say(`${own.title} is ready: choose a photo.`, "ready");
@@ -239,9 +321,10 @@ async function live() {
       busy();
       const started = performance.now();
       const image = camera.frame();
-      const stages = await painter.paint(image, strength());
+      const chosen = mix();
+      const stages = await painter.paint(image, look());
       if (!camera.running) break;
-      work = { image, stages };
+      work = { image, stages, mix: chosen };
       showWork();
       const seconds = (performance.now() - started) / 1000;
       camera.took(seconds);
@@ -268,12 +351,21 @@ function listen() {
     choose(styles[event.target.value]);
     paint();
   });
+  $("second").addEventListener("change", () => {
+    second = styles[$("second").value];
+    showMix();
+    paint();
+  });
+  $("share").addEventListener("input", showShares);
   $("stages").addEventListener("change", showWork);
   $("keep-colors").addEventListener("change", showWork);
   for (const slider of [$("strength"), $("sharpness")]) {
     slider.addEventListener("input", () => (slider.nextElementSibling.value = Number(slider.value).toFixed(2)));
   }
-  $("strength").addEventListener("change", paint);
+  for (const slider of [$("share"), $("strength")]) {
+    slider.addEventListener("input", follow);
+    slider.addEventListener("change", paint);
+  }
   $("size").addEventListener("change", paint);
   $("divide").addEventListener("input", () => $("painting").style.setProperty("--divide", `${$("divide").value}%`));
   $("cancel").addEventListener("click", () => (camera.running ? leaveCamera() : stop()));
@@ -284,14 +376,15 @@ function listen() {
 
 async function begin() {
   listen();
-  styles = await (await fetch("styles.json")).json();
+  for (const model of await (await fetch("styles.json")).json()) add(model);
   upscalers = await (await fetch("upscalers.json")).json();
   showFactors();
   $("doodles").hidden = !(await (await fetch("doodles.json")).json()).length;
   const wanted = parameters.get("style");
-  choose(styles.find((one) => one.name === wanted) ?? styles[0]);
+  const found = styles.find((one) => [one.name, one.model.name].includes(wanted));
+  choose(found ?? styles[0]);
   showStyles();
-  if (wanted && style.name !== wanted) say(`There is no style '${wanted}' here: choose one of those shown.`, "wrong");
+  if (wanted && !found) say(`There is no style '${wanted}' here: choose one of those shown.`, "wrong");
   else say("Choose a photo to begin.", "ready");
 }
 

@@ -9,10 +9,20 @@ export function choice(group, value, content, checked) {
   return label;
 }
 
+// Choices that belong together, under a title of their own.
+export function titledGroup(title, choices) {
+  const group = Object.assign(document.createElement("fieldset"), { className: "group" });
+  group.append(Object.assign(document.createElement("legend"), { textContent: title }), ...choices);
+  return group;
+}
+
 // The content of a style's label: its small picture, where it has one, and its title.
-export function titled({ title, folder, thumbnail }) {
-  const words = Object.assign(document.createElement("span"), { textContent: title });
-  if (!thumbnail) return [words];
+export function titled(style) {
+  return [...pictured(style), Object.assign(document.createElement("span"), { textContent: style.title })];
+}
+
+// The small picture of a style, where it has one.
+export function pictured({ folder, thumbnail }) {
   const small = { src: `${folder}/${thumbnail}`, alt: "", loading: "lazy", width: 144, height: 88 };
-  return [Object.assign(document.createElement("img"), small), words];
+  return thumbnail ? [Object.assign(document.createElement("img"), small)] : [];
 }

@@ -6,26 +6,27 @@ export class Painter {
   #worker;
   #waiting = new Map(); // id -> {resolve, reject, progress}
   #next = 0;
-  #style;
+  #model;
   #speed = 0; // seconds a pixel, of the last painting
   seconds = 0; // that the last painting took
 
-  // Loads a style: {name, folder, graph, files, bytes_in_all} or {name, bytes}; returns {engine, threaded, outputs}.
+  // Loads a model: {name, folder, graph, files, bytes_in_all} or {name, bytes}; returns {engine, threaded, outputs, styles}.
   // engine: null, "wasm" or "webgpu".  progress(share): called as its bytes come.
-  async load(style, engine, progress) {
-    this.#style = undefined;
-    const answer = await this.#ask({ type: "load", style, engine }, progress);
-    this.#style = style;
+  async load(model, engine, progress) {
+    this.#model = undefined;
+    const answer = await this.#ask({ type: "load", model, engine }, progress);
+    this.#model = model;
     return answer;
   }
 
-  // Paints an ImageData; returns an ImageData for each stage.  expect(s): called with the seconds it may take, where known.
-  async paint(image, strength, expect = () => {}) {
+  // Paints an ImageData; returns an ImageData for each stage.  look: {strength, style}, where the model has several styles
+  // with their weights.  expect(s): called with the seconds it may take, where known.
+  async paint(image, look, expect = () => {}) {
     const { width, height } = image;
     if (this.#speed) expect(this.#speed * width * height);
     const started = performance.now();
     const pixels = image.data.slice().buffer;
-    const { stages } = await this.#ask({ type: "paint", pixels, width, height, strength }, undefined, [pixels]);
+    const { stages } = await this.#ask({ type: "paint", pixels, width, height, ...look }, undefined, [pixels]);
     this.seconds = (performance.now() - started) / 1000;
     this.#speed = this.seconds / (width * height);
     return stages.map((buffer) => new ImageData(new Uint8ClampedArray(buffer), width, height));
@@ -56,8 +57,8 @@ export class Painter {
     return this.#waiting.size > 0;
   }
 
-  holds(style) {
-    return this.#style === style;
+  holds(model) {
+    return this.#model === model;
   }
 
   // Stops whatever is under way, for good: a graph cannot be interrupted, but its worker can be let go.
@@ -67,7 +68,7 @@ export class Painter {
 
   #end(reason) {
     this.#worker?.terminate();
-    this.#worker = this.#style = undefined;
+    this.#worker = this.#model = undefined;
     const waiting = [...this.#waiting.values()];
     this.#waiting.clear();
     for (const { reject } of waiting) reject(reason);

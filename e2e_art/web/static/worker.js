@@ -1,12 +1,13 @@
-// Paints, beside the page: loads a style's ONNX graph into onnxruntime-web and runs it.
+// Paints, beside the page: loads a model's ONNX graph into onnxruntime-web and runs it.
 //
-// Messages in:  {type: "load", id, style, engine}                     style as styles.json describes it, or one that was dropped
-//               {type: "paint", id, pixels, width, height, strength}  pixels: the ArrayBuffer of an ImageData (RGBA)
+// Messages in:  {type: "load", id, model, engine}                     model as styles.json describes it, or one that was dropped
+//               {type: "paint", id, pixels, width, height, strength, style}  pixels: the ArrayBuffer of an ImageData (RGBA);
+//                                                                     style: the weights of a model's styles, where it has several
 //               {type: "enlarge", id, pixels, width, height, strength}  by the upscaler that was loaded, 0..2: from faithful to sharp
 //               {type: "resize", id, image, width, height}            image: an ImageData, to be of that size
 //               {type: "doodle", id, labels, width, height, regions, seed}  labels: the region of each pixel, 0..regions - 1
-// Messages out: {type: "progress", id, share}                         of the bytes of a style, of the tiles of a picture
-//               {type: "done", id, ...}                               engine after "load"; ArrayBuffers (RGBA): stages after "paint", picture after "doodle" and "enlarge"
+// Messages out: {type: "progress", id, share}                         of the bytes of a model, of the tiles of a picture
+//               {type: "done", id, ...}                               engine and styles after "load"; ArrayBuffers (RGBA): stages after "paint", picture after "doodle" and "enlarge"
 //                                                                     an ImageData, picture, after "resize"
 //               {type: "failed", id, reason}
 
@@ -42,7 +43,7 @@ function meaning(reason) {
   return reason;
 }
 
-async function load({ id, style: wanted, engine: asked }) {
+async function load({ id, model: wanted, engine: asked }) {
   const [graph, files] = await fetchFiles(wanted, (share) => self.postMessage({ type: "progress", id, share }));
   engine ??= await start(asked);
   const { factor, overlap } = wanted;
@@ -51,14 +52,27 @@ async function load({ id, style: wanted, engine: asked }) {
   if (upscaler) return [answer, []]; // opened at the strength that is asked for
   await open(graph, files);
   if (wanted.bytes) checkInputs();
-  return [{ ...answer, outputs: isOurs() ? session.outputNames.length : 1 }, []];
+  const styles = wanted.styles ?? stylesIn(wanted);
+  return [{ ...answer, styles, outputs: isOurs() ? session.outputNames.length : 1 }, []];
 }
 
 // Throws where a file from elsewhere takes other than one picture.
 function checkInputs() {
   const [{ name, type, shape }, ...others] = session.inputMetadata;
   const takes = type === "float32" && shape.length === 4 && (shape[1] === 3 || typeof shape[1] !== "number") && !(shape[0] > 1);
-  if (!takes || others.some((other) => other.name !== "strength")) throw new Error(`it takes ${name} [${shape}] ${type}, not one picture (1, 3, H, W)`);
+  if (!takes || others.some((other) => !["strength", "style"].includes(other.name))) throw new Error(`it takes ${name} [${shape}] ${type}, not one picture (1, 3, H, W)`);
+}
+
+// Returns the styles that a file of several names in its metadata, as `e2e-art export --onnx` writes it; of others nothing.
+function stylesIn({ bytes }) {
+  const count = session.inputMetadata.find(({ name }) => name === "style")?.shape[0];
+  if (!count) return undefined;
+  const found = new TextDecoder("latin1").decode(bytes).match(/"styles": (\[("[^"\\]+"(, )?)+\])/);
+  const names = found ? JSON.parse(found[1]) : [];
+  return Array.from({ length: count }, (_, number) => {
+    const name = names[number] ?? `style_${number}`;
+    return { name, title: name.replace(/[_-]/g, " ") };
+  });
 }
 
 function isOurs() {
@@ -125,7 +139,7 @@ async function fetchFiles(wanted, progress) {
   return [contents[0], wanted.files.map((path, index) => ({ path, data: contents[index + 1] }))];
 }
 
-async function paint({ pixels, width, height, strength }) {
+async function paint({ pixels, width, height, strength, style }) {
   const { Tensor } = engine.ort;
   const rgba = new Uint8ClampedArray(pixels);
   const ours = isOurs();
@@ -139,6 +153,7 @@ async function paint({ pixels, width, height, strength }) {
   const given = stretched ? planes(scaled(rgba, width, height, wide, high), wide, high, wide, high) : planes(rgba, width, height, wide, high);
   const feeds = { [image]: new Tensor("float32", given, [1, 3, high, wide]) };
   if (ours) feeds.strength = new Tensor("float32", [strength], [1]);
+  if (style) feeds.style = new Tensor("float32", style, [style.length]);
   const results = await session.run(feeds);
   const stages = [];
   for (const name of ours ? session.outputNames : session.outputNames.slice(0, 1)) {
