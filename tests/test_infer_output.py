@@ -432,7 +432,9 @@ def test_every_shipped_style_on_one_sheet(run, tmp_path, monkeypatch):
 
     def load(model, *device):
         painter = e2e_art.load(model, *device)
-        return lambda photo, *stage, **look: paintings.append(painter(photo, *stage, **look)) or paintings[-1]
+        stages = painter.stages
+        painter.stages = lambda *photo, **look: paintings.append(stages(*photo, **look)[0]) or paintings[-1:]
+        return painter
 
     monkeypatch.setattr(infer_sheet, "load", load)
     code, out, _ = run("c.jpg", "-o", "sheet.jpg", "--size", 24, "--json", model="all")

@@ -16,9 +16,10 @@ pytestmark = pytest.mark.numerical
 
 CLOSE = 2e-5  # in units of the largest value, as between engines
 RANDOM = np.random.RandomState(5)
-BELOW = {"BatchNorm", "instance_norm", "upsample_bilinear", "take"}  # which are called otherwise there
+BELOW = {"BatchNorm", "channels_and_pixels", "instance_norm", "upsample_bilinear", "take"}  # called otherwise there
 RECORDED = [name for name in (*CASES, *FLAT) if hasattr(Graph, name.split()[0]) and name.split()[0] not in BELOW]
 RECORDED.remove("reshape")  # two axes into one: no generator does that
+RECORDED.remove("mean of all axes but one")  # nor that
 
 
 def ran(graph: Graph, *given: np.ndarray) -> list[np.ndarray]:
@@ -73,6 +74,7 @@ ODD = {
     "broadcast_axis": lambda F, x, w, b, u: F.broadcast_axis(F.slice_axis(x, 0, 0, 1), axis=0, size=x.shape[0]),
     "take": lambda F, x, w, b, u: F.take(x, F.indices(x, 2, 5), axis=2),
     "take with wrapping": lambda F, x, w, b, u: F.take(x, F.indices(x, -3, 40) + 2, axis=3, mode="wrap"),
+    "channels_and_pixels": lambda F, x, w, b, u: F.broadcast_div(x, F.channels_and_pixels(x)[1]),
     "strided noise": lambda F, x, w, b, u: strided_noise(F, x, 0, 2, 2),
 }
 

@@ -270,7 +270,10 @@ def test_train_and_make_as_the_readme_shows(brick, tmp_path, capsys):
         (["infer", "--texture", "{model}", "-o", "{out}.png", "--stage", "2"], "stages 0 to 1"),
         (["infer", "--texture", "{model}", "-o", "{out}.xyz"], ".xyz"),
         (["infer", "--texture", "{model}", "-o", "{brick}"], "exists"),
-        (["infer", "--texture", "{model}", "-o", "{out}.png", "{brick}"], "a PHOTO is for photos, clips or doodles"),
+        (
+            ["infer", "--texture", "{model}", "-o", "{out}.png", "{brick}"],
+            "a PHOTO goes with photos, clips, doodles or --method",
+        ),
         (["infer", "--texture", "starry_night", "-o", "{out}.png"], "not 'texture'"),
         (["infer", "{brick}", "--model", "{model}", "-o", "{out}.png"], "not 'chain'"),
         (["infer", "{brick}", "-o", "{out}.png", "--size", "64x64"], "long edge"),

@@ -244,8 +244,9 @@ class Graph:
     def dot(self, x, y):
         return self.add("MatMul", x, y)
 
-    def mean(self, x, axis: int, keepdims: bool = False):
-        return self.add("ReduceMean", x, axes=[axis], keepdims=int(keepdims))
+    def mean(self, x, axis: int | Sequence[int], keepdims: bool = False):
+        axes = [axis] if isinstance(axis, int) else list(axis)
+        return self.add("ReduceMean", x, axes=axes, keepdims=int(keepdims))
 
     def row_products(self, x, y):
         return self.add("MatMul", x, self.add("Transpose", y, perm=[0, 2, 1]))
