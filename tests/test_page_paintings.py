@@ -112,6 +112,7 @@ def test_paintings_stay_as_choices_and_mix(open_page, given, photo, any_style):
     assert [label.strip() for label in group.locator(".choice").all_inner_texts()] == ["cells", "coffee cup"]
     shown = group.locator("img").evaluate_all("(all) => all.map((one) => [one.naturalWidth, one.naturalHeight])")
     assert shown == [[150, 83], [288, 192]]
+    page.evaluate("document.body.dataset.state = 'given'")
     page.select_option("#second", label="cells")
     assert "after coffee cup (50%) and cells (50%), " in wait(page, "painted")
     says = change(page, "#share", "30")
@@ -168,7 +169,7 @@ def test_the_camera_is_painted_in_its_style(open_page, given):
     page.click("#camera")
     wait(page, "live")
     page.set_input_files("#painting-file", given / "cells.png")
-    page.wait_for_function("document.querySelector('#yours input:checked')")
+    page.wait_for_selector("#yours input:checked", state="attached")
     with page.expect_download() as download:
         page.wait_for_timeout(2000)
         page.click("#download")

@@ -313,7 +313,10 @@ async function takePainting(file) {
   styles.push(one);
   choose(one);
   showStyles();
-  if (photo) return paint();
+  if (photo) {
+    $("result").scrollIntoView({ block: "nearest" });
+    return paint();
+  }
   if (!camera.running) say(`${one.title} is here: choose a photo.`, "ready");
 }
 
