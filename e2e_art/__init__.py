@@ -51,8 +51,7 @@ def load(
     """
     from .painting.photo import Painter
 
-    painter = Painter(model, engine, threads, gpu)
-    return painter if style is None else painter.with_style(style)
+    return Painter(model, engine, threads, gpu, style)
 
 
 def load_texture(

@@ -151,6 +151,21 @@ def test_mixes_of_paintings(model, folder, tmp_path):
     assert np.allclose(mixed, 0.75 * description_of(model, one) + 0.25 * description_of(model, two), atol=1e-4)
 
 
+def test_descriptions_are_kept(model, waves, tmp_path):
+    fresh = description_of(model, waves)
+    assert np.array_equal(description_of(model, waves, cache=tmp_path / "c"), fresh)
+    (kept,) = (tmp_path / "c").iterdir()
+    np.save(kept, fresh + 1)
+    assert np.array_equal(description_of(model, waves, cache=tmp_path / "c"), fresh + 1)  # it is what is read
+    for damage in (b"", b"x" * 99, kept.read_bytes()[:-4]):
+        kept.write_bytes(damage)
+        assert np.array_equal(description_of(model, waves, cache=tmp_path / "c"), fresh)
+    other = save(tmp_path / "waves.jpg", data.gravel()[:64, :64])  # the same name, another painting
+    assert not np.array_equal(description_of(model, other, cache=tmp_path / "c"), fresh)
+    (tmp_path / "file").touch()
+    assert np.array_equal(description_of(model, waves, cache=tmp_path / "file"), fresh)  # a folder that cannot be made
+
+
 @pytest.mark.parametrize(("words", "says"), [(["a.jpg=x"], "written as a.jpg=0.7"), (["a.jpg=0"], "are 0")])
 def test_what_is_no_mix(words, says):
     with pytest.raises(OptionError, match=says):
@@ -216,7 +231,7 @@ def test_odd_paintings(model, photo, tmp_path):
 
 def test_infer(model, photo, waves, tmp_path):
     source = save(tmp_path / "photo.png", photo)
-    words = ["infer", source, "--model", model.folder, "--style", waves, "-o", tmp_path / "a.png"]
+    words = ["infer", source, "--model", model.folder, "--style", waves, "--no-cache", "-o", tmp_path / "a.png"]
     assert main([str(word) for word in words]) == 0
     assert np.abs(pixels(tmp_path / "a.png") - e2e_art.load(model, style=waves)(photo)).max() <= 1
 

@@ -76,7 +76,7 @@ def said(tmp_path, monkeypatch, capsys):
         ("infer --texture brick -o o.png --denoise", "leave it out for textures"),
         ("infer --texture brick -o o.png --stages", "--stages is for photos: leave it out for textures"),
         ("infer --texture brick -o o.png --model monet", "leave it out for textures"),
-        ("infer photo.png --texture brick -o o.png", "a PHOTO is for photos, clips or doodles"),
+        ("infer photo.png --texture brick -o o.png", "a PHOTO goes with photos, clips, doodles or --method"),
         ("infer --list -o o.png", "leave it out with --list"),
         ("infer --list --info", "--info does not go with --list: leave one out"),
         ("infer --info --strength=1", "leave it out with --info"),
@@ -84,11 +84,11 @@ def said(tmp_path, monkeypatch, capsys):
         ("infer photo.png --model a.onnx -o o.png --tile 9", "--tile is for trained models"),
         (
             "train --texture a.png --photos . --out o",
-            "--photos goes with --style, --add-style or --super-resolution: leave it out with --texture",
+            "--photos goes with --style, --add-style, --any-style, --super-resolution or --decoders: leave it out",
         ),
         (
             "train --doodle a.png --mask b.png --limit 3 --out o",
-            "--limit goes with --style, --add-style or --super-resolution: leave it out with --doodle",
+            "--limit goes with --style, --add-style, --any-style, --super-resolution or --decoders: leave it out",
         ),
         ("train --texture a.png --content-weight 0 --out o", "--content-weight goes with --style"),
         ("train --style a.png --photos . --edge-jitter 1 --out o", "--edge-jitter goes with --doodle"),
@@ -112,7 +112,7 @@ def test_flags_that_do_not_go_together(said, words, says):
 @pytest.mark.parametrize(
     ("command", "table", "every"),
     [
-        (infer, infer.FLAGS, {"-h", "--list", "--info", "--verbose", "--version"}),
+        (infer, infer.FLAGS, {"--method", "-h", "--list", "--info", "--verbose", "--version"}),
         (train, train.FLAGS, None),
         (optimize, optimize.FLAGS, None),
     ],
@@ -198,7 +198,10 @@ def test_numbers(reader, text, value):
         ("infer photo.png --engine gpu", "unknown --engine 'gpu': choose auto, onnx, mxnet or torch"),
         ("infer photo.png --denoise abc -o o.png", "--denoise takes a number of 0 or more, not 'abc'"),
         ("infer --camera abc -o o.mp4", "--camera takes a camera's number, such as 0, or its address, not 'abc'"),
-        ("infer --camera photo.png -o o.mp4", "a PHOTO is for photos, clips or doodles: leave it out for the camera"),
+        (
+            "infer --camera photo.png -o o.mp4",
+            "a PHOTO goes with photos, clips, doodles or --method: leave it out for the camera",
+        ),
         ("compare --model monet photo.png", "PHOTO is missing: it stands before --model, which takes every word after"),
         ("compare", "PHOTO is missing: e2e-art compare PHOTO..."),
         ("optimize --style a.png photo.png -o o.png", "PHOTO stands before --style, which takes every word after it"),

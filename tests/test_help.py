@@ -12,7 +12,7 @@ from e2e_art.commands.main import main
 from e2e_art.errors import OptionError
 from e2e_art.losses.options import LossOptions, flag_of
 
-COMMANDS = ("infer", "train", "optimize", "compare", "models", "masks", "serve", "export")
+COMMANDS = ("infer", "train", "learn", "optimize", "compare", "models", "masks", "serve", "export")
 # Private words of earlier versions; "slope" and "frame" have other meanings, too, and are not among them.
 DIALECT = (
     r"untold|told|houses?|rooms?|floors?|doors?|hills?|downhill|descen\w+|lessons?|diary|judges?|judged|looms?"

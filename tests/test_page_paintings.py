@@ -4,7 +4,19 @@ import base64
 
 import numpy as np
 import pytest
-from browser import canvas, change, difference, give, needs_browser, served, wait
+from browser import (
+    CHROMIUM,
+    FLAGS,
+    PATIENCE,
+    PLAYED_CARD,
+    canvas,
+    change,
+    difference,
+    give,
+    needs_browser,
+    served,
+    wait,
+)
 from helpers import pixels, save, tiny_anystyle
 from skimage import data
 
@@ -91,6 +103,23 @@ def test_a_photo_in_the_style_of_a_painting_is_that_of_infer(open_page, given, p
     assert difference(canvas(page), before) > 9
     change(page, "#strength", "0.5")
     assert difference(canvas(page), painter(photo, strength=0.5)) <= NEAR
+
+
+def test_webgpu_paints_the_same(chromium, address, given, photo, any_style):
+    browser = chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, *PLAYED_CARD])
+    try:
+        page = browser.new_page()
+        page.set_default_timeout(2 * PATIENCE)
+        page.goto(f"{address}?engine=webgpu")
+        wait(page, "ready")
+        if not page.evaluate("async () => Boolean(await navigator.gpu?.requestAdapter())"):
+            pytest.skip("this Chromium has no WebGPU, not even a played one")
+        give(page, given / "photo.png")
+        give_painting(page, given / "cells.png")
+        assert page.inner_text("#engine") == "Painted by WebGPU."
+        assert difference(canvas(page), load(any_style, style=given / "cells.png")(photo)) <= NEAR
+    finally:
+        browser.close()
 
 
 def test_with_the_network_cut(open_page, given, photo, any_style):

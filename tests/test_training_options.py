@@ -69,7 +69,10 @@ def test_records_of_shipped_models_can_be_read(folder):
     [
         ({"coupling": "x"}, "unknown coupling 'x': choose staged, straight-through or joint"),
         ({"optimizer": "x"}, "unknown optimizer 'x': choose muon or adam"),
-        ({"kind": "x"}, "unknown kind of model 'x': choose chain, multistyle, texture, doodle or upscaler"),
+        (
+            {"kind": "x"},
+            "unknown kind of model 'x': choose chain, multistyle, anystyle, texture, doodle, upscaler or autoencoder",
+        ),
         ({"batch": 0}, "--batch takes a whole number of 1 or more, not 0"),
         ({"batch": -1}, "--batch takes a whole number of 1 or more, not -1"),
         ({"batch": 1.5}, "entry 'batch': expected int, got float"),

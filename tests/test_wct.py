@@ -249,7 +249,7 @@ def test_fitted_decoders_bring_pictures_back(fitted):
     errors = [np.abs(to_numpy(picture) - given).mean() / 255 for picture in fitted(unseen)]
     assert errors[0] == 0  # the picture of the student is the given one
     assert errors[1] < 0.05 and max(errors) < 0.25
-    assert errors[1:] == sorted(errors[1:])
+    assert errors[1] == min(errors[1:])  # nothing was pooled
 
 
 def test_least_squares_find_the_convolution_that_there_was():

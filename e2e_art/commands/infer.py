@@ -17,6 +17,9 @@ from __future__ import annotations
 
 import argparse
 import os
+from pathlib import Path
+
+from platformdirs import user_cache_dir
 
 from .. import load, load_doodle, load_texture
 from ..errors import OptionError
@@ -57,6 +60,7 @@ FLAGS = {
     "PHOTO": (PHOTOS, CLIPS, DOODLES, TRANSFER),
     "--model": (*PICTURES, DOODLES, TRANSFER, INFO),
     "--style": (*PICTURES, TRANSFER),
+    "--no-cache": PICTURES,
     "--level": (TRANSFER,),
     "-o": MADE,
     "--overwrite": MADE,
@@ -106,6 +110,8 @@ def add_arguments(parser) -> None:
         "a=0.7,b=0.3, or all for a sheet of them"
     )
     parser.add_argument("--style", nargs="+", metavar="STYLE", help=styles)
+    kept = "look at paintings anew, rather than keep what was seen of them in the user's cache folder"
+    parser.add_argument("--no-cache", action="store_true", help=kept)
     parser.add_argument("-o", "--out", metavar="OUT", help="a file for one photo, a folder for several, - for stdout")
     add_overwrite(parser)
     parser.add_argument("--skip-existing", action="store_true", help="leave out photos whose files exist, to go on")
@@ -203,7 +209,8 @@ def run(flags: argparse.Namespace) -> None:
         return paint_all_styles(flags.photos, painter, look, output, flags.stages)
     if flags.style:
         any_style = painter.model.kind is ANYSTYLE
-        painter = painter.with_style(paintings_of(flags.style) if any_style else mix_of(flags.style))
+        cache = None if flags.no_cache else Path(user_cache_dir("e2e-art", appauthor=False), "styles")
+        painter = painter.with_style(paintings_of(flags.style) if any_style else mix_of(flags.style), cache)
     if job == PHOTOS:
         return paint_photos(flags.photos, painter, look, output, flags.stages)
     look |= {"as_painted": False, "stage": flags.stage}

@@ -115,7 +115,7 @@ def _about_painter(model: Model) -> list[str]:
     elif styles := ", ".join(style["file"] for style in record.get("styles", [])):
         seen = f"on {_count(record, 'photos', 'photo')}" if photos else f"a {model.kind.name}"
         lines.append(f"after {styles}, {seen} in {model.training_time}")
-    elif photos:
+    elif record.get("photos"):
         lines.append(f"after {_count(record, 'photos', 'photo')} in {model.training_time}")
     if totals := " ".join(f"{stage['total']:.2f}" for stage in record.get("validation", [])):
         samples = _count(record, "validation_photos", "other photo") if photos else "seeds of its own"

@@ -42,23 +42,37 @@ class Painter(ModelPainter):
     _tiled: TiledPainter | None = None
     _style: np.ndarray | None = None  # the weights of the styles, (S,), where there are several
 
-    def with_style(self, style: Paintings) -> Painter:
-        """Returns this painter for one style of a network of several, or of any.
+    def __init__(
+        self,
+        model: str | Path | Model,
+        engine: str = "auto",
+        threads: int | None = None,
+        gpu: int | str | None = None,
+        style: Paintings | None = None,
+    ):
+        super().__init__(model, engine, threads, gpu)
+        if style is not None:
+            self._style = self._weights_of(style)
 
-        style: of a network of several, a name of `styles`, or weights by name, of any sum; of one of any, a painting:
-        its file, itself, uint8 (H, W, 3), or weights by file.
+    def with_style(self, style: Paintings, cache: Path | None = None) -> Painter:
+        """Returns this painter for one style of a network of several, or of any; style: as for `e2e_art.load`.
+
+        cache: a folder that keeps what was seen of paintings' files.
         Raises OptionError for a style that there is not, ImageError for what is no picture.
         """
         painter = copy.copy(self)
-        if self.model.kind is ANYSTYLE:
-            painter._style = description_of(self.model, style, *self.engine.device)
-        elif not self.styles:
-            raise OptionError(f"{self.model.name} has one style of its own: leave --style out, or choose another model")
-        elif isinstance(style, (str, Mapping)):
-            painter._style = weights_of(style, self.styles, self.model.name)
-        else:
-            raise OptionError(f"{self.model.name} has styles of its own: name one of them, {listed(self.styles)}")
+        painter._style = self._weights_of(style, cache)
         return painter
+
+    def _weights_of(self, style: Paintings, cache: Path | None = None) -> np.ndarray:
+        """Returns what the graphs take as a style; raises OptionError and ImageError as `with_style`."""
+        if self.model.kind is ANYSTYLE:
+            return description_of(self.model, style, *self.engine.device, cache)
+        if not self.styles:
+            raise OptionError(f"{self.model.name} has one style of its own: leave --style out, or choose another model")
+        if not isinstance(style, (str, Mapping)):
+            raise OptionError(f"{self.model.name} has styles of its own: name one of them, {listed(self.styles)}")
+        return weights_of(style, self.styles, self.model.name)
 
     @property
     def styles(self) -> list[str]:
