@@ -15,6 +15,8 @@ FLAGS = [
     "--no-sandbox", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync", "--use-fake-device-for-media-stream",
 ]  # fmt: skip
+# A processor plays the graphics card; left alone, the page would not take such a one.
+PLAYED_CARD = ["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader", "--enable-features=Vulkan,WebGPU"]
 PATIENCE = 60_000  # milliseconds
 
 missing = [name for name in ENGINE if not (FOLDER / "vendor" / name).is_file()]

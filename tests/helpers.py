@@ -28,6 +28,7 @@ if TYPE_CHECKING:  # what needs an engine is imported where it is used: most tes
 
 ROOT = Path(__file__).resolve().parent.parent
 TINY = {"kind": "pyramid", "channels": [16, 8], "blocks": [1, 1], "details": 4}
+AUTOENCODER = [{"kind": "student", "width": 16}, *({"kind": "decoder", "level": k, "width": 16} for k in (1, 2, 3, 4))]
 
 needs_bfloat16 = pytest.mark.skipif(not bfloat16_is_fast(), reason="this processor has no bfloat16")
 
@@ -111,6 +112,29 @@ def tiny_multistyle(folder: Path, styles: Sequence[str] = ("waves", "the_scream"
     extras = {style_thumbnail(style): encode_image(each, ".jpg") for style, each in enumerate(thumbnails)}
     record = {"command": "by hand", "styles": [{"file": f"{style}.jpg"} for style in styles]}
     publish(chain, folder, record, extras)
+    return folder
+
+
+def tiny_anystyle(folder: Path, seed: int = 3) -> Path:
+    """Publishes a small chain of any style, which writes random styles of what it sees; returns its folder."""
+    from e2e_art.engines.gluon import cpu
+    from e2e_art.models.publish import publish
+    from e2e_art.networks.autoencoder import Autoencoder
+    from e2e_art.networks.styled import AnyStyleChain
+    from e2e_art.painting.describe import described_size
+    from e2e_art.training.describing import fit_describer
+
+    chain, random = AnyStyleChain([{**TINY, "described": 6, "hidden": 5}] * 2), np.random.RandomState(seed)
+    chain.draw_weights(seed, [cpu()])
+    student = Autoencoder(AUTOENCODER)
+    student.draw_weights(seed, [cpu()])
+    seen = [data.rocket(), data.coffee(), data.chelsea(), data.immunohistochemistry(), data.astronaut()]
+    fit_describer(chain.describer, student.stage_weights(0), (to_vgg_space(described_size(each)) for each in seen))
+    for stage in range(2):
+        weights = chain.stage_weights(stage)
+        drawn = random.uniform(-0.3, 0.3, weights["vector_weight"].shape).astype(np.float32)
+        chain.set_stage_weights(stage, {**weights, "vector_weight": drawn})
+    publish(chain, folder, {"command": "by hand", "photos": 3, "paintings": 5})
     return folder
 
 

@@ -6,7 +6,17 @@ import json
 
 import numpy as np
 import pytest
-from helpers import TINY, assert_one_sentence, changed_model, painting, photo_folder, pixels, save, tiny_chain
+from helpers import (
+    AUTOENCODER,
+    TINY,
+    assert_one_sentence,
+    changed_model,
+    painting,
+    photo_folder,
+    pixels,
+    save,
+    tiny_chain,
+)
 from skimage import data
 
 import e2e_art
@@ -34,7 +44,6 @@ pytestmark = [pytest.mark.training, pytest.mark.numerical, pytest.mark.usefixtur
 
 CHEAP = LossOptions(style_layers=("relu1_1", "relu2_1"), content_layers=("relu2_1",))
 FORM = {**TINY, "described": 6, "hidden": 5}
-AUTOENCODER = [{"kind": "student", "width": 16}, *({"kind": "decoder", "level": k, "width": 16} for k in (1, 2, 3, 4))]
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,19 @@ import threading
 
 import numpy as np
 import pytest
-from browser import CHROMIUM, FLAGS, PATIENCE, canvas, change, difference, give, needs_browser, served, wait
+from browser import (
+    CHROMIUM,
+    FLAGS,
+    PATIENCE,
+    PLAYED_CARD,
+    canvas,
+    change,
+    difference,
+    give,
+    needs_browser,
+    served,
+    wait,
+)
 from helpers import ROOT, pixels, save, tiny_upscaler
 from onnx import TensorProto, helper
 from skimage import data
@@ -103,9 +115,7 @@ def test_paintings_are_those_of_infer(open_page, files):
 
 
 def test_webgpu_paints_the_same(chromium, address, files, published):
-    # A processor plays the graphics card here; left alone, the page would not take such a one.
-    played = ["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader", "--enable-features=Vulkan,WebGPU"]
-    browser = chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, *played])
+    browser = chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, *PLAYED_CARD])
     try:
         page = browser.new_page()
         page.set_default_timeout(2 * PATIENCE)

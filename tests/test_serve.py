@@ -12,13 +12,13 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from helpers import ROOT, assert_one_sentence, tiny_multistyle, tiny_upscaler
+from helpers import AUTOENCODER, ROOT, assert_one_sentence, tiny_anystyle, tiny_multistyle, tiny_upscaler
 
 from e2e_art.commands.main import main
 from e2e_art.commands.serve import page_models
-from e2e_art.errors import UserError
+from e2e_art.errors import OptionError, UserError
 from e2e_art.models import folder as folder_module
-from e2e_art.models.folder import ModelError, read_model
+from e2e_art.models.folder import ModelError, read_model, write_model
 from e2e_art.painting import enlarge
 from e2e_art.web import site as site_module
 from e2e_art.web.server import make_server
@@ -85,6 +85,42 @@ def test_a_site_lists_the_styles_of_a_network_of_several(engine, published, tmp_
     folder = f"{several['folder']}/"
     shown = {name[len(folder) :] for name in files if name.startswith(folder)}
     assert shown == {several["graph"], *several["files"], "style-0.jpg", "style-1.jpg"}
+
+
+def test_a_site_lists_the_model_of_any_style_with_what_describes_paintings(engine, published, tmp_path):
+    files = site([read_model(published), read_model(tiny_anystyle(tmp_path / "any"))])
+    single, any_style = json.loads(files["styles.json"])
+    assert "describe" not in single
+    assert (any_style["name"], any_style["graph"], any_style["describe"]) == ("any", "model.onnx", "describe.onnx")
+    folder = f"{any_style['folder']}/"
+    given = {name[len(folder) :]: file for name, file in files.items() if name.startswith(folder)}
+    assert given.keys() == {"model.onnx", "describe.onnx", *any_style["files"]}
+    assert any_style["bytes_in_all"] == sum(file.stat().st_size for file in given.values())
+
+
+def test_what_the_page_has_no_use_for_is_refused_with_its_use(engine, tmp_path):
+    from e2e_art.engines.gluon import cpu
+    from e2e_art.models.publish import publish
+    from e2e_art.networks.autoencoder import Autoencoder
+
+    student = Autoencoder(AUTOENCODER)
+    student.draw_weights(1, [cpu()])
+    publish(student, tmp_path / "wct", {"command": "", "photos": 1, "seconds": 1})
+    uses = {tmp_path / "wct": "infer PHOTO --style PAINTING --method ost --model wct", "brick": "infer --texture brick"}
+    for name, use in uses.items():
+        with pytest.raises(OptionError) as refused:
+            page_models(["starry_night", str(name)])
+        assert str(refused.value).endswith(f": leave it out, or use it as e2e-art {use}")
+
+
+def test_a_page_takes_paintings_for_one_model(engine, published, tmp_path):
+    any_style = tiny_anystyle(tmp_path / "any")
+    model = read_model(any_style)
+    contents = {name: model.path(name).read_bytes() for name in model.files}
+    write_model(tmp_path / "other", "anystyle", model.stages, model.record, contents)
+    assert [each.name for each in page_models([str(any_style)])] == ["any"]
+    with pytest.raises(OptionError, match="takes paintings for one model, not for any and other: name one of them"):
+        page_models([str(any_style), str(tmp_path / "other")])
 
 
 def test_a_site_lists_upscalers_apart(engine, published, tmp_path):
@@ -225,8 +261,6 @@ def test_names_with_odd_characters(engine, published, tmp_path):
     folder = tmp_path / "mein stil #1?"
     shutil.copytree(published, folder)
     description = json.loads((folder / "model.json").read_text())
-    from e2e_art.models.folder import write_model
-
     contents = {name: (published / name).read_bytes() for name in description["files"]}
     kept = {key: description[key] for key in ("kind", "stages", "record")}
     model = write_model(folder, files=contents, overwrite=True, **kept)

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from ..errors import OptionError, UserError
 from ..models.folder import Model, model_folders, read_model
+from ..models.kinds import ANYSTYLE
 from ..web.server import make_server
 from ..web.site import site
 from .flags import find_double, whole
@@ -43,16 +44,19 @@ def add_page_models(parser) -> None:
 def page_models(names: Sequence[str]) -> list[Model]:
     """Returns the models that a page offers, all shipped ones by default.
 
-    They are chains for photos, doodles for drawings, and upscalers for paintings.
+    They are chains for photos, doodles for drawings, and upscalers for paintings; one of them, at most, is a chain of
+    any style.
     """
     folders: list[str | Path] = []
     for name in names:
         folders += model_folders(Path(name)) or [name]
     models = [read_model(folder) for folder in folders or model_folders()]
-    other = [model.name for model in models if not model.kind.page_list]
-    if names and other:
-        raise OptionError(f"The page paints photos and doodles, and no textures: leave {', '.join(other)} out")
+    if other := [model for model in models if names and not model.kind.page_list]:
+        name, usage = other[0].name, other[0].kind.usage
+        raise OptionError(f"The page has no use for {name}: leave it out, or use it as e2e-art infer {usage} {name}")
     models = [model for model in models if model.kind.page_list]
+    if len(alike := [model.name for model in models if model.kind is ANYSTYLE]) > 1:
+        raise OptionError(f"The page takes paintings for one model, not for {' and '.join(alike)}: name one of them")
     if double := find_double(model.name for model in models):
         raise OptionError(f"Two models are called {double}: give each name once")
     if all(model.kind.mixes for model in models):

@@ -109,6 +109,7 @@ ANYSTYLE = Kind(
     keep=quantize_kernels,
     paints_photos=True,
     subfolder="anystyle",
+    page_list="styles.json",
 )
 TEXTURE = Kind(
     name="texture",

@@ -13,15 +13,16 @@ from urllib.parse import quote
 
 from ..errors import UserError
 from ..files import write_folder
-from ..models.folder import THUMBNAIL, Model, graph_file, style_thumbnail, title_of
-from ..models.kinds import KINDS, PHOTO, UPSCALER
+from ..models.folder import DESCRIBE_FILE, THUMBNAIL, Model, graph_file, style_thumbnail, title_of
+from ..models.kinds import ANYSTYLE, KINDS, PHOTO, UPSCALER
 
 __all__ = ["HEADERS", "MEDIA_TYPES", "site", "write_site"]
 
 FOLDER = Path(__file__).resolve().parent / "static"
 PAGES = (
-    "index.html", "draw.html", "style.css", "icon.svg", "app.js", "board.js", "camera.js", "choices.js", "draw.js",
-    "enlarging.js", "noise.js", "painter.js", "pictures.js", "resize.js", "styles.js", "weights.js", "worker.js",
+    "index.html", "draw.html", "style.css", "icon.svg", "app.js", "board.js", "camera.js", "choices.js",
+    "describing.js", "draw.js", "enlarging.js", "noise.js", "painter.js", "pictures.js", "resize.js", "styles.js",
+    "weights.js", "worker.js",
 )  # fmt: skip
 ENGINE = (
     "ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm", "ort.webgpu.min.mjs",
@@ -56,8 +57,8 @@ HEADERS = {
 def site(models: Sequence[Model]) -> dict[str, Path | bytes]:
     """Returns every file of the page by its path below the page's folder, as a file on disk or as its content.
 
-    models: chains for photos, of one style or several, doodles for the drawing board, to offer under their names; and
-    upscalers for the paintings, of which the first one of a factor counts.
+    models: chains for photos, of one style or several, doodles for the drawing board, to offer under their names; one
+    chain of any style, for paintings that people give; and upscalers, of which the first one of a factor counts.
     Raises UserError where the painting engine is not there.
     """
     files: dict[str, Path | bytes] = {name: FOLDER / name for name in (*PAGES, *(f"vendor/{name}" for name in ENGINE))}
@@ -75,7 +76,8 @@ def _offer(model: Model) -> tuple[dict, dict[str, Path]]:
     """Returns what a page has to know of a model, and the files that it needs, by name."""
     count, beside = len(model.stages), model.weight_files()
     graph = graph_file(0 if model.kind.mixes else count - 1, count)  # an upscaler's takes the weights of any strength
-    wanted = {name: model.path(name) for name in (graph, *beside)}
+    describe = [DESCRIBE_FILE] if model.kind is ANYSTYLE else []
+    wanted = {name: model.path(name) for name in (graph, *beside, *describe)}
     entry = {
         "name": model.name,
         "title": model.title,
@@ -88,6 +90,8 @@ def _offer(model: Model) -> tuple[dict, dict[str, Path]]:
     }
     if model.kind is UPSCALER:
         entry["overlap"] = model.reach
+    if describe:
+        entry["describe"] = DESCRIBE_FILE
     if "palette" in model.record:
         entry["palette"] = model.record["palette"]
     if model.styles:

@@ -4,8 +4,8 @@ import { Camera } from "./camera.js";
 import { choice, pictured, titled, titledGroup } from "./choices.js";
 import { missing, upscalersFor } from "./enlarging.js";
 import { Canceled, Painter } from "./painter.js";
-import { download, draw, keepColors, paintingSize, pixels, read, receive, show } from "./pictures.js";
-import { stylesOf, weightsOf, wordsOf } from "./styles.js";
+import { download, draw, keepColors, paintingSize, pixels, read, receive, show, thumbnail } from "./pictures.js";
+import { styleOf, stylesOf, vectorOf, wordsOf } from "./styles.js";
 
 const LIVE = 0.5; // seconds that a picture may take while a slider moves,
 const SMALLEST = 96; // and the least of its long edge
@@ -15,7 +15,8 @@ const painter = new Painter();
 const enlarger = new Painter(); // with a worker of its own, so that a style stays loaded
 const camera = new Camera();
 let models = [];
-let styles = []; // of all models
+let styles = []; // of all models, and the paintings given
+let any; // the model that paints in the style of paintings given, if there is one
 let upscalers = []; // of a factor the first one counts: by their names those trained on paintings, where there are any
 let style; // the one chosen
 let second; // what it is mixed with, if it is
@@ -47,11 +48,14 @@ function busy(share) {
 // Choices
 
 function showStyles() {
-  $("styles").querySelectorAll(".choice, .group").forEach((old) => old.remove());
+  for (const old of document.querySelectorAll("#styles .choice, #styles .group, #yours .choice")) old.remove();
+  $("styles").hidden = models.every((model) => model === any);
+  $("yours").hidden = !any;
   for (const model of models) {
     const own = [...styles.entries()].filter(([, one]) => one.model === model);
     const choices = own.map(([index, one]) => choice("style", index, titled(one), one === style));
-    $("styles").append(...(model.styles ? [titledGroup(model.title, choices)] : choices));
+    if (model === any) $("painting-file").before(...choices);
+    else $("styles").append(...(model.styles ? [titledGroup(model.title, choices)] : choices));
   }
 }
 
@@ -113,7 +117,7 @@ function mix() {
 }
 
 function look() {
-  return { strength: Number($("strength").value), style: weightsOf(mix()) };
+  return { strength: Number($("strength").value), style: vectorOf(mix()) };
 }
 
 function choose(one) {
@@ -129,9 +133,14 @@ function add(model) {
 
 // Painting
 
+// Makes the painter ready for the styles that are chosen.
 async function ready() {
-  if (painter.holds(style.model)) return;
-  const wanted = style.model;
+  await load(style.model);
+  for (const [one] of mix()) if (one.painting) await learn(one);
+}
+
+async function load(wanted) {
+  if (painter.holds(wanted)) return;
   say(`Loading ${wanted.title} ...`, "loading");
   busy(0);
   const answer = await painter.load(wanted, engine, busy);
@@ -139,6 +148,14 @@ async function ready() {
   wanted.styles = answer.styles;
   const note = answer.threaded ? "" : ". This page is served without the headers that threads need: it is slower";
   $("engine").textContent = `Painted by ${answer.engine}${note}.`;
+}
+
+// Has a painting described, of which no more is needed then.
+async function learn(one) {
+  say(`Looking at ${one.title} ...`, "loading");
+  busy(null);
+  one.vector = await painter.describe(one.painting);
+  one.painting = undefined;
 }
 
 // Paints the photo as chosen, and shows it; a newer wish overtakes it.
@@ -274,12 +291,37 @@ async function take(file) {
   try {
     canvas = await read(file);
   } catch {
-    return say(`${file.name || "This"} is no picture that this browser can read: choose a JPEG, PNG or WebP.`, "wrong");
+    return say(unreadable(file), "wrong");
   }
   leaveCamera();
   photo = { canvas, name: file.name || "Your picture" };
   $("result").scrollIntoView({ block: "nearest" }); // on a phone it lies below the controls
+  if (!style) return say(`${photo.name} is here: choose a painting.`, "ready");
   await paint();
+}
+
+// A painting of one's own, for the model of any style.
+async function takePainting(file) {
+  if (!file) return;
+  let canvas;
+  try {
+    canvas = await read(file);
+  } catch {
+    return say(unreadable(file), "wrong");
+  }
+  const one = styleOf(any, file, thumbnail(canvas), pixels(canvas));
+  styles.push(one);
+  choose(one);
+  showStyles();
+  if (photo) {
+    $("result").scrollIntoView({ block: "nearest" });
+    return paint();
+  }
+  if (!camera.running) say(`${one.title} is here: choose a photo.`, "ready");
+}
+
+function unreadable(file) {
+  return `${file.name || "This"} is no picture that this browser can read: choose a JPEG, PNG or WebP.`;
 }
 
 // A model from elsewhere: one picture of 0..255 in, one out, or a file that e2e-art exported.
@@ -291,6 +333,7 @@ async function takeGraph(file) {
     stop();
     await ready();
   } catch (error) {
+    style = undefined;
     if (before) choose(before);
     busy();
     return say(`${file.name} is no model that paints here (${error.message}): drop an ONNX file of one picture in, one out.`, "wrong");
@@ -304,6 +347,7 @@ async function takeGraph(file) {
 }
 
 async function live() {
+  if (!style) return say("Choose a painting first: it is what the camera's picture is painted in the style of.", "wrong");
   turn++;
   stop();
   try {
@@ -346,11 +390,15 @@ function leaveCamera() {
 
 function listen() {
   $("file").addEventListener("change", () => take($("file").files[0]).finally(() => ($("file").value = "")));
+  $("painting-file").addEventListener("change", () => takePainting($("painting-file").files[0]).finally(() => ($("painting-file").value = "")));
   $("camera").addEventListener("click", () => (camera.running ? leaveCamera() : live()));
-  $("styles").addEventListener("change", (event) => {
-    choose(styles[event.target.value]);
-    paint();
-  });
+  for (const group of [$("styles"), $("yours")]) {
+    group.addEventListener("change", ({ target }) => {
+      if (target.name !== "style") return;
+      choose(styles[target.value]);
+      paint();
+    });
+  }
   $("second").addEventListener("change", () => {
     second = styles[$("second").value];
     showMix();
@@ -371,21 +419,23 @@ function listen() {
   $("cancel").addEventListener("click", () => (camera.running ? leaveCamera() : stop()));
   $("enlarge").addEventListener("change", showSharpness);
   $("download").addEventListener("click", save);
-  receive($("drop"), take);
+  receive([$("drop"), take], [$("yours"), takePainting]);
 }
 
 async function begin() {
   listen();
   for (const model of await (await fetch("styles.json")).json()) add(model);
+  any = models.find(({ describe }) => describe);
   upscalers = await (await fetch("upscalers.json")).json();
   showFactors();
   $("doodles").hidden = !(await (await fetch("doodles.json")).json()).length;
   const wanted = parameters.get("style");
   const found = styles.find((one) => [one.name, one.model.name].includes(wanted));
-  choose(found ?? styles[0]);
+  if (styles.length) choose(found ?? styles[0]);
+  else showStages(0);
   showStyles();
   if (wanted && !found) say(`There is no style '${wanted}' here: choose one of those shown.`, "wrong");
-  else say("Choose a photo to begin.", "ready");
+  else say(`Choose a ${style ? "photo" : "painting and a photo"} to begin.`, "ready");
 }
 
 begin().catch((error) => say(`The page could not begin (${error.message}): reload it.`, "wrong"));

@@ -22,7 +22,7 @@ export function titled(style) {
 }
 
 // The small picture of a style, where it has one.
-export function pictured({ folder, thumbnail }) {
-  const small = { src: `${folder}/${thumbnail}`, alt: "", loading: "lazy", width: 144, height: 88 };
-  return thumbnail ? [Object.assign(document.createElement("img"), small)] : [];
+export function pictured({ picture }) {
+  const small = { src: picture, alt: "", loading: "lazy", width: 144, height: 88 };
+  return picture ? [Object.assign(document.createElement("img"), small)] : [];
 }

@@ -251,7 +251,7 @@ function listen() {
     event.preventDefault();
     undo();
   });
-  receive($("drop"), open);
+  receive([$("drop"), open]);
 }
 
 function failed(error) {

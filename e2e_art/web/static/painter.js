@@ -10,7 +10,7 @@ export class Painter {
   #speed = 0; // seconds a pixel, of the last painting
   seconds = 0; // that the last painting took
 
-  // Loads a model: {name, folder, graph, files, bytes_in_all} or {name, bytes}; returns {engine, threaded, outputs, styles}.
+  // Loads a model: {name, folder, graph, files, describe, bytes_in_all} or {name, bytes}; returns {engine, threaded, outputs, styles}.
   // engine: null, "wasm" or "webgpu".  progress(share): called as its bytes come.
   async load(model, engine, progress) {
     this.#model = undefined;
@@ -19,8 +19,13 @@ export class Painter {
     return answer;
   }
 
-  // Paints an ImageData; returns an ImageData for each stage.  look: {strength, style}, where the model has several styles
-  // with their weights.  expect(s): called with the seconds it may take, where known.
+  // Returns what the model that was loaded, one of any style, is told of a painting, an ImageData: a Float32Array.
+  async describe(painting) {
+    return (await this.#ask({ type: "describe", painting })).description;
+  }
+
+  // Paints an ImageData; returns an ImageData for each stage.  look: {strength, style}, where the model takes a style the
+  // weights of its own, or a description.  expect(s): called with the seconds it may take, where known.
   async paint(image, look, expect = () => {}) {
     const { width, height } = image;
     if (this.#speed) expect(this.#speed * width * height);

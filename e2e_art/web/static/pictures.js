@@ -1,6 +1,7 @@
 // Pictures in and out: files to pixels, sizes, colors.
 
 export const MOST_PIXELS = 4e6; // larger photos are painted at this size, as infer.py does
+const THUMBNAIL = 288; // pixels of the long side of small pictures
 
 // Returns a picture file as a canvas, upright, on white where it is transparent; throws where the browser cannot read it.
 export async function read(blob) {
@@ -8,16 +9,18 @@ export async function read(blob) {
   return draw(bitmap, bitmap.width, bitmap.height);
 }
 
-// Hands on each file that is dropped on the page or pasted; the place that asks for it shows when one is above the page.
-export function receive(place, take) {
+// Hands on each file that is dropped on the page or pasted: to the place that it is dropped on, else to the first one.
+// places: [[element, take], ...]; the one that would get it shows so while a file is above the page.
+export function receive(...places) {
   for (const kind of ["dragover", "dragleave", "drop"]) {
     document.addEventListener(kind, (event) => {
       event.preventDefault();
-      place.classList.toggle("over", kind === "dragover");
+      const [asked, take] = places.find(([place]) => place.contains(event.target)) ?? places[0];
+      for (const [place] of places) place.classList.toggle("over", kind === "dragover" && place === asked);
       if (kind === "drop") take(event.dataTransfer.files[0]);
     });
   }
-  document.addEventListener("paste", (event) => take(event.clipboardData.files[0]));
+  document.addEventListener("paste", (event) => places[0][1](event.clipboardData.files[0]));
 }
 
 export function draw(source, width, height) {
@@ -28,6 +31,12 @@ export function draw(source, width, height) {
   context.imageSmoothingQuality = "high";
   context.drawImage(source, 0, 0, width, height);
   return canvas;
+}
+
+// Returns the address of a small picture of a canvas, which holds it itself.
+export function thumbnail(canvas) {
+  const { width, height } = paintingSize(canvas.width, canvas.height, THUMBNAIL);
+  return draw(canvas, width, height).toDataURL("image/jpeg");
 }
 
 // Returns the size to paint at: {width, height} with the long edge asked for, 0 for the photo's own; never enlarged.

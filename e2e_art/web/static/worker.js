@@ -2,26 +2,29 @@
 //
 // Messages in:  {type: "load", id, model, engine}                     model as styles.json describes it, or one that was dropped
 //               {type: "paint", id, pixels, width, height, strength, style}  pixels: the ArrayBuffer of an ImageData (RGBA);
-//                                                                     style: the weights of a model's styles, where it has several
+//                                                                     style: what a model takes as its style, if any: weights of its own, or a description
+//               {type: "describe", id, painting}                      painting: an ImageData, for a model of any style
 //               {type: "enlarge", id, pixels, width, height, strength}  by the upscaler that was loaded, 0..2: from faithful to sharp
 //               {type: "resize", id, image, width, height}            image: an ImageData, to be of that size
 //               {type: "doodle", id, labels, width, height, regions, seed}  labels: the region of each pixel, 0..regions - 1
 // Messages out: {type: "progress", id, share}                         of the bytes of a model, of the tiles of a picture
 //               {type: "done", id, ...}                               engine and styles after "load"; ArrayBuffers (RGBA): stages after "paint", picture after "doodle" and "enlarge"
-//                                                                     an ImageData, picture, after "resize"
+//                                                                     an ImageData, picture, after "resize"; a Float32Array, description, after "describe"
 //               {type: "failed", id, reason}
 
+import { inDescribedSize } from "./describing.js";
 import { seededNoise } from "./noise.js";
 import { resize } from "./resize.js";
 import { weightsAt } from "./weights.js";
 
-const WAYS = { load, paint, enlarge, resize: inSize, doodle };
+const WAYS = { load, paint, describe, enlarge, resize: inSize, doodle };
 const VENDOR = new URL("vendor/", import.meta.url).href;
 const MOST_THREADS = 8;
 const TILE = 256; // pixels of a tile to enlarge, all of one shape: others may fail on WebGPU, which uses buffers again
 
 let engine; // {ort, name, provider}
 let session;
+let describer; // {graph, files} that describe paintings, of a model of any style
 let upscaler; // the one loaded: {factor, overlap, graph, stages, strength}; overlap: of tiles, as far as it sees, in
 // pixels of the small picture; strength: what the session was opened for
 let noise = {}; // {values, like}: what the last drawing was painted on
@@ -44,8 +47,9 @@ function meaning(reason) {
 }
 
 async function load({ id, model: wanted, engine: asked }) {
-  const [graph, files] = await fetchFiles(wanted, (share) => self.postMessage({ type: "progress", id, share }));
+  const [graph, files, describing] = await fetchFiles(wanted, (share) => self.postMessage({ type: "progress", id, share }));
   engine ??= await start(asked);
+  describer = describing && { graph: describing, files };
   const { factor, overlap } = wanted;
   upscaler = factor > 1 ? { factor, overlap, graph, stages: files } : undefined;
   const answer = { engine: engine.name, threaded: engine.threaded };
@@ -116,10 +120,10 @@ async function start(asked) {
   return { ort, name, provider, threaded: self.crossOriginIsolated };
 }
 
-// Returns the graph and what it keeps in files beside it; bytes arrive side by side.
+// Returns the graph, what it keeps in files beside it, and the graph that describes, if any; bytes arrive side by side.
 async function fetchFiles(wanted, progress) {
   if (wanted.bytes) return [wanted.bytes, []];
-  const parts = [wanted.graph, ...wanted.files];
+  const parts = [wanted.graph, ...wanted.files, wanted.describe].filter(Boolean);
   let seen = 0;
   const contents = await Promise.all(parts.map(async (name) => {
     const response = await fetch(new URL(`${wanted.folder}/${name}`, import.meta.url));
@@ -133,7 +137,24 @@ async function fetchFiles(wanted, progress) {
     }
     return new Uint8Array(await new Blob(chunks).arrayBuffer());
   }));
-  return [contents[0], wanted.files.map((path, index) => ({ path, data: contents[index + 1] }))];
+  const [graph, ...others] = contents;
+  return [graph, wanted.files.map((path, index) => ({ path, data: others[index] })), others[wanted.files.length]];
+}
+
+// By WebAssembly, whatever paints: each painting has a size of its own.
+async function describe({ painting }) {
+  const { data, width, height } = inDescribedSize(painting);
+  const { graph, files } = describer;
+  const one = await engine.ort.InferenceSession.create(graph, { executionProviders: ["wasm"], externalData: files, logSeverityLevel: 3 });
+  try {
+    const given = new engine.ort.Tensor("float32", planes(data, width, height, width, height), [1, 3, height, width]);
+    const { style } = await one.run({ painting: given });
+    const description = style.data.slice();
+    if (!description.every(Number.isFinite)) throw new Error("what describes paintings gives numbers that are none");
+    return [{ description }, [description.buffer]];
+  } finally {
+    await one.release();
+  }
 }
 
 async function paint({ pixels, width, height, strength, style }) {
