@@ -133,14 +133,16 @@ function add(model) {
 
 // Painting
 
-// Makes the painter ready for the styles that are chosen.
+// Makes the painter ready for the styles that are chosen, or are while it does.
 async function ready() {
-  await load(style.model);
-  for (const [one] of mix()) if (one.painting) await learn(one);
+  while (!painter.holds(style.model)) await load(style.model);
+  const [next] = mix().find(([{ painting }]) => painting) ?? [];
+  if (!next) return;
+  await learn(next);
+  await ready();
 }
 
 async function load(wanted) {
-  if (painter.holds(wanted)) return;
   say(`Loading ${wanted.title} ...`, "loading");
   busy(0);
   const answer = await painter.load(wanted, engine, busy);
