@@ -359,7 +359,7 @@ def test_export_of_a_page_through_the_command(published, tmp_path, capsys):
     chain.draw_weights(1, [cpu()])
     texture = publish(chain, tmp_path / "wall", {})
     assert main([*words, str(texture.folder)]) == 2
-    assert "leave wall out" in capsys.readouterr().err
+    assert "no use for wall: leave it out" in capsys.readouterr().err
     assert not (tmp_path / "page").exists()
 
 
