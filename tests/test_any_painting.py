@@ -243,6 +243,8 @@ def test_infer(model, photo, waves, tmp_path):
         ("infer {photo} --model {model} --style {photo}=x -o {out}", "written as a.jpg=0.7"),
         ("infer {photo} --model {model} --style none.jpg -o {out}", "none.jpg"),
         ("infer {photo} --model {model} --style {text} -o {out}", "words.jpg"),
+        ("infer {photo} --style {photo} --model nothing -o {out}", "There is no model 'nothing'"),
+        ("learn {photo} --model nothing -o {out}", "There is no model 'nothing'"),
         ("learn none.jpg --model {model} -o {out}", "none.jpg"),
         ("learn {text} --model {model} -o {out}", "words.jpg"),
         ("learn {photo} --model starry_night -o {out}", "is a model of kind 'chain', not 'anystyle'"),

@@ -127,7 +127,7 @@ def test_shipped_models_are_found_by_name_and_typos_answered_by_the_nearest(fold
             find_model(typo)
     with pytest.raises(ModelError, match="no model 'xyz': shipped are composition_vii, starry_night, or give"):
         find_model("xyz")
-    with pytest.raises(ModelError, match="no model 'stary_night': shipped are none"):  # no upscaler is near
+    with pytest.raises(ModelError, match="no model 'stary_night': none of its kind is shipped"):  # no upscaler is near
         find_model("stary_night", UPSCALER)
 
 
@@ -144,7 +144,7 @@ def test_what_is_no_model_and_what_is_not_there(tmp_path, monkeypatch):
     (tmp_path / "photos").mkdir()
     with pytest.raises(ModelError, match="photos is no model: it has no model.json"):
         read_model(tmp_path / "photos")
-    with pytest.raises(ModelError, match="There is no model '.*absent': shipped are none, or give a model's folder"):
+    with pytest.raises(ModelError, match="There is no model '.*absent': none is shipped, so give the folder"):
         read_model(tmp_path / "absent")
 
 

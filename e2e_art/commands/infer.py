@@ -239,7 +239,7 @@ def _job(flags: argparse.Namespace) -> tuple[str, str | Model]:
         check_job(flags.given, EXTERNAL, NOT_EXTERNAL)
         model: str | Model = flags.model
     else:
-        model = read_model(flags.model)
+        model = read_model(flags.model, None if "--model" in flags.given or not flags.style else ANYSTYLE)
     if flags.info:
         return INFO, model
     if flags.style == [ALL]:

@@ -195,7 +195,9 @@ def find_model(name: str, kind: Kind | None = None) -> Path:
     if name and os.path.exists(name):
         raise ModelError(f"{name} is no model: it has no {DESCRIPTION}; give the folder that train.py wrote")
     fitting = [path.name for path in (model_folders(pretrained_folder() / kind.subfolder) if kind else model_folders())]
-    hint = f"shipped are {', '.join(fitting) or 'none'}, or give a model's folder"
+    hint = f"shipped are {', '.join(fitting)}, or give a model's folder"
+    if not fitting:
+        hint = f"none {'of its kind ' if kind else ''}is shipped, so give the folder of one that train.py wrote"
     is_path = os.path.basename(name) != name
     if near := [] if is_path else difflib.get_close_matches(name.lower(), fitting, n=1, cutoff=SURE):
         hint = f"did you mean {near[0]}?"
