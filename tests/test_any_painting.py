@@ -367,3 +367,10 @@ def test_train(folder, tmp_path, capsys):
     model = read_model(tmp_path / "any")
     assert model.record["paintings"] == 5 and len(model.record["validation"]) == 2
     assert {DESCRIBE_FILE, VECTORS_FILE, "sheet.jpg", "learned-model.onnx"} <= model.files.keys()
+
+
+def test_without_unseen_paintings_it_is_validated_on_those_that_it_learns_from(folder, tmp_path):
+    task = Training(options_of(folder), tmp_path / "c.npz").task
+    photos = sorted((folder / "photos" / "a").glob("*.jpg"))[:2]
+    assert [result["total"] > 0 for result in task.validate(photos, [0, 1])] == [True, True]
+    assert task.record() == {"paintings": 5, "unseen_paintings": 0}

@@ -11,6 +11,7 @@ relative form; the conventions of others multiply the same squared errors by oth
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from ..engines.gluon import HybridBlock, array, cpu, device_of, nd, one_by_one
@@ -158,7 +159,6 @@ class PerceptualLoss(HybridBlock):
         )
         self._channels = [gram.shape[-1] if self.network.bfloat16 else None for gram in grams]
         self.content_network = self.network.of_layers(content_layers) if content_layers else None
-        self.style_network = self.network.of_layers(options.style_layers)
         if not patches:  # matching reads shapes
             self.hybridize()
 
@@ -174,9 +174,13 @@ class PerceptualLoss(HybridBlock):
             mixed.append(nd.reshape_like(mean, grams, lhs_begin=1, lhs_end=2, rhs_begin=1, rhs_end=3))
         return mixed
 
+    @cached_property
+    def _style_network(self) -> VGGFeatures:
+        return self.network.of_layers(self.options.style_layers)
+
     def grams_of(self, painting) -> list:
         """Returns the Gram matrices of a painting, (1, 3, H, W)."""
-        layers = zip(self.style_network(painting), self._channels)
+        layers = zip(self._style_network(painting), self._channels)
         return [gram_matrix(nd, features, self.options.covariance, None, channels) for features, channels in layers]
 
     def forward(self, picture, content: Sequence, region_weights: Sequence = (), patch_regions: Sequence = ()):

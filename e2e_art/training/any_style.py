@@ -11,7 +11,7 @@ import numpy as np
 
 from ..data.paintings import PaintingStream, Pairs
 from ..data.photos import Photos, PhotoStream
-from ..engines.gluon import array, nd
+from ..engines.gluon import array, autograd, nd
 from ..images.arrays import to_vgg_space
 from ..images.io import list_images, read_image
 from ..losses.options import LossOptions
@@ -25,7 +25,7 @@ from ..networks.vgg import CHANNELS, block_of
 from ..painting.describe import described_size
 from .describing import fit_describer
 from .options import TrainingOptions
-from .styling import PhotoTask
+from .styling import StyledTask
 from .task import mean_terms
 
 __all__ = ["AnyStyleTask"]
@@ -34,7 +34,7 @@ LARGE = 10.0  # a weighted style term, from which on it counts by its logarithm
 SHOWN = 8  # paintings on contact sheets
 
 
-class AnyStyleTask(PhotoTask):
+class AnyStyleTask(StyledTask):
     """A chain paints photos in the style of whatever painting it is shown."""
 
     chain: AnyStyleChain
@@ -50,6 +50,8 @@ class AnyStyleTask(PhotoTask):
         super().__init__(options, chain, devices, bfloat16, photos)
         self.paintings = Photos(options.paintings, seed=options.seed)
         self._unseen = list_images(Path(options.unseen)) if options.unseen else []
+        learned = (Path(options.paintings, name) for name in self.paintings.names)
+        self._validated = self._unseen or list(learned)  # by paintings that it has seen, where there are no others
 
     def begin(self, stages: Sequence[int]) -> None:
         """Lets the describer learn, before the first step, unless the chain that it starts from has one."""
@@ -73,32 +75,27 @@ class AnyStyleTask(PhotoTask):
         return Pairs(photos, paintings)  # type: ignore[arg-type]
 
     def begin_chain(self, inputs, beside: Sequence, shifts: Sequence) -> tuple:
-        paintings = self.inputs(beside[0])
-        count = range(len(paintings))
-        parts = [self.chain.describer(nd.slice_axis(paintings, axis=0, begin=n, end=n + 1)) for n in count]
-        return self.chain.begin(inputs, shifts, nd.concat(*parts, dim=0).detach())
+        with autograd.pause():
+            numbers = range(len(beside[0]))
+            descriptions = nd.concat(*(self.chain.describer(self._painting(beside, n)) for n in numbers), dim=0)
+        return self.chain.begin(inputs, shifts, descriptions)
 
-    def features(self, loss: PerceptualLoss, inputs, beside: Sequence = ()) -> list:
-        """Returns the content of each photo, and the Gram matrices of its painting."""
-        content, paintings = super().features(loss, inputs), self.inputs(beside[0])
-        return [
-            (
-                [layer[n : n + 1] for layer in content],
-                loss.grams_of(nd.slice_axis(paintings, axis=0, begin=n, end=n + 1)),
-            )
-            for n in range(len(inputs))
-        ]
+    def _painting(self, beside: Sequence, number: int):
+        """Returns the painting of photo `number` of a batch, (1, 3, H, W) in VGG space."""
+        return self.inputs(nd.slice_axis(beside[0], axis=0, begin=number, end=number + 1))
+
+    def grams(self, loss: PerceptualLoss, beside: Sequence, number: int) -> list:
+        return loss.grams_of(self._painting(beside, number))
 
     def losses(self, loss: PerceptualLoss, picture, features: Sequence) -> Mapping[str, Any]:
         """Returns the weighted terms of pictures, (N,) each; the style term has the gradient of its logarithm.
 
         For relative errors are many times as large for pale or dark paintings as for others, which are to count alike.
         """
-        terms = [loss.look(picture[n : n + 1], content, grams=grams)[0] for n, (content, grams) in enumerate(features)]
-        means = {name: nd.concat(*(term[name] for term in terms), dim=0) for name in terms[0]}
-        style = means["style"]
+        terms = super().losses(loss, picture, features)
+        style = terms["style"]
         damped = style / (1 + nd.BlockGrad(style) / LARGE)
-        return {**means, "style": nd.BlockGrad(style - damped) + damped}
+        return {**terms, "style": nd.BlockGrad(style - damped) + damped}
 
     def paint(self, sample: np.ndarray, stages: int, painting: np.ndarray | None = None) -> list:
         """Returns what `Task.paint` does, in the style of a painting, uint8 (H, W, 3); by default as all paintings."""
@@ -113,7 +110,7 @@ class AnyStyleTask(PhotoTask):
     ) -> list[dict[str, float]]:
         """Returns what `StyleTask.validate` does, each photo in the style of another unseen painting."""
         results = []
-        for sample, path in zip(self.validation_samples(photos), cycle(self._unseen)):
+        for sample, path in zip(self.validation_samples(photos), cycle(self._validated)):
             painting = read_image(path)
             pictures = self.paint(sample, max(stages) + 1, painting)
             shown = painting_at(painting, self.options.style_size, self.options.loss)
@@ -131,6 +128,6 @@ class AnyStyleTask(PhotoTask):
 
     def shown(self, sample: np.ndarray) -> tuple[list[str], list]:
         """Returns what a contact sheet shows of a sample: what the last stage makes of it after some paintings."""
-        paths = (self._unseen or [Path(self.options.paintings, name) for name in self.paintings.names])[:SHOWN]
+        paths = self._validated[:SHOWN]
         count = len(self.chain.generators)
         return [path.stem[:24] for path in paths], [self.paint(sample, count, read_image(path))[-1] for path in paths]

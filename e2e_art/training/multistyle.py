@@ -15,25 +15,24 @@ from ..losses.perceptual import PerceptualLoss
 from ..losses.style_target import StyleTarget
 from ..networks.styled import MultiStyleChain
 from .options import TrainingOptions
-from .styling import PhotoTask
+from .styling import StyledTask
 from .task import mean_terms
 
 __all__ = ["MultiStyleTask"]
 
 
-class MultiStyleTask(PhotoTask):
+class MultiStyleTask(StyledTask):
     """A chain paints photos in several styles, whose kernels are shared.
 
     What goes with each photo are the weights of the styles, (N, styles): in training 1 for one of them, by turns.
     """
 
+    chain: MultiStyleChain
     _by_style: Sequence[Mapping[str, float]] = ()
 
     def __init__(self, options: TrainingOptions, chain: MultiStyleChain, *others: Any):
         super().__init__(options, chain, *others)
         chain.kept_kernels = options.kept_styles > 0
-
-    chain: MultiStyleChain
 
     def target(self, loss: LossOptions) -> StyleTarget:
         """Returns the styles to reach, one after another, in the layers that loss options name."""
@@ -68,17 +67,8 @@ class MultiStyleTask(PhotoTask):
         others = nd.broadcast_axis(nd.zeros_like(nd.slice_axis(weights, axis=1, begin=0, end=1)), axis=1, size=kept)
         return nd.concat(others, weights, dim=1)
 
-    def features(self, loss: PerceptualLoss, inputs, beside: Sequence = ()) -> list:
-        """Returns the content of each photo, and the Gram matrices of its styles."""
-        content, styles = super().features(loss, inputs), beside[0]
-        return [
-            ([layer[n : n + 1] for layer in content], loss.mixed_grams(styles[n : n + 1])) for n in range(len(inputs))
-        ]
-
-    def losses(self, loss: PerceptualLoss, picture, features: Sequence) -> Mapping[str, Any]:
-        """Returns the weighted terms of pictures, (N,) each."""
-        terms = [loss.look(picture[n : n + 1], content, grams=grams)[0] for n, (content, grams) in enumerate(features)]
-        return {name: nd.concat(*(term[name] for term in terms), dim=0) for name in terms[0]}
+    def grams(self, loss: PerceptualLoss, beside: Sequence, number: int) -> list:
+        return loss.mixed_grams(beside[0][number : number + 1])
 
     def paint(self, sample: np.ndarray, stages: int, style: int = 0) -> list:
         """Returns what `Task.paint` does, in one of the styles."""

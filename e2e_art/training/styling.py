@@ -30,7 +30,7 @@ from .options import TrainingOptions
 from .paintings import PaintingFeatures
 from .task import PROBE_SIZE, Task, as_it_is, in_vgg_space, mean_terms, preview_photo, validation_photo
 
-__all__ = ["DoodleTask", "PhotoTask", "StyleTask", "TextureTask"]
+__all__ = ["DoodleTask", "PhotoTask", "StyleTask", "StyledTask", "TextureTask"]
 
 log = logging.getLogger(__name__)
 
@@ -208,6 +208,25 @@ class PhotoTask(StyleTask):
 
     def features(self, loss: PerceptualLoss, inputs, beside: Sequence = ()) -> list:
         return loss.content_features(inputs)
+
+
+class StyledTask(PhotoTask):
+    """What the tasks share whose styles differ from photo to photo: each has Gram matrices of its own to reach."""
+
+    @abstractmethod
+    def grams(self, loss: PerceptualLoss, beside: Sequence, number: int) -> list:
+        """Returns the Gram matrices that photo `number` of a batch is to reach; beside: what goes with the batch."""
+
+    def features(self, loss: PerceptualLoss, inputs, beside: Sequence = ()) -> list:
+        """Returns the content of each photo, and the Gram matrices that it is to reach."""
+        content = super().features(loss, inputs)
+        numbers = range(len(inputs))
+        return [([layer[n : n + 1] for layer in content], self.grams(loss, beside, n)) for n in numbers]
+
+    def losses(self, loss: PerceptualLoss, picture, features: Sequence) -> Mapping[str, Any]:
+        """Returns the weighted terms of pictures, (N,) each."""
+        terms = [loss.look(picture[n : n + 1], content, grams=grams)[0] for n, (content, grams) in enumerate(features)]
+        return {name: nd.concat(*(term[name] for term in terms), dim=0) for name in terms[0]}
 
 
 class _NoiseTask(StyleTask):

@@ -261,12 +261,12 @@ class Training:
         learning_rate = self.options.learning_rates[state.phase] * min(1.0, (state.step + 1) / WARM_UP) * cosine
         batch = next(batches)
         waited = time.perf_counter() - started
-        stage = self.options.looked_at(self.learning, state.position)[-1]
-        results = self.take_step(batch, learning_rate)
+        looked_at = self.options.looked_at(self.learning, state.position)
+        results = self._take_step(batch, learning_rate, looked_at)
         state.step += 1
         state.position = batches.position
         self._count_time(started)
-        place = (state.phase, stage, state.step, steps, self.total_step, self.total_steps)
+        place = (state.phase, looked_at[-1], state.step, steps, self.total_step, self.total_steps)
         self._unreported.append((Step(*place, [], math.nan, learning_rate, state.seconds, waited), results))
 
     def _count_time(self, started: float) -> None:
@@ -296,9 +296,11 @@ class Training:
 
     def take_step(self, batch: np.ndarray | Sequence, learning_rate: float) -> list:
         """Takes one step, without waiting for its end; returns what `losses_of` reads."""
-        position = self.state.position
-        looked_at = self.options.looked_at(self.learning, position)
-        return self.learner.take_step(self.task.arrays(batch, position), learning_rate, self.state.step, looked_at)
+        return self._take_step(batch, learning_rate, self.options.looked_at(self.learning, self.state.position))
+
+    def _take_step(self, batch: np.ndarray | Sequence, learning_rate: float, looked_at: Sequence[int]) -> list:
+        shares = self.task.arrays(batch, self.state.position)
+        return self.learner.take_step(shares, learning_rate, self.state.step, looked_at)
 
     def losses_of(self, results: Sequence, step: int) -> tuple[list[dict[str, float]], float]:
         """Returns the mean losses of each learning stage and the norm of the gradient; raises TrainingError."""
